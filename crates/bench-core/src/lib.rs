@@ -1,1 +1,49 @@
-//! Placeholder.
+//! The words and the sums of `bench`: what a harness file says, what a plan holds, what a trial
+//! reported, when a verdict is true, and what it all adds up to.
+//!
+//! Everything here is a value or a pure function. This crate never touches the disk, the clock, the
+//! environment, the network or a terminal: "now" is an argument, file texts are arguments, variables
+//! are looked up through a closure. So every rule can be tested with plain values.
+//!
+//! | part | what it holds |
+//! |---|---|
+//! | [`harness`] | harness files (scenario form, task form, rows) → [`Harness`], all problems at once |
+//! | [`gym`] | gym files → [`GymSpec`] |
+//! | [`plan`] | [`Plan`]: the matrix scenario × model × repetition, with stable trial ids |
+//! | [`compare`], [`verifier`] | what a verifier asks, and whether a value satisfies it |
+//! | [`outcome`] | verdicts → outcome of a trial |
+//! | [`event`], [`transcript`], [`record`] | what a running trial reports; the forms on disk |
+//! | [`session`] | events → progress and totals |
+
+pub mod compare;
+pub mod event;
+pub mod gym;
+pub mod harness;
+pub mod id;
+pub mod limits;
+pub mod model;
+pub mod outcome;
+pub mod plan;
+pub mod problem;
+pub mod record;
+pub mod session;
+pub mod setting;
+pub mod transcript;
+pub mod usage;
+pub mod verifier;
+
+pub use compare::{CompareError, Comparison, Operator};
+pub use event::Event;
+pub use gym::{GymSpec, Transport};
+pub use harness::{Harness, Prompt, Scenario, Solution, SolutionCall};
+pub use id::TrialId;
+pub use limits::Limits;
+pub use model::{ModelRef, ModelSettings, ModelSpec, Provider};
+pub use outcome::{Outcome, Verdict, VerdictStatus};
+pub use plan::{Plan, Trial};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use record::TrialRecord;
+pub use session::{Progress, Session};
+pub use setting::{SecretRef, Setting};
+pub use usage::Usage;
+pub use verifier::{Check, VerifierSpec};

@@ -1,0 +1,154 @@
+//! Events: what a run reports, as facts in the past tense. The journal holds them, one a line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::TrialId;
+use crate::outcome::Outcome;
+use crate::record::FileRef;
+use crate::usage::Usage;
+
+/// Something that happened in a run. Times come from the journal line that holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The runner began, or began again after a resume.
+    RunStarted {
+        /// Trials in the plan.
+        trials: u32,
+        /// Of those, already finished by an earlier generation.
+        already_finished: u32,
+    },
+    /// A gym was reached and its tools were listed, once before the first trial.
+    GymReached {
+        /// Key of the gym.
+        gym: String,
+        /// MCP protocol version that both sides agreed on, such as `2025-11-25`.
+        protocol: String,
+        /// The server's own name and version.
+        server: String,
+        /// Tools it offers.
+        tools: u32,
+        /// Wall-clock milliseconds.
+        took_ms: u64,
+    },
+    /// A trial left the queue.
+    TrialStarted {
+        /// The trial.
+        trial: TrialId,
+        /// From 1; grows only after infrastructure errors.
+        attempt: u32,
+    },
+    /// A database is about to be created: whoever finds this without [`Event::DatabaseRemoved`]
+    /// removes it.
+    DatabaseNamed {
+        /// The trial.
+        trial: TrialId,
+        /// Key of the gym.
+        gym: String,
+        /// Value of the `x-database-id` header.
+        database_id: String,
+    },
+    /// A database is gone, or its gym knows no removal.
+    DatabaseRemoved {
+        /// The trial.
+        trial: TrialId,
+        /// Key of the gym.
+        gym: String,
+        /// Value of the `x-database-id` header.
+        database_id: String,
+        /// Why it may still be there, if it may.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
+    /// A trial has been waiting for over a second, for something named.
+    TrialWaiting {
+        /// The trial.
+        trial: TrialId,
+        /// For what, for people: `model gpt-4o: rate limited`, `tool create_issue`, ….
+        waiting_for: String,
+        /// Milliseconds it has waited when this was written.
+        waited_ms: u64,
+        /// What happens by itself and when: `retry in 12 s`, `ended after 60 s`, ….
+        then: String,
+    },
+    /// An attempt ended in an infrastructure error and the trial is tried again.
+    TrialRetried {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt that ended.
+        attempt: u32,
+        /// Why.
+        cause: String,
+    },
+    /// A trial is over, and its files are on disk.
+    TrialFinished(TrialFinished),
+}
+
+/// The small facts of a finished trial: enough for every total.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialFinished {
+    /// The trial.
+    pub trial: TrialId,
+    /// Its scenario.
+    pub scenario_id: String,
+    /// Its model, as `provider:name`.
+    pub model: String,
+    /// From 1.
+    pub repetition: u32,
+    /// The attempt that counts.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the same trial had ended in before a resume tried it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Outcome>,
+    /// Why, in one line, where the outcome alone does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Verifiers that were true.
+    pub verifiers_passed: u32,
+    /// Verifiers of the scenario.
+    pub verifiers_total: u32,
+    /// Model replies.
+    pub turns: u32,
+    /// Tool calls.
+    pub tool_calls: u32,
+    /// Tokens.
+    #[serde(default)]
+    pub usage: Usage,
+    /// Wall-clock milliseconds.
+    pub took_ms: u64,
+    /// `trials/<id>.json`.
+    pub record: FileRef,
+    /// `trials/<id>.jsonl`.
+    pub transcript: FileRef,
+}
+
+impl Event {
+    /// The trial it is about, if it is about one.
+    pub fn trial(&self) -> Option<&TrialId> {
+        match self {
+            Self::RunStarted { .. } | Self::GymReached { .. } => None,
+            Self::TrialStarted { trial, .. }
+            | Self::DatabaseNamed { trial, .. }
+            | Self::DatabaseRemoved { trial, .. }
+            | Self::TrialWaiting { trial, .. }
+            | Self::TrialRetried { trial, .. } => Some(trial),
+            Self::TrialFinished(finished) => Some(&finished.trial),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_line_is_flat_and_named() {
+        let event = Event::TrialStarted { trial: "a~oracle~1".parse().unwrap(), attempt: 1 };
+        let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(line, r#"{"event":"trial_started","trial":"a~oracle~1","attempt":1}"#);
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+}

@@ -1,0 +1,257 @@
+//! Models: `provider:name`, with settings.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// Who answers. The last four need no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Provider {
+    /// `OpenAI`.
+    Openai,
+    /// Anthropic.
+    Anthropic,
+    /// Google Gemini.
+    Google,
+    /// xAI.
+    Xai,
+    /// `OpenRouter`.
+    Openrouter,
+    /// Any server that speaks chat completions: Ollama, vLLM, llama.cpp, ….
+    Compatible,
+    /// Plays tool calls and answers from a file.
+    Script,
+    /// Plays each scenario's `solution`.
+    Oracle,
+    /// Answers at once and calls nothing.
+    Noop,
+    /// Plays a recorded run.
+    Replay,
+}
+
+impl Provider {
+    /// Every provider, in the order in which they are listed to people.
+    pub const ALL: [Self; 10] = [
+        Self::Openai,
+        Self::Anthropic,
+        Self::Google,
+        Self::Xai,
+        Self::Openrouter,
+        Self::Compatible,
+        Self::Script,
+        Self::Oracle,
+        Self::Noop,
+        Self::Replay,
+    ];
+
+    /// The name before the colon.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Google => "google",
+            Self::Xai => "xai",
+            Self::Openrouter => "openrouter",
+            Self::Compatible => "compatible",
+            Self::Script => "script",
+            Self::Oracle => "oracle",
+            Self::Noop => "noop",
+            Self::Replay => "replay",
+        }
+    }
+
+    /// Whether it answers without any network.
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::Script | Self::Oracle | Self::Noop | Self::Replay)
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A model by provider and name. Shown and parsed as `provider:name`; `oracle` and `noop` need no name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ModelRef {
+    /// Who answers.
+    pub provider: Provider,
+    /// The provider's name of the model; the file for `script`; empty for `oracle` and `noop`.
+    pub name: String,
+}
+
+/// Why a text names no model.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BadModel {
+    /// The part before the colon is no provider.
+    #[error(
+        "unknown provider `{provider}`; known are {}",
+        Provider::ALL.map(Provider::name).join(", ")
+    )]
+    UnknownProvider {
+        /// What was written.
+        provider: String,
+    },
+    /// A bare name that no prefix rule covers.
+    #[error("cannot tell which provider serves `{name}`; write provider:{name}, such as openai:{name}")]
+    UnknownPrefix {
+        /// What was written.
+        name: String,
+    },
+    /// The provider needs a name after the colon.
+    #[error("`{provider}:` lacks the name of a model")]
+    NoName {
+        /// The provider.
+        provider: Provider,
+    },
+}
+
+impl ModelRef {
+    /// A model of a provider.
+    pub fn new(provider: Provider, name: impl Into<String>) -> Self {
+        Self { provider, name: name.into() }
+    }
+}
+
+impl fmt::Display for ModelRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            write!(f, "{}", self.provider)
+        } else {
+            write!(f, "{}:{}", self.provider, self.name)
+        }
+    }
+}
+
+impl FromStr for ModelRef {
+    type Err = BadModel;
+
+    fn from_str(text: &str) -> Result<Self, BadModel> {
+        let known = |name: &str| Provider::ALL.into_iter().find(|p| p.name() == name);
+        if let Some(provider @ (Provider::Oracle | Provider::Noop)) = known(text) {
+            return Ok(Self::new(provider, ""));
+        }
+        match text.split_once(':') {
+            Some((head, name)) => match known(head) {
+                Some(provider) if name.is_empty() => Err(BadModel::NoName { provider }),
+                Some(provider) => Ok(Self::new(provider, name)),
+                None => by_prefix(text).map_err(|_| BadModel::UnknownProvider { provider: head.to_owned() }),
+            },
+            None => by_prefix(text),
+        }
+    }
+}
+
+/// The provider of a bare name, by its prefix.
+fn by_prefix(name: &str) -> Result<ModelRef, BadModel> {
+    let lower = name.to_ascii_lowercase();
+    let reasoning = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let provider = if lower.starts_with("gpt") || lower.strip_prefix('o').is_some_and(reasoning) {
+        Provider::Openai
+    } else if lower.starts_with("claude-") {
+        Provider::Anthropic
+    } else if lower.starts_with("gemini-") || lower.starts_with("models/gemini-") {
+        Provider::Google
+    } else if lower.starts_with("grok") {
+        Provider::Xai
+    } else {
+        return Err(BadModel::UnknownPrefix { name: name.to_owned() });
+    };
+    Ok(ModelRef::new(provider, name))
+}
+
+impl TryFrom<String> for ModelRef {
+    type Error = BadModel;
+
+    fn try_from(text: String) -> Result<Self, BadModel> {
+        text.parse()
+    }
+}
+
+impl From<ModelRef> for String {
+    fn from(model: ModelRef) -> Self {
+        model.to_string()
+    }
+}
+
+/// What is sent with every request. A setting that is absent is not sent.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelSettings {
+    /// Sampling temperature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// The most tokens of one reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Sampling seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Further fields of the request body, as they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// A model with its settings, as a plan holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// The model.
+    pub model: ModelRef,
+    /// Slug of the model in trial ids; differs from every other model's of the plan.
+    pub slug: String,
+    /// What is sent with every request.
+    #[serde(default)]
+    pub settings: ModelSettings,
+    /// Overrides the provider's address, such as `http://127.0.0.1:11434/v1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// SHA-256 of the script file, for `script` models; a changed file refuses to resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script_sha256: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_resolved_by_provider_or_prefix() {
+        for (text, want) in [
+            ("oracle", "oracle"),
+            ("noop", "noop"),
+            ("gpt-4o", "openai:gpt-4o"),
+            ("o3", "openai:o3"),
+            ("o4-mini", "openai:o4-mini"),
+            ("claude-sonnet-4-5", "anthropic:claude-sonnet-4-5"),
+            ("gemini-2.5-pro", "google:gemini-2.5-pro"),
+            ("grok-4", "xai:grok-4"),
+            ("compatible:qwen2.5:0.5b", "compatible:qwen2.5:0.5b"),
+            ("openrouter:meta-llama/llama-4-maverick:nitro", "openrouter:meta-llama/llama-4-maverick:nitro"),
+            ("script:play.json", "script:play.json"),
+            ("gpt-oss:20b", "openai:gpt-oss:20b"),
+        ] {
+            assert_eq!(text.parse::<ModelRef>().map(|m| m.to_string()).as_deref(), Ok(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_model_says_what_would() {
+        let error = |text: &str| text.parse::<ModelRef>().unwrap_err().to_string();
+        assert!(error("llama3").contains("openai:llama3"));
+        assert!(error("opnai:gpt-4o").contains("unknown provider `opnai`"));
+        assert!(error("openai:").contains("lacks the name"));
+        assert!(error("orange").contains("cannot tell"), "a word with o is no reasoning model");
+    }
+}

@@ -1,0 +1,137 @@
+//! The plan: everything a worker needs to know, fixed before the first trial. `plan.json` on disk.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gym::GymSpec;
+use crate::harness::{Scenario, SourceRef};
+use crate::id::{SlugBook, TrialId, trial_id};
+use crate::limits::Limits;
+use crate::model::ModelSpec;
+
+/// Version of `plan.json`.
+pub const FORMAT: u32 = 1;
+
+/// The immutable input of a run. Holds no secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this form, now 1.
+    pub format: u32,
+    /// What lists and tables call the harness.
+    pub harness_name: String,
+    /// What the user called the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The files it came from, absolute, with their hashes.
+    pub sources: Vec<SourceRef>,
+    /// In the harness's order, filters applied. Each names its gyms by key in `gyms_of`.
+    pub scenarios: Vec<PlannedScenario>,
+    /// In the command line's order.
+    pub models: Vec<ModelSpec>,
+    /// Repetitions of each scenario with each model.
+    pub runs: u32,
+    /// All gyms that any scenario acts on.
+    pub gyms: Vec<GymSpec>,
+    /// How the gyms were chosen, for people.
+    #[serde(default)]
+    pub gyms_chosen: String,
+    /// Limits of each trial, before a scenario's own.
+    pub limits: Limits,
+    /// Trials at once.
+    pub max_concurrency: u32,
+    /// Further attempts of an errored trial.
+    pub retries: u32,
+    /// Absolute path of the folder the run was launched from; also the worker's.
+    pub launch_dir: String,
+    /// Absolute path of the `--env-file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env_file: Option<String>,
+}
+
+/// A scenario with the gyms it acts on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedScenario {
+    /// Slug of the scenario in trial ids; differs from every other scenario's of the plan.
+    pub slug: String,
+    /// Keys of its gyms.
+    pub gym_keys: Vec<String>,
+    /// The scenario as written.
+    #[serde(flatten)]
+    pub scenario: Scenario,
+}
+
+impl std::ops::Deref for PlannedScenario {
+    type Target = Scenario;
+
+    fn deref(&self) -> &Scenario {
+        &self.scenario
+    }
+}
+
+/// One cell of the matrix: a scenario, a model, a repetition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// Stable across resume.
+    pub id: TrialId,
+    /// Index into [`Plan::scenarios`].
+    pub scenario: usize,
+    /// Index into [`Plan::models`].
+    pub model: usize,
+    /// From 1.
+    pub repetition: u32,
+}
+
+impl Plan {
+    /// All trials in the order in which they start: one full repetition before the next, and within it
+    /// scenario by scenario, so that a run cut short still compares models.
+    pub fn trials(&self) -> Vec<Trial> {
+        let mut trials = Vec::with_capacity(self.trial_count() as usize);
+        for repetition in 1..=self.runs {
+            for (scenario, s) in self.scenarios.iter().enumerate() {
+                for (model, m) in self.models.iter().enumerate() {
+                    let id = trial_id(&s.slug, &m.slug, repetition);
+                    trials.push(Trial { id, scenario, model, repetition });
+                }
+            }
+        }
+        trials
+    }
+
+    /// Scenarios × models × runs.
+    pub fn trial_count(&self) -> u32 {
+        let cells = self.scenarios.len() * self.models.len();
+        u32::try_from(cells).unwrap_or(u32::MAX).saturating_mul(self.runs)
+    }
+
+    /// Verifiers of all trials together.
+    pub fn verifiers_planned(&self) -> u32 {
+        let per_repetition: usize =
+            self.scenarios.iter().map(|s| s.verifiers.len() * self.models.len()).sum();
+        u32::try_from(per_repetition).unwrap_or(u32::MAX).saturating_mul(self.runs)
+    }
+
+    /// The gym of a key.
+    pub fn gym(&self, key: &str) -> Option<&GymSpec> {
+        self.gyms.iter().find(|g| g.key == key)
+    }
+
+    /// The limits of one scenario's trials.
+    pub fn limits_of(&self, scenario: &Scenario) -> Limits {
+        scenario.limits.over(&self.limits)
+    }
+
+    /// The models in one line: `oracle, noop`.
+    pub fn model_summary(&self) -> String {
+        let names: Vec<String> = self.models.iter().map(|m| m.model.to_string()).collect();
+        names.join(", ")
+    }
+}
+
+/// Slugs for the scenarios of a plan (at most 60 bytes each).
+pub(crate) fn scenario_slugs() -> SlugBook {
+    SlugBook::new(60)
+}
+
+/// Slugs for the models of a plan (at most 45 bytes each).
+pub(crate) fn model_slugs() -> SlugBook {
+    SlugBook::new(45)
+}

@@ -1,0 +1,80 @@
+//! The record of a finished trial: `trials/<id>.json`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::TrialId;
+use crate::outcome::{Outcome, Verdict};
+use crate::usage::Usage;
+
+/// Version of this form.
+pub const FORMAT: u32 = 1;
+
+/// Everything about a finished trial but its transcript.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// Version of this form, now 1.
+    pub format: u32,
+    /// The trial.
+    pub trial: TrialId,
+    /// Its scenario.
+    pub scenario_id: String,
+    /// Its model, as `provider:name`.
+    pub model: String,
+    /// From 1.
+    pub repetition: u32,
+    /// The attempt that counts, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, where the outcome alone does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What each verifier said, in the scenario's order.
+    pub verdicts: Vec<Verdict>,
+    /// The final answer, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Model replies.
+    pub turns: u32,
+    /// Tool calls, failed ones included.
+    pub tool_calls: u32,
+    /// Tool calls that failed.
+    pub tool_errors: u32,
+    /// Expected tools that were not called: reported, never scored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected_tools_missed: Vec<String>,
+    /// Tokens.
+    #[serde(default)]
+    pub usage: Usage,
+    /// The gyms it acted on.
+    #[serde(default)]
+    pub gyms: Vec<GymUse>,
+    /// When the attempt that counts began.
+    pub started_at: DateTime<Utc>,
+    /// When its outcome was known.
+    pub completed_at: DateTime<Utc>,
+    /// Wall-clock milliseconds between the two, by a clock that never jumps.
+    pub took_ms: u64,
+}
+
+/// A gym as one trial used it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GymUse {
+    /// Key of the gym.
+    pub gym: String,
+    /// MCP protocol version that was spoken, such as `2025-11-25`.
+    pub protocol: String,
+    /// Value of the `x-database-id` header, for gyms that have databases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_id: Option<String>,
+}
+
+/// A file of the run folder, by length and content.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FileRef {
+    /// Bytes.
+    pub len: u64,
+    /// Lower-case hexadecimal SHA-256.
+    pub sha256: String,
+}

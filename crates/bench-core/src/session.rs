@@ -1,0 +1,196 @@
+//! Progress and totals: what the events of a run add up to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, TrialFinished};
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+use crate::usage::Usage;
+
+/// Version of `session.json`.
+pub const FORMAT: u32 = 1;
+
+/// The counters in `state.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// Trials in the plan.
+    pub trials_total: u32,
+    /// Trials that are over.
+    pub trials_done: u32,
+    /// … of those, by outcome.
+    #[serde(flatten)]
+    pub outcomes: OutcomeCounts,
+    /// Verifiers that were true, of trials that ended passed, failed or limit.
+    pub verifiers_passed: u32,
+    /// Verifiers of trials that ended passed, failed or limit.
+    pub verifiers_total: u32,
+    /// Verifiers of all trials of the plan.
+    pub verifiers_planned: u32,
+}
+
+/// Trials by outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutcomeCounts {
+    /// See [`Outcome::Passed`].
+    pub passed: u32,
+    /// See [`Outcome::Failed`].
+    pub failed: u32,
+    /// See [`Outcome::Limit`].
+    pub limit: u32,
+    /// See [`Outcome::Errored`].
+    pub errored: u32,
+    /// See [`Outcome::Unscored`].
+    pub unscored: u32,
+    /// See [`Outcome::Cancelled`].
+    pub cancelled: u32,
+}
+
+impl OutcomeCounts {
+    /// Counts one more, and takes back what it replaces.
+    fn replace(&mut self, earlier: Option<Outcome>, outcome: Outcome) {
+        if let Some(earlier) = earlier {
+            let counter = self.counter(earlier);
+            *counter = counter.saturating_sub(1);
+        }
+        *self.counter(outcome) += 1;
+    }
+
+    fn counter(&mut self, outcome: Outcome) -> &mut u32 {
+        match outcome {
+            Outcome::Passed => &mut self.passed,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Limit => &mut self.limit,
+            Outcome::Errored => &mut self.errored,
+            Outcome::Unscored => &mut self.unscored,
+            Outcome::Cancelled => &mut self.cancelled,
+        }
+    }
+
+    /// Passed, failed and limit: the denominator of the pass rate.
+    pub fn scored(&self) -> u32 {
+        self.passed + self.failed + self.limit
+    }
+
+    /// Trials that are over.
+    pub fn done(&self) -> u32 {
+        self.scored() + self.errored + self.unscored + self.cancelled
+    }
+
+    /// Passed of passed, failed and limit; `None` without any of them.
+    pub fn pass_rate(&self) -> Option<f64> {
+        let scored = self.scored();
+        (scored > 0).then(|| f64::from(self.passed) / f64::from(scored))
+    }
+}
+
+/// `session.json`: the manifest of a run, with totals per scenario and model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Version of this form, now 1.
+    pub format: u32,
+    /// Name of the harness.
+    pub harness_name: String,
+    /// What the user called the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Repetitions of each scenario with each model.
+    pub runs: u32,
+    /// One row per model, in the plan's order.
+    pub models: Vec<Totals>,
+    /// One cell per scenario and model, scenario by scenario in the plan's order.
+    pub cells: Vec<Cell>,
+}
+
+/// What the trials of one model, or of one cell, add up to.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// The model, as `provider:name`.
+    pub model: String,
+    /// Trials in the plan.
+    pub trials_total: u32,
+    /// Trials by outcome.
+    #[serde(flatten)]
+    pub outcomes: OutcomeCounts,
+    /// Verifiers that were true, of trials that ended passed, failed or limit.
+    pub verifiers_passed: u32,
+    /// Verifiers of trials that ended passed, failed or limit.
+    pub verifiers_total: u32,
+    /// Model replies.
+    pub turns: u64,
+    /// Tool calls.
+    pub tool_calls: u64,
+    /// Tokens.
+    pub usage: Usage,
+    /// Wall-clock milliseconds of all trials together.
+    pub took_ms: u64,
+}
+
+/// The trials of one scenario with one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The scenario.
+    pub scenario_id: String,
+    /// What its trials add up to.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+impl Totals {
+    fn add(&mut self, trial: &TrialFinished) {
+        self.outcomes.replace(trial.replaces, trial.outcome);
+        if trial.outcome.is_scored() {
+            self.verifiers_passed += trial.verifiers_passed;
+            self.verifiers_total += trial.verifiers_total;
+        }
+        self.turns += u64::from(trial.turns);
+        self.tool_calls += u64::from(trial.tool_calls);
+        self.usage += trial.usage;
+        self.took_ms += trial.took_ms;
+    }
+}
+
+/// Progress and session before anything has happened: all totals of the plan are known.
+pub fn begin(plan: &Plan) -> (Progress, Session) {
+    let per_cell = plan.runs;
+    let row = |model: String, trials_total| Totals { model, trials_total, ..Totals::default() };
+    let scenarios = u32::try_from(plan.scenarios.len()).unwrap_or(u32::MAX);
+    let models = plan.models.iter().map(|m| row(m.model.to_string(), per_cell * scenarios)).collect();
+    let cells = plan.scenarios.iter().flat_map(|scenario| {
+        plan.models.iter().map(move |m| Cell {
+            scenario_id: scenario.scenario_id.clone(),
+            totals: row(m.model.to_string(), per_cell),
+        })
+    });
+    let session = Session {
+        format: FORMAT,
+        harness_name: plan.harness_name.clone(),
+        label: plan.label.clone(),
+        runs: plan.runs,
+        models,
+        cells: cells.collect(),
+    };
+    let progress = Progress {
+        trials_total: plan.trial_count(),
+        verifiers_planned: plan.verifiers_planned(),
+        ..Progress::default()
+    };
+    (progress, session)
+}
+
+/// Adds one event. A trial that replaces an earlier end takes that one's count back; the tokens and
+/// the time of both stay, for both were spent.
+pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
+    let Event::TrialFinished(trial) = event else { return };
+    progress.outcomes.replace(trial.replaces, trial.outcome);
+    progress.trials_done = progress.outcomes.done();
+    if trial.outcome.is_scored() {
+        progress.verifiers_passed += trial.verifiers_passed;
+        progress.verifiers_total += trial.verifiers_total;
+    }
+    session.models.iter_mut().filter(|t| t.model == trial.model).for_each(|t| t.add(trial));
+    let cell = |c: &&mut Cell| c.scenario_id == trial.scenario_id && c.totals.model == trial.model;
+    session.cells.iter_mut().filter(cell).for_each(|c| c.totals.add(trial));
+}

@@ -1,0 +1,114 @@
+//! Transcripts: everything said in a trial, one entry a line in `trials/<id>.jsonl`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::outcome::Verdict;
+use crate::usage::Usage;
+
+/// One line of a transcript.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// When it was said.
+    pub at: DateTime<Utc>,
+    /// What was said.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// What was said in a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Entry {
+    /// An attempt began; what stands above belongs to an earlier one.
+    Attempt {
+        /// From 1.
+        attempt: u32,
+    },
+    /// The system prompt.
+    System {
+        /// Its text.
+        text: String,
+    },
+    /// A prompt.
+    User {
+        /// Which one, from 0.
+        prompt: usize,
+        /// Its text.
+        text: String,
+    },
+    /// A model reply.
+    Assistant {
+        /// From 1, over all prompts.
+        turn: u32,
+        /// What it said, empty if it only called tools.
+        #[serde(default)]
+        text: String,
+        /// Its reasoning, as far as the provider shows it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reasoning: String,
+        /// The tools it called.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<ToolCall>,
+        /// Why it stopped, in the provider's word.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        stop_reason: String,
+        /// Tokens of this reply.
+        #[serde(default)]
+        usage: Usage,
+        /// Wall-clock milliseconds of the request that succeeded.
+        took_ms: u64,
+        /// The assistant's turn as the provider sent it.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        raw: Value,
+    },
+    /// What a tool answered.
+    ToolResult {
+        /// The reply that called it.
+        turn: u32,
+        /// Id of the call.
+        call_id: String,
+        /// Name of the tool.
+        tool: String,
+        /// Gym that offers it; empty for a tool that nobody offers.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        gym: String,
+        /// Whether it failed: a tool error, an unknown tool, bad arguments, a deadline.
+        is_error: bool,
+        /// The text, whole.
+        text: String,
+        /// Structured content, where the server sent it.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        structured: Value,
+        /// Bytes that the model did not see because the result was over the limit.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        cut_bytes: usize,
+        /// Wall-clock milliseconds.
+        took_ms: u64,
+    },
+    /// What a verifier said.
+    Verdict(Verdict),
+    /// Something the runner did that explains what follows: a wait, a retry, a limit.
+    Note {
+        /// What.
+        text: String,
+    },
+}
+
+/// A tool call of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's id of the call.
+    pub id: String,
+    /// Name of the tool.
+    pub name: String,
+    /// Its arguments; a text if the model did not write valid JSON.
+    pub arguments: Value,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}

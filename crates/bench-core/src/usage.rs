@@ -1,0 +1,44 @@
+//! What a trial used up.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens as the provider reported them, summed. What was not reported stays unknown, never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// All input tokens, those read from or written to a cache included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// All output tokens, reasoning included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// The part of the input that came from a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// The part of the output that was reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// Input and output together, as far as known.
+    pub fn total(&self) -> u64 {
+        self.input_tokens.unwrap_or(0) + self.output_tokens.unwrap_or(0)
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let add = |a: &mut Option<u64>, b: Option<u64>| {
+            *a = match (*a, b) {
+                (None, b) => b,
+                (a, None) => a,
+                (Some(a), Some(b)) => Some(a + b),
+            };
+        };
+        add(&mut self.input_tokens, other.input_tokens);
+        add(&mut self.output_tokens, other.output_tokens);
+        add(&mut self.cached_tokens, other.cached_tokens);
+        add(&mut self.reasoning_tokens, other.reasoning_tokens);
+    }
+}
