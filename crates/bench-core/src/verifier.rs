@@ -73,6 +73,14 @@ pub enum Check {
     },
     /// The exit status of a local program.
     Command(CommandCheck),
+    /// A check that the embedding program brings; never read from a harness file.
+    Custom {
+        /// The name under which it was registered with the runner.
+        kind: String,
+        /// Whatever it needs.
+        #[serde(default)]
+        config: Value,
+    },
 }
 
 impl Check {
@@ -85,6 +93,7 @@ impl Check {
             Self::ToolResult { .. } => "tool_result",
             Self::Http { .. } => "http",
             Self::Command(_) => "command",
+            Self::Custom { .. } => "custom",
         }
     }
 }

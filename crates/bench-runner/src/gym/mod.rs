@@ -1,0 +1,159 @@
+//! Gyms at run time: reach them, prepare a fresh database, call tools, ask SQL, clean up.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Gym`], [`GymSession`] | the seam: a gym can be opened for a trial, and is closed after it |
+//! | `mcp` | the only module that knows the MCP library |
+//! | `http`, `stdio` | gyms over streamable HTTP, and as a child process per trial |
+//! | `sql` | the SQL runner's forms of answers |
+//! | `connect` | from [`bench_core::GymSpec`]s and the environment to gyms |
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bench_core::{Event, GymSpec, TrialId};
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::model::ToolSpec;
+
+/// A world that trials act on. Shared by all trials; opened once per trial.
+pub trait Gym: Send + Sync {
+    /// What the plan says of it.
+    fn spec(&self) -> &GymSpec;
+
+    /// Prepares a fresh database (or process) and one MCP session for a trial.
+    ///
+    /// Whatever was created is journaled through [`OpenRequest::report`] before it is created, and is
+    /// removed again if opening fails half way.
+    fn open<'a>(
+        &'a self,
+        request: &'a OpenRequest,
+    ) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>>;
+}
+
+/// One trial's session with a gym.
+pub trait GymSession: Send + Sync {
+    /// The MCP protocol version that is spoken, such as `2025-11-25`.
+    fn protocol(&self) -> &str;
+
+    /// The server's own name and version, such as `tracker 0.1.0`.
+    fn server(&self) -> String;
+
+    /// Value of the `x-database-id` header, for gyms that have databases.
+    fn database_id(&self) -> Option<&str>;
+
+    /// The tools it offers, in the server's order.
+    fn tools(&self) -> &[ToolSpec];
+
+    /// Calls a tool. A tool that answers with an error is `Ok` with [`ToolOutput::is_error`]; `Err` means
+    /// that the gym itself failed.
+    fn call_tool<'a>(
+        &'a self,
+        tool: &'a str,
+        arguments: Map<String, Value>,
+        deadline: ToolDeadline,
+    ) -> BoxFuture<'a, Result<ToolOutput, GymError>>;
+
+    /// The value of one read-only SQL query: one row with one column is that value, one row with several
+    /// columns the row, several rows the list, none null.
+    fn query<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>>;
+
+    /// Ends the session, ends its processes, removes its database. Says what could not be removed.
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), GymError>>;
+}
+
+/// What a gym needs to know of the trial it is opened for.
+#[derive(Clone)]
+pub struct OpenRequest {
+    /// The run, for `BENCH_RUN_ID` of children.
+    pub run_id: String,
+    /// The trial. The preflight opens gyms under a trial id of its own.
+    pub trial: TrialId,
+    /// The trial's own scratch folder: exists, empty, removed by the caller after the trial.
+    pub scratch: PathBuf,
+    /// Journals an event, durably before it returns.
+    pub report: Arc<dyn Fn(Event) -> BoxFuture<'static, ()> + Send + Sync>,
+    /// Writes a line to the trial's log (a server's stderr).
+    pub log: Arc<dyn Fn(&str) + Send + Sync>,
+    /// How long opening may take.
+    pub timeout: Duration,
+}
+
+/// How long a tool may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToolDeadline {
+    /// Without any progress notification.
+    pub idle: Duration,
+    /// In all.
+    pub total: Duration,
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ToolOutput {
+    /// All text content, joined by newlines; other content is named in brackets.
+    pub text: String,
+    /// Structured content; null without it.
+    pub structured: Value,
+    /// The tool says that it failed.
+    pub is_error: bool,
+}
+
+/// Why a gym could not do what was asked: says nothing about the model.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum GymError {
+    /// It could not be reached, or did not answer the handshake.
+    #[error("gym `{gym}` could not be opened: {reason}")]
+    Open {
+        /// Name of the gym.
+        gym: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Its database could not be prepared.
+    #[error("gym `{gym}` could not prepare the database: {reason}")]
+    Seed {
+        /// Name of the gym.
+        gym: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A tool did not answer in time. The call was cancelled.
+    #[error("tool `{tool}` of gym `{gym}` did not answer within {after:?}")]
+    ToolTimeout {
+        /// Name of the gym.
+        gym: String,
+        /// Name of the tool.
+        tool: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The server went away, or answers what is no MCP.
+    #[error("gym `{gym}` broke: {reason}")]
+    Broken {
+        /// Name of the gym.
+        gym: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The SQL runner refused or failed.
+    #[error("SQL runner of gym `{gym}`: {reason}")]
+    Sql {
+        /// Name of the gym.
+        gym: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Something may be left behind.
+    #[error("gym `{gym}` was not cleaned up: {reason}")]
+    Cleanup {
+        /// Name of the gym.
+        gym: String,
+        /// What happened.
+        reason: String,
+    },
+}

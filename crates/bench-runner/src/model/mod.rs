@@ -1,0 +1,172 @@
+//! Models: one trait, and one small client per wire format.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`ModelClient`] | the seam: one call is one request |
+//! | `openai_chat`, `anthropic` | wire formats over HTTP |
+//! | `script`, `oracle`, `noop` | models that need no network |
+//! | `retry` | when a failed request is sent again, and when |
+//! | `connect` | from a [`bench_core::ModelSpec`] and the environment to a client |
+//!
+//! History is kept as the provider sent it: an [`AssistantTurn`] carries its raw form, which goes back
+//! verbatim (signatures, unknown fields), beside the view that the agent loop reads.
+
+use std::time::Duration;
+
+use bench_core::transcript::ToolCall;
+use bench_core::{ModelRef, ModelSettings, Scenario, Usage};
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// Answers one turn of a conversation.
+///
+/// One call is one request. Retries, limits and logging belong to the caller. Dropping the future
+/// abandons the request.
+pub trait ModelClient: Send + Sync {
+    /// The model that answers.
+    fn model(&self) -> &ModelRef;
+
+    /// Sends the conversation and waits for the model's turn, at most [`TurnRequest::timeout`].
+    fn take_turn<'a>(
+        &'a self,
+        request: &'a TurnRequest<'a>,
+    ) -> BoxFuture<'a, Result<TurnReply, ModelError>>;
+}
+
+/// Everything a model needs for its next turn.
+#[derive(Debug)]
+pub struct TurnRequest<'a> {
+    /// The scenario being tried, for models that play a part: `oracle`, `script`, `replay`.
+    pub scenario: &'a Scenario,
+    /// Which try at it, from 1.
+    pub repetition: u32,
+    /// The prompt being answered, from 0.
+    pub prompt: usize,
+    /// Which reply of the trial this will be, from 1.
+    pub turn: u32,
+    /// The system prompt.
+    pub system: &'a str,
+    /// The conversation so far; the last message is the user's or holds tool answers.
+    pub messages: &'a [Message],
+    /// The tools it may call, names unique.
+    pub tools: &'a [ToolSpec],
+    /// What is sent with every request.
+    pub settings: &'a ModelSettings,
+    /// How long the request may take.
+    pub timeout: Duration,
+}
+
+/// A tool as the model sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    /// Unique among the tools of a trial.
+    pub name: String,
+    /// For the model.
+    pub description: String,
+    /// JSON Schema of its arguments, as the server sent it.
+    pub input_schema: Map<String, Value>,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// A prompt.
+    User(String),
+    /// A model reply.
+    Assistant(AssistantTurn),
+    /// The answers to all tool calls of the reply before, in its order.
+    Tools(Vec<ToolAnswer>),
+}
+
+/// A model reply: a view for us, and the form in which it goes back.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AssistantTurn {
+    /// What it said, empty if it only called tools.
+    pub text: String,
+    /// Its reasoning, as far as it is shown.
+    pub reasoning: String,
+    /// The tools it calls, in order. Arguments are a [`Value::String`] where the model wrote no valid JSON.
+    pub tool_calls: Vec<ToolCall>,
+    /// The turn as the provider sent it (chat: the message; messages: the content blocks). Goes back verbatim.
+    pub raw: Value,
+}
+
+/// The answer to one tool call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolAnswer {
+    /// Id of the call.
+    pub call_id: String,
+    /// Name of the tool.
+    pub tool: String,
+    /// What the model is told.
+    pub text: String,
+    /// Structured content, or the text parsed as JSON; null if it is neither.
+    pub structured: Value,
+    /// Whether the call failed.
+    pub is_error: bool,
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TurnReply {
+    /// The turn.
+    pub turn: AssistantTurn,
+    /// Why it stopped, in the provider's word.
+    pub stop_reason: String,
+    /// Tokens of this request.
+    pub usage: Usage,
+    /// The model version that answered, where the provider says it.
+    pub served_by: Option<String>,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// Why a model gave no turn.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{model}: {message}")]
+pub struct ModelError {
+    /// The model, as `provider:name`.
+    pub model: String,
+    /// What kind of failure; decides whether it is tried again.
+    pub class: ErrorClass,
+    /// HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// How long the provider asks to wait.
+    pub retry_after: Option<Duration>,
+    /// What happened and what to try next, without secrets.
+    pub message: String,
+}
+
+/// Kinds of failures of a model request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// 429.
+    RateLimit,
+    /// 500, 502, 503, 504, 529.
+    Overloaded,
+    /// No answer in time (also 408, 409, 425).
+    Timeout,
+    /// Could not connect, or the connection broke.
+    Network,
+    /// 401, 403: every further request would fail too.
+    Auth,
+    /// 402, or a quota that waiting does not mend.
+    OutOfCredit,
+    /// 400, 404, 422 and their like: the request itself is refused.
+    BadRequest,
+    /// The conversation no longer fits the model.
+    ContextTooLong,
+    /// The answer is not what the format promises.
+    Malformed,
+    /// A scripted model has nothing to play here.
+    NoScript,
+}
+
+impl ErrorClass {
+    /// Whether the same request may succeed later.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RateLimit | Self::Overloaded | Self::Timeout | Self::Network | Self::Malformed)
+    }
+}
