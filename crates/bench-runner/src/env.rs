@@ -1,0 +1,201 @@
+//! The environment as values: variables, and the secrets among them.
+//!
+//! The process environment is read once, at the edge, by whoever starts a run; from then on it is this
+//! value. It knows which of its values are secrets, so that [`Secrets`] can take them out of
+//! everything that is written or shown.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, RwLock};
+
+use aho_corasick::AhoCorasick;
+use bench_core::setting::{ExpandError, SecretRef, Setting, expand, is_secret_name};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// Secrets shorter than this, in bytes, are not replaced: they would also hit ordinary words.
+const SHORTEST_SECRET: usize = 8;
+
+/// What stands where a secret stood.
+const MASK: &str = "[secret]";
+
+/// Variables, and the secrets among them.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    secrets: Secrets,
+}
+
+/// Why a setting has no value.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// A variable in it has none.
+    #[error(transparent)]
+    Expand(#[from] ExpandError),
+    /// The file that holds a literal secret cannot be read.
+    #[error("cannot read the secret at {pointer} of `{file}`")]
+    Read {
+        /// The file.
+        file: String,
+        /// JSON pointer of the secret.
+        pointer: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The file holds something else there now.
+    #[error(
+        "the secret at {pointer} of `{file}` has changed since the run was planned; start a new run, or put \
+         the old value back"
+    )]
+    Changed {
+        /// The file.
+        file: String,
+        /// JSON pointer of the secret.
+        pointer: String,
+    },
+}
+
+impl Environment {
+    /// An environment of these variables. Those named like secrets are secrets, and so are the extra names.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>, also_secret: &[String]) -> Self {
+        let variables: BTreeMap<String, String> = variables.into_iter().collect();
+        let secrets = Secrets::default();
+        for (name, value) in &variables {
+            if is_secret_name(name) || also_secret.contains(name) {
+                secrets.add(value);
+            }
+        }
+        Self { variables, secrets }
+    }
+
+    /// The value of a variable; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether the variable is set, be it to nothing.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
+    }
+
+    /// The secrets known so far. Clones share them.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The value of a setting: variables expanded, a literal secret read again from its file.
+    ///
+    /// What comes from a variable named like a secret, and every literal secret, is remembered in
+    /// [`Environment::secrets`]. Blocking: may read a small file.
+    pub fn resolve(&self, setting: &Setting) -> Result<String, ResolveError> {
+        match setting {
+            Setting::Text(text) => Ok(expand(text, &|name| self.variables.get(name).cloned())?),
+            Setting::Secret { secret } => {
+                let value = read_secret(secret)?;
+                self.secrets.add(&value);
+                Ok(value)
+            }
+        }
+    }
+}
+
+fn read_secret(secret: &SecretRef) -> Result<String, ResolveError> {
+    let text = std::fs::read_to_string(&secret.file).map_err(|source| ResolveError::Read {
+        file: secret.file.clone(),
+        pointer: secret.pointer.clone(),
+        source,
+    })?;
+    let changed = || ResolveError::Changed { file: secret.file.clone(), pointer: secret.pointer.clone() };
+    let document: serde_json::Value = serde_json::from_str(&text).map_err(|_| changed())?;
+    let value = document.pointer(&secret.pointer).and_then(|v| v.as_str()).ok_or_else(changed)?;
+    let hash: String = Sha256::digest(value.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    if hash == secret.sha256 { Ok(value.to_owned()) } else { Err(changed()) }
+}
+
+/// Takes secrets out of texts, by value. Clones share what they know.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    values: BTreeSet<String>,
+    matcher: Option<AhoCorasick>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} secrets", self.values.len())
+    }
+}
+
+impl Secrets {
+    /// Remembers a secret. Values under 8 bytes are ignored: replacing them would hit ordinary words.
+    pub fn add(&self, value: &str) {
+        let value = value.trim();
+        if value.len() < SHORTEST_SECRET {
+            return;
+        }
+        let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let escaped = serde_json::to_string(value).unwrap_or_default();
+        let fresh = known.values.insert(value.to_owned());
+        known.values.insert(escaped.trim_matches('"').to_owned());
+        if fresh {
+            known.matcher = AhoCorasick::builder()
+                .match_kind(aho_corasick::MatchKind::LeftmostLongest)
+                .build(&known.values)
+                .ok();
+        }
+    }
+
+    /// The text with every known secret replaced by `[secret]`.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &known.matcher {
+            Some(matcher) if matcher.is_match(text) => {
+                let masks = vec![MASK; known.values.len()];
+                Cow::Owned(matcher.replace_all(text, &masks))
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        let pairs = [("OPENAI_API_KEY", "sk-canary-12345"), ("HOST", "gym.local"), ("PIN_TOKEN", "1234")];
+        Environment::new(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())), &[])
+    }
+
+    #[test]
+    fn secrets_are_taken_out_by_value() {
+        let env = environment();
+        assert_eq!(env.secrets().redact("key sk-canary-12345!"), "key [secret]!");
+        assert_eq!(env.secrets().redact("gym.local 1234"), "gym.local 1234", "not secret, too short");
+        env.secrets().add("quote\"inside");
+        assert_eq!(env.secrets().redact(r#"{"a":"quote\"inside"}"#), r#"{"a":"[secret]"}"#);
+    }
+
+    #[test]
+    fn a_literal_secret_is_read_again_and_a_changed_one_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"headers":{"Authorization":"Bearer canary"}}"#).unwrap();
+        let sha256 = Sha256::digest(b"Bearer canary").iter().map(|b| format!("{b:02x}")).collect();
+        let secret = SecretRef {
+            file: file.path().to_string_lossy().into_owned(),
+            pointer: "/headers/Authorization".into(),
+            sha256,
+        };
+        let setting = Setting::Secret { secret };
+        let env = environment();
+        assert_eq!(env.resolve(&setting).unwrap(), "Bearer canary");
+        assert_eq!(env.secrets().redact("<Bearer canary>"), "<[secret]>");
+        std::fs::write(file.path(), r#"{"headers":{"Authorization":"Bearer other"}}"#).unwrap();
+        assert!(matches!(env.resolve(&setting), Err(ResolveError::Changed { .. })));
+    }
+}
