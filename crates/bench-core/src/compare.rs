@@ -1,8 +1,24 @@
 //! Comparisons: whether a value satisfies what a verifier expects.
+//!
+//! The rules, everywhere the same:
+//! - numbers compare by value: 1 is 1.0, and integers beyond 2^53 stay exact;
+//! - a text is never a number: `"1"` is not 1;
+//! - null equals null only; an order with null is an error, for it means that nothing was found;
+//! - an expected `true` or `false` also accepts the numbers 1 and 0, because `SQLite` has no booleans. The
+//!   other way round a found `true` is not an expected 1: that differs from the Python tool, where the
+//!   two were the same;
+//! - lists and objects are equal if all their members are, by these same rules.
+//!
+//! Names and aliases of the operators lie in [`operator`].
 
+use std::cmp::Ordering;
+
+use regex::RegexBuilder;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use thiserror::Error;
+
+pub mod operator;
 
 /// How an actual value is compared with the expected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -74,4 +90,470 @@ pub enum CompareError {
         /// What the compiler said.
         reason: String,
     },
+}
+
+impl Comparison {
+    /// A comparison that expects this very value.
+    pub fn equals(expected: impl Into<Value>) -> Self {
+        Self {
+            operator: Operator::Equals,
+            expected: expected.into(),
+        }
+    }
+
+    /// Whether `actual` satisfies it.
+    ///
+    /// A null that should contain or match something does not: a text that is not there is a wrong
+    /// answer, while an order with null cannot be told.
+    ///
+    /// # Errors
+    /// [`CompareError`] where neither yes nor no is right: the verdict is then an error.
+    pub fn check(&self, actual: &Value) -> Result<bool, CompareError> {
+        self.check_with(actual, false)
+    }
+
+    /// [`check`](Self::check) without regard to the case of letters.
+    pub fn check_ignoring_case(&self, actual: &Value) -> Result<bool, CompareError> {
+        if self.operator == Operator::Matches {
+            return self.check_with(actual, true);
+        }
+        let lowered = Self {
+            operator: self.operator,
+            expected: lower(&self.expected),
+        };
+        lowered.check_with(&lower(actual), true)
+    }
+
+    /// Whether the expected value fits the operator at all: what can be told before anything runs.
+    pub fn validate(&self) -> Result<(), CompareError> {
+        match self.operator {
+            Operator::In => self.list("a list of values").map(|_| ()),
+            Operator::Between => self.bounds().map(|_| ()),
+            Operator::Matches => self.pattern(false).map(|_| ()),
+            Operator::GreaterThan
+            | Operator::GreaterThanOrEqual
+            | Operator::LessThan
+            | Operator::LessThanOrEqual => match &self.expected {
+                Value::Number(_) | Value::String(_) => Ok(()),
+                _ => Err(self.bad_expected("a number or a text")),
+            },
+            Operator::Equals | Operator::NotEquals | Operator::Contains | Operator::NotContains => Ok(()),
+        }
+    }
+
+    fn check_with(&self, actual: &Value, ignore_case: bool) -> Result<bool, CompareError> {
+        match self.operator {
+            Operator::Equals => Ok(equal(actual, &self.expected)),
+            Operator::NotEquals => Ok(!equal(actual, &self.expected)),
+            Operator::GreaterThan => self.order(actual).map(Ordering::is_gt),
+            Operator::GreaterThanOrEqual => self.order(actual).map(Ordering::is_ge),
+            Operator::LessThan => self.order(actual).map(Ordering::is_lt),
+            Operator::LessThanOrEqual => self.order(actual).map(Ordering::is_le),
+            Operator::Contains => self.contained(actual),
+            Operator::NotContains => self.contained(actual).map(|found| !found),
+            Operator::In => Ok(self.list("a list of values")?.iter().any(|e| equal(actual, e))),
+            Operator::Between => {
+                let (low, high) = self.bounds()?;
+                let at_least = compare(actual, low).ok_or_else(|| self.incomparable(actual))?;
+                let at_most = compare(actual, high).ok_or_else(|| self.incomparable(actual))?;
+                Ok(at_least.is_ge() && at_most.is_le())
+            }
+            Operator::Matches => {
+                let pattern = self.pattern(ignore_case)?;
+                match actual {
+                    Value::String(text) => Ok(pattern.is_match(text)),
+                    Value::Null => Ok(false),
+                    _ => Err(self.incomparable(actual)),
+                }
+            }
+        }
+    }
+
+    fn order(&self, actual: &Value) -> Result<Ordering, CompareError> {
+        self.validate()?;
+        compare(actual, &self.expected).ok_or_else(|| self.incomparable(actual))
+    }
+
+    fn contained(&self, actual: &Value) -> Result<bool, CompareError> {
+        match (actual, &self.expected) {
+            (Value::String(text), Value::String(part)) => Ok(text.contains(part.as_str())),
+            (Value::Array(list), element) => Ok(list.iter().any(|e| equal(e, element))),
+            (Value::Null, _) => Ok(false),
+            _ => Err(self.incomparable(actual)),
+        }
+    }
+
+    fn list(&self, needs: &'static str) -> Result<&Vec<Value>, CompareError> {
+        self.expected.as_array().ok_or_else(|| self.bad_expected(needs))
+    }
+
+    fn bounds(&self) -> Result<(&Value, &Value), CompareError> {
+        const NEEDS: &str = "a list [low, high] of two numbers or two texts, low first,";
+        match self.list(NEEDS)?.as_slice() {
+            [low, high] if compare(low, high).is_some_and(Ordering::is_le) => Ok((low, high)),
+            _ => Err(self.bad_expected(NEEDS)),
+        }
+    }
+
+    fn pattern(&self, ignore_case: bool) -> Result<regex::Regex, CompareError> {
+        let Value::String(pattern) = &self.expected else {
+            return Err(self.bad_expected("a regular expression"));
+        };
+        RegexBuilder::new(pattern)
+            .case_insensitive(ignore_case)
+            .build()
+            .map_err(|error| {
+                let reason = match &error {
+                    // The last line says what is wrong; those before it draw the pattern.
+                    regex::Error::Syntax(text) => text.lines().last().unwrap_or_default().to_owned(),
+                    other => other.to_string(),
+                };
+                let reason = reason.strip_prefix("error: ").unwrap_or(&reason).to_owned();
+                CompareError::BadPattern {
+                    pattern: pattern.clone(),
+                    reason,
+                }
+            })
+    }
+
+    fn incomparable(&self, actual: &Value) -> CompareError {
+        CompareError::Incomparable {
+            operator: self.operator.name(),
+            actual: shortened(actual),
+            expected: shortened(&self.expected),
+        }
+    }
+
+    fn bad_expected(&self, needs: &'static str) -> CompareError {
+        CompareError::BadExpected {
+            operator: self.operator.name(),
+            needs,
+            expected: shortened(&self.expected),
+        }
+    }
+}
+
+/// Whether a found value equals an expected one, by the rules of this module.
+pub fn equal(actual: &Value, expected: &Value) -> bool {
+    match (actual, expected) {
+        (Value::Number(a), Value::Number(e)) => compare_numbers(a, e).is_eq(),
+        (Value::Number(a), Value::Bool(e)) => compare_numbers(a, &Number::from(u8::from(*e))).is_eq(),
+        (Value::Array(a), Value::Array(e)) => a.len() == e.len() && a.iter().zip(e).all(|(a, e)| equal(a, e)),
+        (Value::Object(a), Value::Object(e)) => {
+            a.len() == e.len() && e.iter().all(|(key, e)| a.get(key).is_some_and(|a| equal(a, e)))
+        }
+        (a, e) => a == e,
+    }
+}
+
+/// The order of two numbers or of two texts (by code point); nothing else has one.
+fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => Some(compare_numbers(a, b)),
+        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        _ => None,
+    }
+}
+
+/// By value and exact, also between an integer and a fraction.
+fn compare_numbers(a: &Number, b: &Number) -> Ordering {
+    match (a.as_i128(), b.as_i128()) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        (Some(a), None) => compare_integer(a, float(b)),
+        (None, Some(b)) => compare_integer(b, float(a)).reverse(),
+        // A JSON number is never NaN, so an order always exists.
+        (None, None) => float(a).partial_cmp(&float(b)).unwrap_or(Ordering::Equal),
+    }
+}
+
+/// `integer` lies within `i64::MIN..=u64::MAX`: a cast of it would round, a cast of the float does not.
+fn compare_integer(integer: i128, float: f64) -> Ordering {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates far outside the integer's range"
+    )]
+    let whole = float.trunc() as i128;
+    integer
+        .cmp(&whole)
+        .then_with(|| 0.0.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal))
+}
+
+fn float(number: &Number) -> f64 {
+    number.as_f64().unwrap_or_default()
+}
+
+/// Every text in it in lower case.
+fn lower(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.to_lowercase()),
+        Value::Array(list) => Value::Array(list.iter().map(lower).collect()),
+        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), lower(v))).collect()),
+        other => other.clone(),
+    }
+}
+
+/// As JSON, cut after 80 characters: for messages.
+pub(crate) fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// `yes`, `no` or the error, for `actual operator expected`.
+    fn check(actual: &Value, operator: &str, expected: &Value) -> String {
+        let operator = Operator::parse(operator).unwrap();
+        match (Comparison {
+            operator,
+            expected: expected.clone(),
+        })
+        .check(actual)
+        {
+            Ok(true) => "yes".to_owned(),
+            Ok(false) => "no".to_owned(),
+            Err(CompareError::Incomparable { .. }) => "incomparable".to_owned(),
+            Err(CompareError::BadExpected { .. }) => "bad expected".to_owned(),
+            Err(CompareError::BadPattern { .. }) => "bad pattern".to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn table(rows: &[(Value, &str, Value, &str)]) {
+        for (actual, operator, expected, want) in rows {
+            assert_eq!(
+                check(actual, operator, expected),
+                *want,
+                "{actual} {operator} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn equality_is_by_value() {
+        table(&[
+            (json!(1), "equals", json!(1), "yes"),
+            (json!(1), "equals", json!(1.0), "yes"),
+            (json!(1.0), "eq", json!(1), "yes"),
+            (json!(1), "==", json!(2), "no"),
+            (json!(0), "equal", json!(-0.0), "yes"),
+            (json!(0.1), "equals", json!(0.1), "yes"),
+            (json!(0.1), "equals", json!(0.100_000_000_000_001), "no"),
+            (json!("1"), "equals", json!(1), "no"),
+            (json!(1), "equals", json!("1"), "no"),
+            (json!("a"), "equals", json!("a"), "yes"),
+            (json!("a"), "equals", json!("A"), "no"),
+            (json!("a "), "equals", json!("a"), "no"),
+            (json!(""), "equals", json!(null), "no"),
+            (json!(null), "equals", json!(null), "yes"),
+            (json!(null), "equals", json!(0), "no"),
+            (json!(0), "equals", json!(null), "no"),
+            (json!(null), "equals", json!(false), "no"),
+            (json!(1), "!=", json!(1), "no"),
+            (json!(1), "not_equals", json!("1"), "yes"),
+            (json!(null), "ne", json!(1), "yes"),
+            (json!(null), "neq", json!(null), "no"),
+            (json!(1), "<>", json!(1.0), "no"),
+        ]);
+    }
+
+    #[test]
+    fn an_expected_boolean_accepts_what_sqlite_has_instead() {
+        table(&[
+            (json!(true), "equals", json!(true), "yes"),
+            (json!(true), "equals", json!(false), "no"),
+            (json!(1), "equals", json!(true), "yes"),
+            (json!(1.0), "equals", json!(true), "yes"),
+            (json!(0), "equals", json!(false), "yes"),
+            (json!(0), "equals", json!(true), "no"),
+            (json!(2), "equals", json!(true), "no"),
+            (json!("true"), "equals", json!(true), "no"),
+            (json!(true), "equals", json!(1), "no"),
+            (json!(false), "equals", json!(0), "no"),
+            (json!(1), "not_equals", json!(true), "no"),
+            (json!(1), "in", json!([true, 7]), "yes"),
+            (json!([1, 0]), "equals", json!([true, false]), "yes"),
+        ]);
+    }
+
+    #[test]
+    fn big_integers_stay_exact() {
+        table(&[
+            (
+                json!(9_007_199_254_740_993_u64),
+                "equals",
+                json!(9_007_199_254_740_992_u64),
+                "no",
+            ),
+            (
+                json!(9_007_199_254_740_993_u64),
+                "equals",
+                json!(9_007_199_254_740_992.0),
+                "no",
+            ),
+            (
+                json!(9_007_199_254_740_993_u64),
+                ">",
+                json!(9_007_199_254_740_992.0),
+                "yes",
+            ),
+            (
+                json!(9_007_199_254_740_992_u64),
+                "equals",
+                json!(9_007_199_254_740_992.0),
+                "yes",
+            ),
+            (json!(u64::MAX), "equals", json!(u64::MAX), "yes"),
+            (json!(u64::MAX), "equals", json!(u64::MAX - 1), "no"),
+            (json!(u64::MAX), "<", json!(18_446_744_073_709_551_616.0), "yes"),
+            (
+                json!(i64::MIN),
+                "equals",
+                json!(-9_223_372_036_854_775_808.0),
+                "yes",
+            ),
+            (json!(i64::MIN), "<", json!(i64::MIN + 1), "yes"),
+            (json!(1e300), ">", json!(u64::MAX), "yes"),
+            (json!(-1e300), "<", json!(i64::MIN), "yes"),
+            (json!(1e300), "equals", json!(1e300), "yes"),
+        ]);
+    }
+
+    #[test]
+    fn numbers_and_texts_have_an_order_and_nothing_else_does() {
+        table(&[
+            (json!(2), "greater_than", json!(1), "yes"),
+            (json!(1), "gt", json!(1), "no"),
+            (json!(1.5), ">", json!(1), "yes"),
+            (json!(-1.5), "<", json!(-1), "yes"),
+            (json!(-1.5), ">", json!(-2), "yes"),
+            (json!(1), ">=", json!(1.0), "yes"),
+            (json!(1), "greater_than_equal", json!(2), "no"),
+            (json!(1), "less_than", json!(2), "yes"),
+            (json!(1), "lt", json!(1), "no"),
+            (json!(1), "less_than_or_equal_to", json!(1), "yes"),
+            (json!(2), "lte", json!(1.99), "no"),
+            (json!("b"), ">", json!("a"), "yes"),
+            (json!("2026-01-10"), ">", json!("2026-01-09"), "yes"),
+            (json!("10"), "<", json!("9"), "yes"),
+            (json!("10"), "<", json!(9), "incomparable"),
+            (json!(10), "<", json!("9"), "incomparable"),
+            (json!(null), ">", json!(0), "incomparable"),
+            (json!(null), "<=", json!("a"), "incomparable"),
+            (json!(true), ">", json!(0), "incomparable"),
+            (json!([1]), ">", json!(0), "incomparable"),
+            (json!({}), "<", json!(0), "incomparable"),
+            (json!(1), ">", json!(null), "bad expected"),
+            (json!(1), ">", json!([0]), "bad expected"),
+            (json!(1), ">", json!(true), "bad expected"),
+        ]);
+    }
+
+    #[test]
+    fn texts_and_lists_contain() {
+        table(&[
+            (json!("release notes"), "contains", json!("note"), "yes"),
+            (json!("release notes"), "contains", json!("Note"), "no"),
+            (json!("x"), "contains", json!(""), "yes"),
+            (json!("x"), "not_contains", json!("y"), "yes"),
+            (json!([1, 2]), "contains", json!(2.0), "yes"),
+            (json!([1, 2]), "contains", json!("2"), "no"),
+            (json!([1, 2]), "not_contains", json!(3), "yes"),
+            (json!([{"a": 1}]), "contains", json!({"a": 1.0}), "yes"),
+            (json!([[1]]), "contains", json!([1]), "yes"),
+            (json!(null), "contains", json!("x"), "no"),
+            (json!(null), "not_contains", json!("x"), "yes"),
+            (json!(12), "contains", json!(1), "incomparable"),
+            (json!("12"), "contains", json!(1), "incomparable"),
+            (json!({"a": 1}), "contains", json!("a"), "incomparable"),
+        ]);
+    }
+
+    #[test]
+    fn sets_ranges_and_patterns() {
+        table(&[
+            (json!("a"), "in", json!(["a", "b"]), "yes"),
+            (json!("c"), "in", json!(["a", "b"]), "no"),
+            (json!(1.0), "in", json!([1]), "yes"),
+            (json!(null), "in", json!([null]), "yes"),
+            (json!(1), "in", json!([]), "no"),
+            (json!("a"), "in", json!("abc"), "bad expected"),
+            (json!(5), "between", json!([1, 5]), "yes"),
+            (json!(1), "between", json!([1, 5]), "yes"),
+            (json!(5.001), "between", json!([1, 5]), "no"),
+            (json!("m"), "between", json!(["a", "z"]), "yes"),
+            (json!("5"), "between", json!([1, 9]), "incomparable"),
+            (json!(null), "between", json!([1, 9]), "incomparable"),
+            (json!(5), "between", json!([9, 1]), "bad expected"),
+            (json!(5), "between", json!([1]), "bad expected"),
+            (json!(5), "between", json!([1, "z"]), "bad expected"),
+            (json!("WEB-12"), "matches", json!(r"^WEB-\d+$"), "yes"),
+            (json!("see WEB-12 now"), "regex", json!(r"WEB-\d+"), "yes"),
+            (json!("web-12"), "matches", json!("WEB"), "no"),
+            (json!(null), "matches", json!(".*"), "no"),
+            (json!(12), "matches", json!("12"), "incomparable"),
+            (json!("x"), "matches", json!("("), "bad pattern"),
+            (json!("x"), "matches", json!(1), "bad expected"),
+        ]);
+    }
+
+    #[test]
+    fn lists_and_objects_are_compared_member_by_member() {
+        table(&[
+            (json!([1, "a"]), "equals", json!([1.0, "a"]), "yes"),
+            (json!([1, 2]), "equals", json!([2, 1]), "no"),
+            (json!([1]), "equals", json!([1, 2]), "no"),
+            (json!([]), "equals", json!({}), "no"),
+            (
+                json!({"a": 1, "b": [2]}),
+                "equals",
+                json!({"b": [2.0], "a": 1}),
+                "yes",
+            ),
+            (json!({"a": 1}), "equals", json!({"a": 1, "b": 2}), "no"),
+            (json!({"a": 1, "b": 2}), "equals", json!({"a": 1}), "no"),
+            (json!({"a": null}), "equals", json!({"b": null}), "no"),
+        ]);
+    }
+
+    #[test]
+    fn case_can_be_ignored() {
+        let yes = |operator: &str, actual: Value, expected: Value| {
+            let operator = Operator::parse(operator).unwrap();
+            Comparison { operator, expected }
+                .check_ignoring_case(&actual)
+                .unwrap()
+        };
+        assert!(yes("equals", json!("DONE"), json!("done")));
+        assert!(yes("contains", json!("All DONE"), json!("Done")));
+        assert!(yes("contains", json!(["A"]), json!("a")));
+        assert!(yes("in", json!("b"), json!(["A", "B"])));
+        assert!(
+            yes("matches", json!("ABC"), json!(r"^\Sbc$")),
+            r"\S must not turn into \s"
+        );
+        assert!(!yes("not_contains", json!("ABC"), json!("b")));
+    }
+
+    #[test]
+    fn errors_say_what_was_compared_with_what() {
+        let error = |operator: &str, actual: Value, expected: Value| {
+            let operator = Operator::parse(operator).unwrap();
+            Comparison { operator, expected }
+                .check(&actual)
+                .unwrap_err()
+                .to_string()
+        };
+        insta::assert_snapshot!(error(">", json!(null), json!(3)), @"cannot tell whether null greater_than 3");
+        insta::assert_snapshot!(error("between", json!(1), json!([9, 1])), @"`between` needs a list [low, high] of two numbers or two texts, low first, to compare with, not [9,1]");
+        insta::assert_snapshot!(error("matches", json!("x"), json!("a(")), @"the pattern `a(` is not a regular expression: unclosed group");
+        let long = error("contains", json!({"text": "x".repeat(500)}), json!("a"));
+        assert!(long.len() < 200, "a long value is cut: {long}");
+    }
 }

@@ -146,9 +146,15 @@ mod tests {
 
     #[test]
     fn a_journal_line_is_flat_and_named() {
-        let event = Event::TrialStarted { trial: "a~oracle~1".parse().unwrap(), attempt: 1 };
+        let event = Event::TrialStarted {
+            trial: "a~oracle~1".parse().unwrap(),
+            attempt: 1,
+        };
         let line = serde_json::to_string(&event).unwrap();
-        assert_eq!(line, r#"{"event":"trial_started","trial":"a~oracle~1","attempt":1}"#);
+        assert_eq!(
+            line,
+            r#"{"event":"trial_started","trial":"a~oracle~1","attempt":1}"#
+        );
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
     }
 }

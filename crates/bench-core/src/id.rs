@@ -42,7 +42,11 @@ impl TryFrom<String> for TrialId {
     fn try_from(text: String) -> Result<Self, BadTrialId> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._~-".contains(&b);
         let fits = !text.is_empty() && text.len() <= LONGEST && !text.starts_with('.');
-        if fits && text.bytes().all(allowed) { Ok(Self(text)) } else { Err(BadTrialId { text }) }
+        if fits && text.bytes().all(allowed) {
+            Ok(Self(text))
+        } else {
+            Err(BadTrialId { text })
+        }
     }
 }
 
@@ -74,7 +78,11 @@ pub fn slug(text: &str, longest: usize) -> String {
     }
     let kept: String = out.trim_matches(['-', '.']).chars().take(longest).collect();
     let kept = kept.trim_end_matches(['-', '.']);
-    if kept.is_empty() { "x".to_owned() } else { kept.to_owned() }
+    if kept.is_empty() {
+        "x".to_owned()
+    } else {
+        kept.to_owned()
+    }
 }
 
 /// Hands out slugs that differ from each other: a name that was taken gets `-2`, `-3`, ….
@@ -87,7 +95,10 @@ pub struct SlugBook {
 impl SlugBook {
     /// An empty book whose slugs are at most `longest` bytes, suffix included.
     pub fn new(longest: usize) -> Self {
-        Self { longest, owners: HashMap::new() }
+        Self {
+            longest,
+            owners: HashMap::new(),
+        }
     }
 
     /// The slug of `name`: the same one each time for the same name, never another name's.
@@ -100,8 +111,10 @@ impl SlugBook {
                 Some(owner) if owner == name => return candidate,
                 Some(_) => {
                     let suffix = format!("-{n}");
-                    let kept: String =
-                        base.chars().take(self.longest.saturating_sub(suffix.len())).collect();
+                    let kept: String = base
+                        .chars()
+                        .take(self.longest.saturating_sub(suffix.len()))
+                        .collect();
                     candidate = kept + &suffix;
                 }
             }

@@ -28,6 +28,7 @@ pub mod problem;
 pub mod record;
 pub mod session;
 pub mod setting;
+mod suggest;
 pub mod transcript;
 pub mod usage;
 pub mod verifier;

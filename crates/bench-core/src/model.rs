@@ -118,7 +118,10 @@ pub enum BadModel {
 impl ModelRef {
     /// A model of a provider.
     pub fn new(provider: Provider, name: impl Into<String>) -> Self {
-        Self { provider, name: name.into() }
+        Self {
+            provider,
+            name: name.into(),
+        }
     }
 }
 
@@ -144,7 +147,9 @@ impl FromStr for ModelRef {
             Some((head, name)) => match known(head) {
                 Some(provider) if name.is_empty() => Err(BadModel::NoName { provider }),
                 Some(provider) => Ok(Self::new(provider, name)),
-                None => by_prefix(text).map_err(|_| BadModel::UnknownProvider { provider: head.to_owned() }),
+                None => by_prefix(text).map_err(|_| BadModel::UnknownProvider {
+                    provider: head.to_owned(),
+                }),
             },
             None => by_prefix(text),
         }
@@ -164,7 +169,9 @@ fn by_prefix(name: &str) -> Result<ModelRef, BadModel> {
     } else if lower.starts_with("grok") {
         Provider::Xai
     } else {
-        return Err(BadModel::UnknownPrefix { name: name.to_owned() });
+        return Err(BadModel::UnknownPrefix {
+            name: name.to_owned(),
+        });
     };
     Ok(ModelRef::new(provider, name))
 }
@@ -238,11 +245,18 @@ mod tests {
             ("gemini-2.5-pro", "google:gemini-2.5-pro"),
             ("grok-4", "xai:grok-4"),
             ("compatible:qwen2.5:0.5b", "compatible:qwen2.5:0.5b"),
-            ("openrouter:meta-llama/llama-4-maverick:nitro", "openrouter:meta-llama/llama-4-maverick:nitro"),
+            (
+                "openrouter:meta-llama/llama-4-maverick:nitro",
+                "openrouter:meta-llama/llama-4-maverick:nitro",
+            ),
             ("script:play.json", "script:play.json"),
             ("gpt-oss:20b", "openai:gpt-oss:20b"),
         ] {
-            assert_eq!(text.parse::<ModelRef>().map(|m| m.to_string()).as_deref(), Ok(want), "{text}");
+            assert_eq!(
+                text.parse::<ModelRef>().map(|m| m.to_string()).as_deref(),
+                Ok(want),
+                "{text}"
+            );
         }
     }
 
@@ -252,6 +266,9 @@ mod tests {
         assert!(error("llama3").contains("openai:llama3"));
         assert!(error("opnai:gpt-4o").contains("unknown provider `opnai`"));
         assert!(error("openai:").contains("lacks the name"));
-        assert!(error("orange").contains("cannot tell"), "a word with o is no reasoning model");
+        assert!(
+            error("orange").contains("cannot tell"),
+            "a word with o is no reasoning model"
+        );
     }
 }

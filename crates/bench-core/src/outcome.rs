@@ -77,8 +77,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order in which people are shown them.
-    pub const ALL: [Self; 6] =
-        [Self::Passed, Self::Failed, Self::Limit, Self::Errored, Self::Unscored, Self::Cancelled];
+    pub const ALL: [Self; 6] = [
+        Self::Passed,
+        Self::Failed,
+        Self::Limit,
+        Self::Errored,
+        Self::Unscored,
+        Self::Cancelled,
+    ];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
@@ -155,7 +161,11 @@ mod tests {
     fn outcomes_follow_from_verdicts() {
         use Conversation::{Answered, LimitReached};
         let (yes, no) = (|| verdict(VerdictStatus::True), || verdict(VerdictStatus::False));
-        let broken = || verdict(VerdictStatus::Errored { error: "no such table".into() });
+        let broken = || {
+            verdict(VerdictStatus::Errored {
+                error: "no such table".into(),
+            })
+        };
         for (conversation, replies, verdicts, want) in [
             (Answered, 1, vec![yes(), yes()], Outcome::Passed),
             (Answered, 1, vec![yes(), no()], Outcome::Failed),
@@ -168,7 +178,11 @@ mod tests {
             (LimitReached, 9, vec![no()], Outcome::Limit),
             (LimitReached, 9, vec![], Outcome::Unscored),
         ] {
-            assert_eq!(judge(conversation, replies, &verdicts), want, "{conversation:?} {verdicts:?}");
+            assert_eq!(
+                judge(conversation, replies, &verdicts),
+                want,
+                "{conversation:?} {verdicts:?}"
+            );
         }
     }
 }

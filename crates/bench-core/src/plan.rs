@@ -89,7 +89,12 @@ impl Plan {
             for (scenario, s) in self.scenarios.iter().enumerate() {
                 for (model, m) in self.models.iter().enumerate() {
                     let id = trial_id(&s.slug, &m.slug, repetition);
-                    trials.push(Trial { id, scenario, model, repetition });
+                    trials.push(Trial {
+                        id,
+                        scenario,
+                        model,
+                        repetition,
+                    });
                 }
             }
         }
@@ -104,9 +109,14 @@ impl Plan {
 
     /// Verifiers of all trials together.
     pub fn verifiers_planned(&self) -> u32 {
-        let per_repetition: usize =
-            self.scenarios.iter().map(|s| s.verifiers.len() * self.models.len()).sum();
-        u32::try_from(per_repetition).unwrap_or(u32::MAX).saturating_mul(self.runs)
+        let per_repetition: usize = self
+            .scenarios
+            .iter()
+            .map(|s| s.verifiers.len() * self.models.len())
+            .sum();
+        u32::try_from(per_repetition)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(self.runs)
     }
 
     /// The gym of a key.

@@ -29,7 +29,10 @@ pub struct Place {
 impl Place {
     /// A place that is a whole file (or an argument), without a line.
     pub fn file(file: impl Into<String>) -> Self {
-        Self { file: file.into(), ..Self::default() }
+        Self {
+            file: file.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -79,12 +82,22 @@ pub struct Problem {
 impl Problem {
     /// A problem that stops the work.
     pub fn error(place: Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place, message: message.into(), hint: None }
+        Self {
+            severity: Severity::Error,
+            place,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// A problem that is only said.
     pub fn warning(place: Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, place, message: message.into(), hint: None }
+        Self {
+            severity: Severity::Warning,
+            place,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// Adds what to try next.
@@ -122,7 +135,11 @@ impl Problems {
 
     /// `value` with the warnings, or all problems if any of them stops the work.
     pub fn or_value<T>(self, value: T) -> Result<(T, Vec<Problem>), Self> {
-        if self.any_error() { Err(self) } else { Ok((value, self.0)) }
+        if self.any_error() {
+            Err(self)
+        } else {
+            Ok((value, self.0))
+        }
     }
 }
 

@@ -155,9 +155,17 @@ impl Totals {
 /// Progress and session before anything has happened: all totals of the plan are known.
 pub fn begin(plan: &Plan) -> (Progress, Session) {
     let per_cell = plan.runs;
-    let row = |model: String, trials_total| Totals { model, trials_total, ..Totals::default() };
+    let row = |model: String, trials_total| Totals {
+        model,
+        trials_total,
+        ..Totals::default()
+    };
     let scenarios = u32::try_from(plan.scenarios.len()).unwrap_or(u32::MAX);
-    let models = plan.models.iter().map(|m| row(m.model.to_string(), per_cell * scenarios)).collect();
+    let models = plan
+        .models
+        .iter()
+        .map(|m| row(m.model.to_string(), per_cell * scenarios))
+        .collect();
     let cells = plan.scenarios.iter().flat_map(|scenario| {
         plan.models.iter().map(move |m| Cell {
             scenario_id: scenario.scenario_id.clone(),
@@ -183,14 +191,24 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
 /// Adds one event. A trial that replaces an earlier end takes that one's count back; the tokens and
 /// the time of both stay, for both were spent.
 pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
-    let Event::TrialFinished(trial) = event else { return };
+    let Event::TrialFinished(trial) = event else {
+        return;
+    };
     progress.outcomes.replace(trial.replaces, trial.outcome);
     progress.trials_done = progress.outcomes.done();
     if trial.outcome.is_scored() {
         progress.verifiers_passed += trial.verifiers_passed;
         progress.verifiers_total += trial.verifiers_total;
     }
-    session.models.iter_mut().filter(|t| t.model == trial.model).for_each(|t| t.add(trial));
+    session
+        .models
+        .iter_mut()
+        .filter(|t| t.model == trial.model)
+        .for_each(|t| t.add(trial));
     let cell = |c: &&mut Cell| c.scenario_id == trial.scenario_id && c.totals.model == trial.model;
-    session.cells.iter_mut().filter(cell).for_each(|c| c.totals.add(trial));
+    session
+        .cells
+        .iter_mut()
+        .filter(cell)
+        .for_each(|c| c.totals.add(trial));
 }

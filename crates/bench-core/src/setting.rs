@@ -70,7 +70,9 @@ pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Str
     while let Some(start) = rest.find("${") {
         let (before, from) = rest.split_at(start);
         out.push_str(before);
-        let end = from.find('}').ok_or_else(|| ExpandError::Malformed { text: from.to_owned() })?;
+        let end = from.find('}').ok_or_else(|| ExpandError::Malformed {
+            text: from.to_owned(),
+        })?;
         let (reference, after) = (&from[2..end], &from[end + 1..]);
         out.push_str(&value_of(reference, lookup)?);
         rest = after;
@@ -83,7 +85,9 @@ pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Str
 pub fn variables(text: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     for part in text.split("${").skip(1) {
-        let Some((reference, _)) = part.split_once('}') else { continue };
+        let Some((reference, _)) = part.split_once('}') else {
+            continue;
+        };
         let (name, default) = split_default(reference);
         found.push((name.to_owned(), default.is_some()));
     }
@@ -94,13 +98,17 @@ fn value_of(reference: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<
     let (name, default) = split_default(reference);
     let sound = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(sound) {
-        return Err(ExpandError::Malformed { text: format!("${{{reference}}}") });
+        return Err(ExpandError::Malformed {
+            text: format!("${{{reference}}}"),
+        });
     }
     match (lookup(name), default) {
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
         (Some(value), _) => Ok(value),
         (None, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(ExpandError::Unset { name: name.to_owned() }),
+        (None, None) => Err(ExpandError::Unset {
+            name: name.to_owned(),
+        }),
     }
 }
 
@@ -115,7 +123,9 @@ fn split_default(reference: &str) -> (&str, Option<&str>) {
 /// Whether a variable or field of this name holds a secret: it contains KEY, TOKEN, SECRET, PASS or AUTH.
 pub fn is_secret_name(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    ["KEY", "TOKEN", "SECRET", "PASS", "AUTH"].iter().any(|word| upper.contains(word))
+    ["KEY", "TOKEN", "SECRET", "PASS", "AUTH"]
+        .iter()
+        .any(|word| upper.contains(word))
 }
 
 #[cfg(test)]
@@ -147,10 +157,19 @@ mod tests {
 
     #[test]
     fn an_unset_or_malformed_variable_is_an_error() {
-        assert_eq!(expand("${PORT}", &lookup), Err(ExpandError::Unset { name: "PORT".into() }));
+        assert_eq!(
+            expand("${PORT}", &lookup),
+            Err(ExpandError::Unset { name: "PORT".into() })
+        );
         for bad in ["${HOST", "${}", "${a b}", "${input:token}"] {
-            assert!(matches!(expand(bad, &lookup), Err(ExpandError::Malformed { .. })), "{bad}");
+            assert!(
+                matches!(expand(bad, &lookup), Err(ExpandError::Malformed { .. })),
+                "{bad}"
+            );
         }
-        assert_eq!(variables("${A}${B:-x}"), [("A".to_owned(), false), ("B".to_owned(), true)]);
+        assert_eq!(
+            variables("${A}${B:-x}"),
+            [("A".to_owned(), false), ("B".to_owned(), true)]
+        );
     }
 }

@@ -108,7 +108,10 @@ pub struct ToolCall {
     pub arguments: Value,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn is_zero(n: &usize) -> bool {
     *n == 0
 }

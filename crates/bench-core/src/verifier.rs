@@ -31,7 +31,11 @@ pub struct VerifierSpec {
 
 /// What a verifier checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "verifier_type", content = "validation_config", rename_all = "snake_case")]
+#[serde(
+    tag = "verifier_type",
+    content = "validation_config",
+    rename_all = "snake_case"
+)]
 #[non_exhaustive]
 pub enum Check {
     /// The value of an SQL query against the gym's SQL runner.

@@ -105,7 +105,11 @@ impl GymSpec {
 /// The header that a `context` key becomes.
 pub fn context_header(key: &str) -> String {
     let lower = key.to_ascii_lowercase();
-    if lower.starts_with("x-") { lower } else { format!("x-{}", lower.replace('_', "-")) }
+    if lower.starts_with("x-") {
+        lower
+    } else {
+        format!("x-{}", lower.replace('_', "-"))
+    }
 }
 
 #[cfg(test)]
@@ -114,9 +118,11 @@ mod tests {
 
     #[test]
     fn context_keys_become_headers() {
-        for (key, want) in
-            [("actingUserId", "x-actinguserid"), ("X-Team", "x-team"), ("user_id", "x-user-id")]
-        {
+        for (key, want) in [
+            ("actingUserId", "x-actinguserid"),
+            ("X-Team", "x-team"),
+            ("user_id", "x-user-id"),
+        ] {
             assert_eq!(context_header(key), want);
         }
     }
