@@ -1,0 +1,567 @@
+//! JSON in which every value knows where it stands.
+//!
+//! serde says what is wrong at the end of a token, and one thing at a time; a person who writes a
+//! harness wants every mistake with line, column and path. So a file is parsed once into a tree of
+//! [`Node`]s with byte offsets, and the readers of each form walk that tree with [`read::At`].
+//!
+//! Strict: what `serde_json` refuses is refused. Only gym files may hold comments and trailing commas,
+//! because the editors that write them allow both.
+
+use jsonc_parser::ast::Value as Ast;
+use jsonc_parser::common::Ranged;
+use jsonc_parser::errors::{ParseError, ParseErrorKind};
+use jsonc_parser::{ParseOptions, parse_to_ast};
+use serde_json::{Map, Number, Value};
+
+use crate::problem::{Place, Problem};
+
+pub(crate) mod read;
+
+/// Lines longer than this are not shown with a problem: nobody finds anything in them.
+const LONGEST_SHOWN_LINE: usize = 500;
+
+/// A value and the bytes of the text that it was written with.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) kind: Kind,
+}
+
+/// What a [`Node`] holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    Object(Vec<Member>),
+}
+
+/// A name and its value in an object. Names may repeat, as they do in files; the last one counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) name_start: usize,
+    pub(crate) value: Node,
+}
+
+/// How strictly a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    /// JSON and nothing else.
+    Strict,
+    /// Comments and trailing commas are fine.
+    WithComments,
+}
+
+/// A parsed file, or one row of a file of rows.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// The file as people are shown it.
+    file: String,
+    text: String,
+    /// Line of the file in which the text begins, from 1: not 1 for rows only.
+    first_line: u32,
+    /// Byte offset at which each line begins.
+    line_starts: Vec<usize>,
+    /// Which row of the file it is, from 0; `None` where the file is one value.
+    pub(crate) row: Option<usize>,
+    pub(crate) root: Node,
+}
+
+impl Document {
+    /// Parses a whole file.
+    pub(crate) fn parse(file: &str, text: &str, syntax: Syntax) -> Result<Self, Problem> {
+        Self::parse_at(file, text, syntax, 1, None)
+    }
+
+    /// Parses a file of rows, one value a line. Empty lines do not count.
+    pub(crate) fn parse_rows(file: &str, text: &str) -> Vec<Result<Self, Problem>> {
+        let lines = without_mark(text)
+            .lines()
+            .zip(1..)
+            .filter(|(line, _)| !line.trim().is_empty());
+        lines
+            .enumerate()
+            .map(|(row, (line, number))| Self::parse_at(file, line, Syntax::Strict, number, Some(row)))
+            .collect()
+    }
+
+    fn parse_at(
+        file: &str,
+        text: &str,
+        syntax: Syntax,
+        first_line: u32,
+        row: Option<usize>,
+    ) -> Result<Self, Problem> {
+        let text = without_mark(text).to_owned();
+        let line_starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        let nothing = Node {
+            start: 0,
+            end: 0,
+            kind: Kind::Null,
+        };
+        let mut document = Self {
+            file: file.to_owned(),
+            text,
+            first_line,
+            line_starts,
+            row,
+            root: nothing,
+        };
+        match parse_text(&document.text, syntax) {
+            Ok(root) => document.root = root,
+            Err(wrong) => {
+                let place = document.place(wrong.start, "");
+                return Err(wrong.into_problem(place));
+            }
+        }
+        Ok(document)
+    }
+
+    /// The place of a byte offset.
+    pub(crate) fn place(&self, offset: usize, pointer: &str) -> Place {
+        let line = self
+            .line_starts
+            .partition_point(|start| *start <= offset)
+            .saturating_sub(1);
+        let start = self.line_starts.get(line).copied().unwrap_or_default();
+        let source = self
+            .text
+            .get(start..)
+            .and_then(|rest| rest.lines().next())
+            .unwrap_or_default();
+        let column = self
+            .text
+            .get(start..offset)
+            .map_or(0, |before| before.chars().count())
+            + 1;
+        Place {
+            file: self.file.clone(),
+            line: Some(
+                self.first_line
+                    .saturating_add(u32::try_from(line).unwrap_or(u32::MAX)),
+            ),
+            column: Some(u32::try_from(column).unwrap_or(u32::MAX)),
+            pointer: pointer.to_owned(),
+            scenario: None,
+            source_line: (source.len() <= LONGEST_SHOWN_LINE).then(|| source.to_owned()),
+        }
+    }
+
+    /// The text that a value was written with.
+    pub(crate) fn text_of(&self, node: &Node) -> &str {
+        self.text.get(node.start..node.end).unwrap_or_default()
+    }
+
+    /// Replaces members of the top object that are JSON written inside a string by what they say.
+    ///
+    /// Data sets keep lists and objects that way. Places inside such a string are those of the string.
+    pub(crate) fn decode_strings(&mut self, names: &[&str]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let Kind::Object(members) = &mut self.root.kind else {
+            return problems;
+        };
+        let mut broken = Vec::new();
+        for member in members.iter_mut().filter(|m| names.contains(&m.name.as_str())) {
+            if let Err(wrong) = member.value.decode() {
+                broken.push((member.value.start, member.name.clone(), wrong));
+            }
+        }
+        for (start, name, wrong) in broken {
+            let place = self.place(start, &format!("/{}", escape(&name)));
+            let mut problem = wrong.into_problem(place);
+            problem.message = format!("the string in `{name}` is {}", problem.message);
+            problems.push(problem);
+        }
+        problems
+    }
+}
+
+impl Node {
+    /// The value without its places. Of a name that repeats, the last value counts.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(flag) => Value::Bool(*flag),
+            Kind::Number(number) => Value::Number(number.clone()),
+            Kind::Text(text) => Value::String(text.clone()),
+            Kind::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
+            Kind::Object(members) => Value::Object(to_map(members)),
+        }
+    }
+
+    /// The value at a JSON pointer. A string that holds JSON is entered if the pointer goes on.
+    pub(crate) fn find(&self, pointer: &str) -> Option<Self> {
+        if pointer.is_empty() {
+            return Some(self.clone());
+        }
+        let (token, rest) = match pointer.strip_prefix('/')?.split_once('/') {
+            Some((token, rest)) => (token, format!("/{rest}")),
+            None => (pointer.strip_prefix('/')?, String::new()),
+        };
+        let token = token.replace("~1", "/").replace("~0", "~");
+        match &self.kind {
+            Kind::Object(members) => members.iter().rev().find(|m| m.name == token)?.value.find(&rest),
+            Kind::List(items) => items.get(token.parse::<usize>().ok()?)?.find(&rest),
+            Kind::Text(_) => {
+                let mut inner = self.clone();
+                inner.decode().ok()?;
+                if matches!(inner.kind, Kind::Text(_)) {
+                    None
+                } else {
+                    inner.find(pointer)
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Turns a string that holds JSON into what it says; an empty one into null.
+    fn decode(&mut self) -> Result<(), Wrong> {
+        let Kind::Text(text) = &self.kind else {
+            return Ok(());
+        };
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            self.kind = Kind::Null;
+        } else if trimmed.starts_with(['[', '{']) || trimmed == "null" {
+            let mut inner = parse_text(trimmed, Syntax::Strict)?;
+            inner.move_to(self.start, self.end);
+            *self = inner;
+        }
+        Ok(())
+    }
+
+    /// Gives every value inside the place of the string it was written in.
+    fn move_to(&mut self, start: usize, end: usize) {
+        (self.start, self.end) = (start, end);
+        match &mut self.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| item.move_to(start, end)),
+            Kind::Object(members) => members.iter_mut().for_each(|member| {
+                member.name_start = start;
+                member.value.move_to(start, end);
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// Members as a map; of a name that repeats, the last value counts.
+pub(crate) fn to_map(members: &[Member]) -> Map<String, Value> {
+    members
+        .iter()
+        .map(|m| (m.name.clone(), m.value.to_value()))
+        .collect()
+}
+
+/// A name as one token of a JSON pointer.
+pub(crate) fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Some editors begin a file with a byte order mark.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Why a text is not JSON.
+struct Wrong {
+    start: usize,
+    message: String,
+    hint: Option<&'static str>,
+}
+
+impl Wrong {
+    fn at(start: usize, message: impl Into<String>) -> Self {
+        Self {
+            start,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn into_problem(self, place: Place) -> Problem {
+        let problem = Problem::error(place, self.message);
+        match self.hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    }
+}
+
+fn parse_text(text: &str, syntax: Syntax) -> Result<Node, Wrong> {
+    let lenient = syntax == Syntax::WithComments;
+    let options = ParseOptions {
+        allow_comments: lenient,
+        allow_trailing_commas: lenient,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let ast = match parse_to_ast(text, &jsonc_parser::CollectOptions::default(), &options) {
+        Ok(parsed) => parsed.value,
+        Err(error) => return Err(syntax_error(text, &error)),
+    };
+    let Some(ast) = ast else {
+        return Err(Wrong::at(0, "not JSON: it is empty"));
+    };
+    let root = convert(ast)?;
+    if syntax == Syntax::Strict {
+        // The parser with places lets a few things pass, such as line breaks inside strings.
+        serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| refused(text, &error))?;
+    }
+    Ok(root)
+}
+
+fn convert(ast: Ast<'_>) -> Result<Node, Wrong> {
+    let range = ast.range();
+    let kind = match ast {
+        Ast::NullKeyword(_) => Kind::Null,
+        Ast::BooleanLit(literal) => Kind::Bool(literal.value),
+        Ast::StringLit(literal) => Kind::Text(literal.value.into_owned()),
+        Ast::NumberLit(literal) => match literal.value.parse() {
+            Ok(number) => Kind::Number(number),
+            Err(_) => {
+                let message = format!("not JSON: `{}` is no number that can be held", literal.value);
+                return Err(Wrong::at(range.start, message));
+            }
+        },
+        Ast::Array(array) => Kind::List(
+            array
+                .elements
+                .into_iter()
+                .map(convert)
+                .collect::<Result<_, _>>()?,
+        ),
+        Ast::Object(object) => {
+            let members = object.properties.into_iter().map(|property| {
+                let name_start = property.name.range().start;
+                let value = convert(property.value)?;
+                Ok(Member {
+                    name: property.name.into_string(),
+                    name_start,
+                    value,
+                })
+            });
+            Kind::Object(members.collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(Node {
+        start: range.start,
+        end: range.end,
+        kind,
+    })
+}
+
+fn syntax_error(text: &str, error: &ParseError) -> Wrong {
+    let start = error.range().start.min(text.len());
+    let said = error.kind().to_string();
+    let mut letters = said.chars();
+    let said: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_lowercase)
+        .chain(letters)
+        .collect();
+    let word: String = text
+        .get(start..)
+        .unwrap_or_default()
+        .chars()
+        .take_while(|c| c.is_alphanumeric())
+        .collect();
+    let hint = match error.kind() {
+        ParseErrorKind::CommentsNotAllowed => Some("JSON has no comments; remove it"),
+        ParseErrorKind::TrailingCommasNotAllowed => Some("remove the comma after the last element"),
+        ParseErrorKind::SingleQuotedStringsNotAllowed => Some("strings need double quotes"),
+        ParseErrorKind::ExpectedComma => Some("put a comma between the two elements"),
+        ParseErrorKind::ExpectedStringObjectProperty => Some("names need double quotes"),
+        ParseErrorKind::UnterminatedArray | ParseErrorKind::UnterminatedObject => {
+            Some("a closing bracket is missing; was the file cut off?")
+        }
+        ParseErrorKind::MultipleRootJsonValues => {
+            Some("a file holds one value; rows, one a line, need the ending .jsonl")
+        }
+        ParseErrorKind::UnexpectedWord | ParseErrorKind::UnexpectedToken => match word.as_str() {
+            "True" | "False" => Some("JSON writes true and false in lower case"),
+            "None" | "undefined" | "nil" => Some("JSON writes null"),
+            "NaN" | "Infinity" => Some("JSON has no such number; write null or a string"),
+            "" => None,
+            _ => Some("strings need double quotes"),
+        },
+        _ => None,
+    };
+    Wrong {
+        start,
+        message: format!("not JSON: {said}"),
+        hint,
+    }
+}
+
+/// What `serde_json` refuses, with its line and column as an offset.
+fn refused(text: &str, error: &serde_json::Error) -> Wrong {
+    let line_start = text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum::<usize>();
+    let mut start = (line_start + error.column().saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    let hint = said
+        .contains("control character")
+        .then_some(r"write a line break inside a string as \n, a tab as \t");
+    Wrong {
+        start,
+        message: format!("not JSON: {said}"),
+        hint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        Document::parse("a.json", text, Syntax::Strict)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn places_count_lines_and_characters_from_one() {
+        let document =
+            Document::parse("a.json", "{\r\n  \"ä\": [\n    1,\n    \"x\"]}", Syntax::Strict).unwrap();
+        let Kind::Object(members) = &document.root.kind else {
+            panic!()
+        };
+        let Kind::List(items) = &members[0].value.kind else {
+            panic!()
+        };
+        let at = |offset| document.place(offset, "").to_string();
+        assert_eq!(at(members[0].name_start), "a.json:2:3");
+        assert_eq!(at(members[0].value.start), "a.json:2:8", "characters, not bytes");
+        assert_eq!(at(items[1].start), "a.json:4:5");
+        assert_eq!(
+            document.place(items[1].start, "").source_line.as_deref(),
+            Some("    \"x\"]}")
+        );
+        assert_eq!(document.text_of(&items[1]), "\"x\"");
+    }
+
+    #[test]
+    fn what_is_not_json_is_said_with_place_and_hint() {
+        let shown: Vec<String> = [
+            "",
+            "  \n",
+            "{\"a\": 1",
+            "[1, 2,]",
+            "{'a': 1}",
+            "{a: 1}",
+            "{\"a\": True}",
+            "{\"a\" 1}",
+            "[1 2]",
+            "{\"a\": 1}\n{\"a\": 2}",
+            "// why\n{}",
+            "[NaN]",
+            "[1e999]",
+            "[01]",
+            "[\"a\nb\"]",
+            "[\"\\q\"]",
+            "[\"\\ud800\"]",
+            "\"no end",
+        ]
+        .into_iter()
+        .map(wrong)
+        .collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        a.json:1:1: not JSON: it is empty
+        a.json:1:1: not JSON: it is empty
+        a.json:1:1: not JSON: unterminated object (hint: a closing bracket is missing; was the file cut off?)
+        a.json:1:6: not JSON: trailing commas are not allowed (hint: remove the comma after the last element)
+        a.json:1:2: not JSON: single-quoted strings are not allowed (hint: strings need double quotes)
+        a.json:1:2: not JSON: expected string for object property (hint: names need double quotes)
+        a.json:1:7: not JSON: unexpected token
+        a.json:1:6: not JSON: expected colon after the string or word in object property
+        a.json:1:3: not JSON: expected comma (hint: put a comma between the two elements)
+        a.json:2:1: not JSON: text cannot contain more than one JSON value (hint: a file holds one value; rows, one a line, need the ending .jsonl)
+        a.json:1:1: not JSON: comments are not allowed (hint: JSON has no comments; remove it)
+        a.json:1:2: not JSON: unexpected token
+        a.json:1:2: not JSON: `1e999` is no number that can be held
+        a.json:1:3: not JSON: expected comma (hint: put a comma between the two elements)
+        a.json:1:3: not JSON: control character (\u0000-\u001F) found while parsing a string (hint: write a line break inside a string as \n, a tab as \t)
+        a.json:1:3: not JSON: invalid escape
+        a.json:1:3: not JSON: invalid unicode escape sequence. 'd800 (unpaired high surrogate)' is not a valid UTF8 character
+        a.json:1:1: not JSON: unterminated string literal
+        "#);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_deep_nesting_do_no_harm() {
+        assert!(Document::parse("a", "\u{feff}{}", Syntax::Strict).is_ok());
+        let deep = "[".repeat(100_000);
+        assert!(Document::parse("a", &deep, Syntax::Strict).is_err());
+        assert!(Document::parse("a", &deep, Syntax::WithComments).is_err());
+        let balanced = "[".repeat(100) + &"]".repeat(100);
+        assert!(Document::parse("a", &balanced, Syntax::Strict).is_ok());
+    }
+
+    #[test]
+    fn comments_are_for_gym_files_only() {
+        let text = "{ // servers\n \"a\": [1,], }";
+        assert!(Document::parse("a", text, Syntax::WithComments).is_ok());
+        assert!(Document::parse("a", text, Syntax::Strict).is_err());
+    }
+
+    #[test]
+    fn rows_keep_their_line_and_strings_that_hold_json_are_entered() {
+        let rows = Document::parse_rows(
+            "t.jsonl",
+            "\n{\"v\": \"[{\\\"a\\\": 1}]\", \"w\": \"[\"}\n\n{bad\n",
+        );
+        let [Ok(_), Err(bad)] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        assert_eq!(bad.place.line, Some(4));
+        let mut rows = rows;
+        let Ok(row) = &mut rows[0] else { panic!() };
+        assert_eq!((row.row, row.place(0, "").line), (Some(0), Some(2)));
+        assert_eq!(
+            row.root.find("/v/0/a").unwrap().to_value(),
+            1,
+            "also before it is decoded"
+        );
+        let problems = row.decode_strings(&["v", "w"]);
+        assert_eq!(row.root.to_value()["v"], serde_json::json!([{"a": 1}]));
+        insta::assert_snapshot!(problems[0], @"t.jsonl:2:28 at /w: the string in `w` is not JSON: unterminated array (hint: a closing bracket is missing; was the file cut off?)");
+    }
+
+    #[test]
+    fn a_repeated_name_counts_last() {
+        let document = Document::parse("a", r#"{"a": 1, "a": 2}"#, Syntax::Strict).unwrap();
+        assert_eq!(document.root.to_value(), serde_json::json!({"a": 2}));
+        assert_eq!(document.root.find("/a").unwrap().to_value(), 2);
+    }
+
+    proptest::proptest! {
+        /// What we read is what `serde_json` reads, and what it refuses we refuse.
+        #[test]
+        fn strict_means_what_serde_json_means(text in r#"[\[\]{}:,"\\a0-9eE.+\- \nrtufalsn]{0,24}"#) {
+            let ours = Document::parse("a", &text, Syntax::Strict).ok().map(|d| d.root.to_value());
+            let theirs = serde_json::from_str::<Value>(&text).ok();
+            proptest::prop_assert_eq!(ours, theirs);
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! Reading typed values out of a [`Document`] while noting every problem, not only the first.
+//!
+//! [`At`] is one value with the way to it. [`Fields`] reads the members of an object by name and, at
+//! the end, says which members nobody asked for. A reader that returns `None` has noted why.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Document, Kind, Member, Node, escape, to_map};
+use crate::problem::{Place, Problem};
+use crate::suggest;
+
+/// Where problems are noted, with the scenario that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    problems: RefCell<Vec<Problem>>,
+    scenario: RefCell<Option<String>>,
+}
+
+impl Log {
+    /// Names the scenario that the next problems belong to.
+    pub(crate) fn enter_scenario(&self, id: Option<&str>) {
+        *self.scenario.borrow_mut() = id.map(ToOwned::to_owned);
+    }
+
+    /// Notes a problem, with the current scenario.
+    pub(crate) fn push(&self, mut problem: Problem) {
+        if problem.place.scenario.is_none() {
+            problem.place.scenario.clone_from(&self.scenario.borrow());
+        }
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// All problems, in the order in which they were noted.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+}
+
+/// One value of a document, and how it was reached.
+#[derive(Clone)]
+pub(crate) struct At<'d> {
+    document: &'d Document,
+    pub(crate) node: &'d Node,
+    pub(crate) pointer: String,
+    log: &'d Log,
+}
+
+impl<'d> At<'d> {
+    /// The whole document.
+    pub(crate) fn root(document: &'d Document, log: &'d Log) -> Self {
+        Self {
+            document,
+            node: &document.root,
+            pointer: String::new(),
+            log,
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> Place {
+        self.document.place(self.node.start, &self.pointer)
+    }
+
+    /// The text it was written with.
+    pub(crate) fn text(&self) -> &'d str {
+        self.document.text_of(self.node)
+    }
+
+    /// The pointer in the file; in a file of rows it begins with the number of the row, from 0.
+    pub(crate) fn pointer_in_file(&self) -> String {
+        match self.document.row {
+            Some(row) => format!("/{row}{}", self.pointer),
+            None => self.pointer.clone(),
+        }
+    }
+
+    /// The log that its problems go to.
+    pub(crate) fn log(&self) -> &'d Log {
+        self.log
+    }
+
+    /// Notes that it is wrong.
+    pub(crate) fn error(&self, message: impl Into<String>) {
+        self.log.push(Problem::error(self.place(), message));
+    }
+
+    /// Notes that it is wrong, and what to try next.
+    pub(crate) fn error_with(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.log.push(Problem::error(self.place(), message).hint(hint));
+    }
+
+    /// Notes that it is odd, and what to try next.
+    pub(crate) fn warn_with(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.log.push(Problem::warning(self.place(), message).hint(hint));
+    }
+
+    /// Whether it is `null`.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.node.kind, Kind::Null)
+    }
+
+    /// Its value, without places.
+    pub(crate) fn value(&self) -> Value {
+        self.node.to_value()
+    }
+
+    /// What it is, for people: `a string`, `null`, `5`, …. Strings are not shown: they may be secrets.
+    fn described(&self) -> String {
+        match &self.node.kind {
+            Kind::Null => "null".to_owned(),
+            Kind::Bool(flag) => flag.to_string(),
+            Kind::Number(number) => number.to_string(),
+            Kind::Text(_) => "a string".to_owned(),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Object(_) => "an object".to_owned(),
+        }
+    }
+
+    /// The name it was reached by, in back quotes; `the file` for the whole.
+    fn name(&self) -> String {
+        match self.pointer.rsplit_once('/') {
+            Some((_, last)) if last.bytes().all(|b| b.is_ascii_digit()) => "each element".to_owned(),
+            Some((_, last)) => format!("`{}`", last.replace("~1", "/").replace("~0", "~")),
+            None => "the file".to_owned(),
+        }
+    }
+
+    /// Notes that it should have been something else. Always `None`.
+    pub(crate) fn wrong_type<T>(&self, wanted: &str) -> Option<T> {
+        self.error(format!(
+            "{} must be {wanted}, not {}",
+            self.name(),
+            self.described()
+        ));
+        None
+    }
+
+    /// As a typed value, or a note that it is not one.
+    pub(crate) fn read<T: Read>(&self) -> Option<T> {
+        T::read(self)
+    }
+
+    /// Its elements, or a note that it is no list.
+    pub(crate) fn items(&self) -> Option<Vec<Self>> {
+        let Kind::List(items) = &self.node.kind else {
+            return self.wrong_type("a list");
+        };
+        let at = |(n, node): (usize, &'d Node)| Self {
+            node,
+            pointer: format!("{}/{n}", self.pointer),
+            ..self.clone()
+        };
+        Some(items.iter().enumerate().map(at).collect())
+    }
+
+    /// Its elements if it is a list, itself alone if it is anything else, nothing if it is null.
+    pub(crate) fn one_or_many(&self) -> Vec<Self> {
+        match self.node.kind {
+            Kind::Null => Vec::new(),
+            Kind::List(_) => self.items().unwrap_or_default(),
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// Its members, or a note that it is no object.
+    pub(crate) fn fields(&self) -> Option<Fields<'d>> {
+        let Kind::Object(members) = &self.node.kind else {
+            return self.wrong_type("an object");
+        };
+        Some(Fields {
+            at: self.clone(),
+            members,
+            known: Vec::new(),
+        })
+    }
+
+    /// Every member by its own name: for objects whose names are free.
+    pub(crate) fn entries(&self) -> Option<Vec<(&'d str, Self)>> {
+        let Kind::Object(members) = &self.node.kind else {
+            return self.wrong_type("an object");
+        };
+        Some(
+            members
+                .iter()
+                .map(|m| (m.name.as_str(), self.member(m)))
+                .collect(),
+        )
+    }
+
+    fn member(&self, member: &'d Member) -> Self {
+        let pointer = format!("{}/{}", self.pointer, escape(&member.name));
+        Self {
+            node: &member.value,
+            pointer,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is an object with this member.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        matches!(&self.node.kind, Kind::Object(members) if members.iter().any(|m| m.name == name))
+    }
+
+    /// Names of its members, if it is an object.
+    pub(crate) fn names(&self) -> Vec<&'d str> {
+        match &self.node.kind {
+            Kind::Object(members) => members.iter().map(|m| m.name.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The members of an object, read by name.
+pub(crate) struct Fields<'d> {
+    at: At<'d>,
+    members: &'d [Member],
+    known: Vec<&'static str>,
+}
+
+impl<'d> Fields<'d> {
+    /// The object itself.
+    pub(crate) fn at(&self) -> &At<'d> {
+        &self.at
+    }
+
+    /// A member, whatever it holds.
+    pub(crate) fn any(&mut self, name: &'static str) -> Option<At<'d>> {
+        self.known.push(name);
+        let member = self.members.iter().rev().find(|m| m.name == name)?;
+        Some(self.at.member(member))
+    }
+
+    /// A member that is not null.
+    pub(crate) fn some(&mut self, name: &'static str) -> Option<At<'d>> {
+        self.any(name).filter(|at| !at.is_null())
+    }
+
+    /// A member of a type; `None` if it is absent or null, or not of the type (which is noted).
+    pub(crate) fn get<T: Read>(&mut self, name: &'static str) -> Option<T> {
+        self.some(name)?.read()
+    }
+
+    /// A string that must be there and hold more than space.
+    pub(crate) fn require_text(&mut self, name: &'static str) -> Option<String> {
+        let Some(at) = self.any(name) else {
+            self.missing(name);
+            return None;
+        };
+        let text: String = at.read()?;
+        if text.trim().is_empty() {
+            at.error(format!("`{name}` is empty"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Notes that a member is missing.
+    pub(crate) fn missing(&self, name: &str) {
+        let message = format!("`{name}` is missing");
+        let unknown = self
+            .members
+            .iter()
+            .map(|m| m.name.as_str())
+            .filter(|m| !self.known.contains(m));
+        match suggest::closest(name, unknown) {
+            Some(typo) => self
+                .at
+                .error_with(message, format!("is it misspelt as `{typo}`?")),
+            None => self.at.error(message),
+        }
+    }
+
+    /// Members that are known but say nothing to us.
+    pub(crate) fn ignore(&mut self, names: &[&'static str]) {
+        self.known.extend(names);
+    }
+
+    /// Notes the members that nobody asked for, and those given twice.
+    pub(crate) fn finish(self) {
+        for (n, member) in self.members.iter().enumerate() {
+            let place = self
+                .at
+                .document
+                .place(member.name_start, &self.at.member(member).pointer);
+            let name = member.name.as_str();
+            if self.members.iter().take(n).any(|earlier| earlier.name == name) {
+                let message = format!("`{name}` is given twice; the last one counts");
+                self.at
+                    .log
+                    .push(Problem::warning(place, message).hint("remove one of them"));
+            } else if !self.known.contains(&name) {
+                let hint = match suggest::closest(name, self.known.iter().copied()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!(
+                        "known here are {}",
+                        suggest::quoted_list(self.known.iter().copied())
+                    ),
+                };
+                let message = format!("unknown field `{name}` is ignored");
+                self.at.log.push(Problem::warning(place, message).hint(hint));
+            }
+        }
+    }
+}
+
+/// What can be read from one value.
+pub(crate) trait Read: Sized {
+    /// The typed value, or a note why it is none.
+    fn read(at: &At<'_>) -> Option<Self>;
+}
+
+impl Read for String {
+    fn read(at: &At<'_>) -> Option<Self> {
+        match &at.node.kind {
+            Kind::Text(text) => Some(text.clone()),
+            _ => at.wrong_type("a string"),
+        }
+    }
+}
+
+impl Read for bool {
+    fn read(at: &At<'_>) -> Option<Self> {
+        match at.node.kind {
+            Kind::Bool(flag) => Some(flag),
+            _ => at.wrong_type("true or false"),
+        }
+    }
+}
+
+impl Read for f64 {
+    fn read(at: &At<'_>) -> Option<Self> {
+        match &at.node.kind {
+            Kind::Number(number) => number.as_f64(),
+            _ => at.wrong_type("a number"),
+        }
+    }
+}
+
+impl Read for i64 {
+    fn read(at: &At<'_>) -> Option<Self> {
+        #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+        let from_float = |f: f64| (f.fract() == 0.0 && f.abs() < 9e15).then_some(f as i64);
+        let whole = match &at.node.kind {
+            // Some programs write every number with a fraction: 3.0 is 3.
+            Kind::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(from_float)),
+            _ => None,
+        };
+        whole.or_else(|| at.wrong_type("a whole number"))
+    }
+}
+
+impl Read for u64 {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let whole: i64 = at.read()?;
+        whole.try_into().ok().or_else(|| at.wrong_type("0 or more"))
+    }
+}
+
+impl Read for u32 {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let whole: u64 = at.read()?;
+        whole.try_into().ok().or_else(|| at.wrong_type("smaller"))
+    }
+}
+
+impl Read for i32 {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let whole: i64 = at.read()?;
+        whole.try_into().ok().or_else(|| at.wrong_type("smaller"))
+    }
+}
+
+impl Read for Map<String, Value> {
+    fn read(at: &At<'_>) -> Option<Self> {
+        match &at.node.kind {
+            Kind::Object(members) => Some(to_map(members)),
+            _ => at.wrong_type("an object"),
+        }
+    }
+}
+
+/// One string stands for a list of one.
+impl Read for Vec<String> {
+    fn read(at: &At<'_>) -> Option<Self> {
+        match &at.node.kind {
+            Kind::Text(text) => Some(vec![text.clone()]),
+            Kind::List(_) => {
+                // Read all before any `None` ends it: each wrong element is noted.
+                let texts: Vec<Option<String>> = at.items()?.iter().map(At::read).collect();
+                texts.into_iter().collect()
+            }
+            _ => at.wrong_type("a string or a list of strings"),
+        }
+    }
+}
+
+/// Numbers, true and false are taken as their text.
+impl Read for BTreeMap<String, String> {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let text = |at: &At<'_>| plain_text(at.node).or_else(|| at.wrong_type("a string"));
+        let texts: Vec<_> = at
+            .entries()?
+            .into_iter()
+            .map(|(name, at)| (name, text(&at)))
+            .collect();
+        texts
+            .into_iter()
+            .map(|(name, text)| Some((name.to_owned(), text?)))
+            .collect()
+    }
+}
+
+/// A string, or a number or truth value as its text.
+pub(crate) fn plain_text(node: &Node) -> Option<String> {
+    match &node.kind {
+        Kind::Text(text) => Some(text.clone()),
+        Kind::Number(number) => Some(number.to_string()),
+        Kind::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Syntax;
+    use super::*;
+
+    #[test]
+    fn every_problem_of_an_object_is_noted() {
+        let text =
+            r#"{"name": 5, "qeury": "x", "tools": ["a", 1], "tags": "one", "n": 3.0, "n2": -1, "n": 4}"#;
+        let document = Document::parse("a.json", text, Syntax::Strict).unwrap();
+        let log = Log::default();
+        log.enter_scenario(Some("s1"));
+        let mut fields = At::root(&document, &log).fields().unwrap();
+        assert_eq!(fields.get::<String>("name"), None);
+        assert_eq!(fields.require_text("query"), None);
+        assert_eq!(fields.get::<Vec<String>>("tools"), None);
+        assert_eq!(fields.get::<Vec<String>>("tags"), Some(vec!["one".to_owned()]));
+        assert_eq!(fields.get::<u32>("n"), Some(4));
+        assert_eq!(fields.get::<u64>("n2"), None);
+        fields.finish();
+        let shown: Vec<String> = log.into_problems().iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        a.json:1:10 at /name (scenario `s1`): `name` must be a string, not 5
+        a.json:1:1 (scenario `s1`): `query` is missing (hint: did you mean it by `qeury`?)
+        a.json:1:42 at /tools/1 (scenario `s1`): each element must be a string, not 1
+        a.json:1:77 at /n2 (scenario `s1`): `n2` must be 0 or more, not -1
+        a.json:1:13 at /qeury (scenario `s1`): unknown field `qeury` is ignored (hint: did you mean `query`?)
+        a.json:1:81 at /n (scenario `s1`): `n` is given twice; the last one counts (hint: remove one of them)
+        "#);
+    }
+}
