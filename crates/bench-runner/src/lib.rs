@@ -4,4 +4,5 @@
 pub mod env;
 pub mod gym;
 pub mod model;
+pub mod process;
 pub mod verify;

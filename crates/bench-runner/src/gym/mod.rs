@@ -28,10 +28,7 @@ pub trait Gym: Send + Sync {
     ///
     /// Whatever was created is journaled through [`OpenRequest::report`] before it is created, and is
     /// removed again if opening fails half way.
-    fn open<'a>(
-        &'a self,
-        request: &'a OpenRequest,
-    ) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>>;
+    fn open<'a>(&'a self, request: &'a OpenRequest) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>>;
 }
 
 /// One trial's session with a gym.

@@ -1,0 +1,102 @@
+//! Finds processes by the marker in their environment, and ends them.
+//!
+//! A descendant that made itself a session of its own has left the process group, and with it the
+//! reach of group signals; its environment still carries the marker. Only Linux shows environments
+//! (`/proc`); elsewhere nothing is found here, and only the group is ended.
+
+use super::Marker;
+
+/// Rounds of looking: a process may fork between a look and its death.
+#[cfg(target_os = "linux")]
+const ROUNDS: u32 = 3;
+
+/// Kills every process that carries the marker. Returns how many different ones there were.
+///
+/// Blocking: reads one small file per process of this user, a few milliseconds in all.
+#[cfg(target_os = "linux")]
+pub(super) fn end_marked(marker: &Marker) -> u32 {
+    let mut ended = std::collections::BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let before = ended.len();
+        ended.extend(linux::marked(marker).filter(linux::Found::kill));
+        if ended.len() == before {
+            break;
+        }
+    }
+    u32::try_from(ended.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn end_marked(_: &Marker) -> u32 {
+    0
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    use super::Marker;
+
+    /// A process that carried the marker when it was looked at.
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    pub(super) struct Found {
+        pid: i32,
+        /// Field 22 of `/proc/<pid>/stat`: with the number it names one process, not its successor.
+        started: String,
+    }
+
+    /// All processes with the marker, ourselves excluded.
+    pub(super) fn marked(marker: &Marker) -> impl Iterator<Item = Found> {
+        let wanted = marker
+            .variables()
+            .map(|(name, value)| format!("{name}={value}").into_bytes());
+        let own = std::process::id();
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        numbers
+            .filter(move |&number| number != own)
+            .filter_map(move |number| {
+                let environ = fs::read(format!("/proc/{number}/environ")).ok()?;
+                let carries = |want: &Vec<u8>| environ.split(|&b| b == 0).any(|variable| variable == want);
+                if !wanted.iter().all(carries) {
+                    return None;
+                }
+                let pid = i32::try_from(number).ok()?;
+                Some(Found {
+                    pid,
+                    started: start_time(pid)?,
+                })
+            })
+    }
+
+    impl Found {
+        /// Kills it, if it is still the same process. True if it was there to be killed.
+        pub(super) fn kill(&self) -> bool {
+            let Some(pid) = Pid::from_raw(self.pid) else {
+                return false;
+            };
+            // The descriptor is tied to one process. If that one started when ours did, it is ours.
+            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+                return false;
+            };
+            start_time(self.pid).is_some_and(|started| started == self.started)
+                && pidfd_send_signal(process, Signal::KILL).is_ok()
+        }
+    }
+
+    /// When a process started, in clock ticks since boot. None for one that is gone or a zombie.
+    fn start_time(pid: i32) -> Option<String> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may hold anything, also spaces and parentheses.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_ascii_whitespace();
+        let state = fields.next()?;
+        if state == "Z" || state == "X" {
+            None
+        } else {
+            fields.nth(18).map(str::to_owned)
+        }
+    }
+}

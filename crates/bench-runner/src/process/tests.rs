@@ -1,0 +1,199 @@
+//! Children that misbehave, played by `sh` and `python3`.
+
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+
+use super::*;
+
+/// A folder, a marker that no other test uses, and what children wrote to stderr.
+struct Bed {
+    folder: TempDir,
+    marker: Marker,
+    logged: Arc<Mutex<Vec<String>>>,
+}
+
+impl Bed {
+    fn new(test: &str) -> Self {
+        let run = format!("run_{}_{test}", std::process::id());
+        Self {
+            folder: TempDir::new().unwrap(),
+            marker: Marker::new(&run, "trial", "gym"),
+            logged: Arc::default(),
+        }
+    }
+
+    fn spawn(&self, program: &str, args: &[&str]) -> Spawned {
+        let spec = ChildSpec {
+            program: program.into(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            cwd: self.folder.path().to_owned(),
+            env: BTreeMap::from([("OWN".to_owned(), "own value".to_owned())]),
+            stdin: true,
+        };
+        let path = std::env::var("PATH").unwrap();
+        let vars = [
+            ("PATH", path.as_str()),
+            ("HOME", "/nowhere"),
+            ("OPENAI_API_KEY", "sk-canary-1234"),
+        ];
+        let env = Environment::new(vars.map(|(k, v)| (k.to_owned(), v.to_owned())), &[]);
+        let logged = Arc::clone(&self.logged);
+        let log: LineLog = Arc::new(move |line| logged.lock().unwrap().push(line.to_owned()));
+        spawn(&spec, &CleanEnvironment::of(&env), &self.marker, log).unwrap()
+    }
+}
+
+/// The first line that a child writes: the sign that it is ready.
+async fn first_line(child: &mut Spawned) -> String {
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .await
+        .unwrap();
+    line.trim().to_owned()
+}
+
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+}
+
+#[tokio::test]
+async fn the_environment_holds_what_was_promised_and_no_key() {
+    let bed = Bed::new("env");
+    let mut child = bed.spawn("env", &[]);
+    let mut text = String::new();
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_to_string(&mut text)
+        .await
+        .unwrap();
+    let mut names: Vec<&str> = text
+        .lines()
+        .filter_map(|l| l.split_once('='))
+        .map(|(name, _)| name)
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["BENCH_RUN_ID", "BENCH_TRIAL_ID", "HOME", "OWN", "PATH"]);
+    let ended = child.guard.end(Duration::from_secs(5)).await;
+    assert!(ended.by_itself && ended.status.unwrap().success(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_child_that_ignores_sigterm_is_killed() {
+    let bed = Bed::new("sigterm");
+    let mut child = bed.spawn(
+        "sh",
+        &["-c", "trap '' TERM; echo ready; while :; do sleep 1; done"],
+    );
+    assert_eq!(first_line(&mut child).await, "ready");
+    let pid = child.guard.id().unwrap().to_string();
+    let ended = child.guard.end(Duration::from_millis(50)).await;
+    assert!(!ended.by_itself);
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&ended.status.unwrap()),
+        Some(9)
+    );
+    assert!(!is_alive(&pid));
+}
+
+/// Starts a grandchild in a session of its own, says its process id, and waits for stdin to be closed.
+const ESCAPE: &str = "
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+    os._exit(0)
+sys.stdin.read()
+";
+
+#[tokio::test]
+async fn a_grandchild_that_left_the_group_is_found_and_killed() {
+    let bed = Bed::new("escape");
+    let mut child = bed.spawn("python3", &["-c", ESCAPE]);
+    let escapee = first_line(&mut child).await;
+    assert!(is_alive(&escapee));
+    drop(child.stdin.take());
+    let ended = child.guard.end(Duration::from_secs(5)).await;
+    assert!(ended.by_itself, "stdin was closed");
+    assert_eq!(ended.escapees, 1);
+    assert_gone(&escapee).await;
+}
+
+#[tokio::test]
+async fn dropping_the_guard_ends_child_and_escapee() {
+    let bed = Bed::new("drop");
+    let mut child = bed.spawn("python3", &["-c", ESCAPE]);
+    let escapee = first_line(&mut child).await;
+    let pid = child.guard.id().unwrap().to_string();
+    drop(child);
+    assert_gone(&escapee).await;
+    assert_gone(&pid).await;
+}
+
+/// SIGKILL works soon, but not before the signalling call returns.
+async fn assert_gone(pid: &str) {
+    let gone = async {
+        while is_alive(pid) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), gone)
+        .await
+        .unwrap_or_else(|_| panic!("process {pid} lives on"));
+}
+
+#[tokio::test]
+async fn a_flood_on_stderr_does_not_block_the_child() {
+    let bed = Bed::new("flood");
+    let flood = "head -c 10485760 /dev/zero | tr '\\0' 'x' | fold -w 100 >&2; echo; echo done; cat";
+    let mut child = bed.spawn("sh", &["-c", flood]);
+    assert_eq!(first_line(&mut child).await, "");
+    drop(child.stdin.take());
+    let ended = child.guard.end(Duration::from_secs(20)).await;
+    assert!(ended.by_itself, "{ended:?}");
+    let logged: usize = bed.logged.lock().unwrap().iter().map(String::len).sum();
+    assert!((1_000_000..1_100_000).contains(&logged), "{logged}");
+}
+
+#[tokio::test]
+async fn a_grandchild_that_holds_stderr_open_delays_nothing() {
+    let bed = Bed::new("pipe");
+    let mut child = bed.spawn("sh", &["-c", "echo last words >&2; sleep 600 & exit 3"]);
+    let status = child.guard.wait().await.unwrap();
+    assert_eq!(status.code(), Some(3));
+    assert_eq!(
+        child.guard.last_words(Duration::from_millis(100)).await,
+        "last words"
+    );
+    let ended = timeout(Duration::from_secs(10), child.guard.end(Duration::from_secs(1)))
+        .await
+        .unwrap();
+    assert_eq!(ended.status.unwrap().code(), Some(3));
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_named() {
+    let bed = Bed::new("missing");
+    let spec = ChildSpec {
+        program: "no-such-program-here".into(),
+        args: vec![],
+        cwd: bed.folder.path().to_owned(),
+        env: BTreeMap::new(),
+        stdin: false,
+    };
+    let error = spawn(&spec, &CleanEnvironment::default(), &bed.marker, Arc::new(|_| {})).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot start `no-such-program-here` in `"),
+        "{error}"
+    );
+}
