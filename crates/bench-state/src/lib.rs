@@ -1,1 +1,132 @@
-//! Placeholder.
+//! Crash-proof runs on plain files: a store whose runs can never get stuck and never lose finished work.
+//!
+//! A *run* is one execution of a *plan*. The process that executes it, its *worker*, records *events* and *items* as
+//! it goes, and ends it. Whatever happens to the worker on the way, readers are told the truth: a run is running
+//! while its worker lives, and over, with a cause, as soon as it does not. There is no daemon, no time-out after which
+//! something is presumed dead, and nothing to clean up by hand.
+//!
+//! Nothing here knows what the work is. A [`Job`] says which types to store and how events add up; everything else is
+//! the same for a benchmark, a download or a build.
+//!
+//! # Example: counting sheep
+//!
+//! ```
+//! use bench_state::{Ending, Job, RunStore};
+//! use chrono::{DateTime, Utc};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Plan { sheep: u32 }
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct Summary { meadow: String }
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct Progress { jumped: u32, of: u32 }
+//! #[derive(Serialize, Deserialize)]
+//! struct Session { heaviest_kg: u32 }
+//! #[derive(Clone, Serialize, Deserialize)]
+//! #[serde(tag = "event", rename_all = "snake_case")]
+//! enum Event { Jumped { kg: u32 } }
+//!
+//! struct Counting;
+//!
+//! impl Job for Counting {
+//!     type Plan = Plan;
+//!     type Summary = Summary;
+//!     type Progress = Progress;
+//!     type Session = Session;
+//!     type Event = Event;
+//!     type Item = String;
+//!
+//!     fn begin(plan: &Plan) -> (Progress, Session) {
+//!         (Progress { jumped: 0, of: plan.sheep }, Session { heaviest_kg: 0 })
+//!     }
+//!
+//!     fn fold(progress: &mut Progress, session: &mut Session, event: &Event, _at: DateTime<Utc>) {
+//!         let Event::Jumped { kg } = event;
+//!         progress.jumped += 1;
+//!         session.heaviest_kg = session.heaviest_kg.max(*kg);
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), bench_state::StateError> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let results = folder.path().join("results");
+//! let store = RunStore::<Counting>::open(results)?;
+//! let run = store.create(&Plan { sheep: 2 }, Summary { meadow: "north".into() }, Utc::now())?;
+//!
+//! for (name, kg) in [("dolly", 71), ("shaun", 64)] {
+//!     run.put_item(&name.parse()?, &format!("{name} jumped"))?;
+//!     run.record(Event::Jumped { kg }, Utc::now())?; // on the disk from here on
+//!     run.snapshot_if_due(Utc::now())?;
+//! }
+//! # let id = run.id().clone();
+//!
+//! // Any process may look, at any time: this one still runs.
+//! let seen = store.list(Some(10), Utc::now())?;
+//! assert_eq!(seen.runs[0].state.status.word(), "running");
+//! assert_eq!(seen.runs[0].state.progress.jumped, 2);
+//!
+//! run.finish(Ending::Completed, Utc::now())?;
+//!
+//! let run = store.read(&store.resolve("latest")?, Utc::now())?;
+//! assert_eq!(run.summary().state.status.word(), "completed");
+//! assert_eq!(run.session()?.heaviest_kg, 71);
+//! assert_eq!(run.item(&"dolly".parse()?)?.as_deref(), Some("dolly jumped"));
+//! # assert_eq!(run.id(), &id);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Had the process been killed inside the loop, the list would show the run as `failed` with cause `worker_lost`, with
+//! every sheep that was recorded.
+//!
+//! # How it keeps its word
+//!
+//! - **Sign of life.** The worker holds a file lock, the *lease*, from before the run is visible until it ends or dies;
+//!   the kernel frees it on any death. Process ids and ages decide nothing. (Where the worker is on another machine
+//!   and locks cannot be trusted, its heartbeat does, and then a silent run is *unknown*, not dead.)
+//! - **Settling.** [`RunStore::list`] and [`RunStore::read`] give a run without a worker its ending, under locks that
+//!   let only one reader do it. Reading a run that is well writes nothing.
+//! - **Commit point.** [`Recorder::record_batch`] returns after an fdatasync of the journal. `state.json` and
+//!   `session.json` are snapshots, replaced in one step; readers add what the journal has beyond them.
+//! - **One ending.** The [`CompletionGuard`] ends the run on every way out of its frame; the first ending stands.
+//!
+//! Everything blocks; there is no async and no background thread but the heartbeat. Times are arguments.
+
+mod active;
+mod classify;
+mod create;
+mod durable;
+mod error;
+mod format;
+mod heartbeat;
+mod ids;
+mod items;
+mod job;
+mod journal;
+mod layout;
+mod lock;
+mod platform;
+mod recorder;
+mod replay;
+mod settle;
+mod state;
+mod state_file;
+mod status;
+mod store;
+mod view;
+mod worker;
+
+pub use active::{ActiveRun, CompletionGuard};
+pub use classify::{HEARTBEAT_SECONDS, LeaseSign, SILENCE, Signs, Standing, classify};
+pub use error::{FileAction, Result, StateError};
+pub use ids::{ItemId, RunId};
+pub use items::{ItemLines, ItemLog, ItemRef, TextLog};
+pub use job::Job;
+pub use journal::reader::{FaultKind, JournalFault, JournalReport};
+pub use recorder::{Finished, Recorder};
+pub use state::{RunState, RunSummary};
+pub use status::{CancelReason, Cause, CauseKind, Ending, RunStatus};
+pub use store::{Listing, Problem, RunStore};
+pub use view::{Events, Recorded, RunView};
+pub use worker::Worker;

@@ -1,0 +1,136 @@
+//! Bringing a run into the world: put together where nobody looks, then moved into place in one step.
+//!
+//! The lease is taken before the run is visible, so that there is no instant in which a reader could find it
+//! running without a worker. What a crash leaves behind is a staging folder, never half a run.
+
+use std::fs;
+
+use chrono::{DateTime, Utc};
+
+use crate::active::ActiveRun;
+use crate::durable;
+use crate::error::{Result, StateError};
+use crate::format::{self, FORMAT, StoreNote};
+use crate::ids::RunId;
+use crate::items::read_existing;
+use crate::job::Job;
+use crate::journal::line;
+use crate::journal::writer::JournalWriter;
+use crate::layout::{RunDir, StoreDirs};
+use crate::lock::Lease;
+use crate::platform;
+use crate::recorder::Shared;
+use crate::state::RunState;
+use crate::state_file;
+use crate::status::RunStatus;
+
+/// Creates a run and takes it up.
+pub(crate) fn create<J: Job>(
+    store: &StoreDirs,
+    plan: &J::Plan,
+    summary: J::Summary,
+    now: DateTime<Utc>,
+) -> Result<ActiveRun<J>> {
+    let now = format::to_millis(now);
+    prepare(store)?;
+    let id = RunId::generate(now);
+    let (staging, home) = (store.staging(&id), store.run(&id));
+    let staged = stage::<J>(&staging, &id, plan, summary, now)
+        .and_then(|parts| durable::publish_folder(staging.path(), home.path()).map(|()| parts));
+    match staged {
+        Ok(Parts {
+            lease,
+            mut journal,
+            state,
+            session,
+        }) => {
+            journal.moved_to(home.journal());
+            ActiveRun::begin(Shared::new(home, journal, state, session), lease)
+        }
+        Err(error) => {
+            // Only tidiness: whatever stays is in staging and belongs to nobody.
+            if let Err(left) = fs::remove_dir_all(staging.path()) {
+                tracing::debug!(path = %staging.path().display(), error = %left, "staging folder left behind");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Makes sure that the store's folders exist and that this version may write to it.
+fn prepare(store: &StoreDirs) -> Result<()> {
+    durable::ensure_folder(&store.own())?;
+    durable::ensure_folder(&store.runs())?;
+    let path = store.format();
+    match read_existing(&path)? {
+        None => durable::replace(&path, format!("{FORMAT}\n").as_bytes()),
+        Some(text) => match String::from_utf8_lossy(&text).trim().parse::<u32>() {
+            Ok(found) if found > FORMAT => Err(StateError::NewerFormat {
+                path,
+                found,
+                known: FORMAT,
+            }),
+            Ok(_) => Ok(()),
+            Err(_) => Err(StateError::Inconsistent {
+                path,
+                reason: "it is not a format number".to_owned(),
+            }),
+        },
+    }
+}
+
+struct Parts<J: Job> {
+    lease: Lease,
+    journal: JournalWriter,
+    state: RunState<J>,
+    session: J::Session,
+}
+
+/// Writes the whole run into its staging folder.
+fn stage<J: Job>(
+    dir: &RunDir,
+    id: &RunId,
+    plan: &J::Plan,
+    summary: J::Summary,
+    now: DateTime<Utc>,
+) -> Result<Parts<J>> {
+    durable::create_folder(dir.path())?;
+    let lease = Lease::create(&dir.lease())?;
+    drop(durable::create_file(&dir.state_lock(), b"")?);
+    durable::create_folder(&dir.items())?;
+    durable::create_folder(&dir.logs())?;
+    let mut plan_text = format!("{:#}", format::to_value("plan", plan)?);
+    plan_text.push('\n');
+    drop(durable::create_file(&dir.plan(), plan_text.as_bytes())?);
+
+    let worker = platform::this_worker();
+    let mut journal = JournalWriter::create(&dir.journal())?;
+    let begun = StoreNote::Begun {
+        format: FORMAT,
+        run_id: id.clone(),
+        summary: format::to_value("summary", &summary)?,
+        worker: worker.clone(),
+    };
+    journal.append(1, [(now, line::note_members(&begun)?)])?;
+
+    let (progress, session) = J::begin(plan);
+    let state = RunState {
+        id: id.clone(),
+        status: RunStatus::Running,
+        started_at: now,
+        progress,
+        summary,
+        worker: Some(worker),
+        generation: 1,
+        updated_at: now,
+        journal: journal.end(),
+        format: FORMAT,
+    };
+    state_file::write(dir, &state, &session)?;
+    Ok(Parts {
+        lease,
+        journal,
+        state,
+        session,
+    })
+}

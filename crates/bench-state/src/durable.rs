@@ -1,0 +1,227 @@
+//! Writing so that it survives `kill -9` and power loss. Every byte and name the store writes goes through here.
+//!
+//! A whole file is replaced by: temporary file in the same folder, write, fsync, rename, fsync of the folder.
+//! Leave out either fsync and some file system, some day, shows an empty file or the previous version. A failed
+//! fsync is final: nothing here retries one, because the kernel may have dropped the pages it could not write.
+//!
+//! Each step passes `crash::point`, at which the crash tests kill the process.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{At, FileAction, Result};
+use crate::platform;
+
+/// Start of the names of temporary files. The `+` keeps them apart from every item id.
+const TEMPORARY: &str = ".tmp+";
+
+/// Creates a private folder whose parent exists. Its name is durable after the parent is synced.
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    crash::point();
+    platform::private_folder()
+        .create(path)
+        .at(FileAction::CreateFolder, path)
+}
+
+/// Creates a private folder and its missing parents, durably. An existing folder is fine, whatever its mode.
+pub(crate) fn ensure_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = parent_of(path);
+    if parent != path {
+        ensure_folder(parent)?;
+    }
+    crash::point();
+    match platform::private_folder().create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        outcome => outcome.at(FileAction::CreateFolder, path)?,
+    }
+    sync_folder(parent)
+}
+
+/// Creates a private file that must not exist yet. Its content is durable, its name after the folder is synced.
+pub(crate) fn create_file(path: &Path, content: &[u8]) -> Result<File> {
+    crash::point();
+    let mut file = platform::private_file()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .at(FileAction::Create, path)?;
+    crash::point();
+    file.write_all(content).at(FileAction::Write, path)?;
+    crash::point();
+    file.sync_all().at(FileAction::Sync, path)?;
+    Ok(file)
+}
+
+/// Replaces a file in one step: every reader sees the old content or the new, also after a crash.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    place(path, content)?;
+    sync_folder(parent_of(path))
+}
+
+/// Like [`replace`], but leaves the sync of the folder to the caller, who may place many files first.
+pub(crate) fn place(path: &Path, content: &[u8]) -> Result<()> {
+    crash::point();
+    let folder = parent_of(path);
+    // tempfile creates with mode 0600 on Unix, which is what we want.
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .tempfile_in(folder)
+        .at(FileAction::Create, path)?;
+    crash::point();
+    file.write_all(content).at(FileAction::Write, path)?;
+    crash::point();
+    file.as_file().sync_all().at(FileAction::Sync, path)?;
+    crash::point();
+    file.persist(path)
+        .map_err(|failed| failed.error)
+        .at(FileAction::Rename, path)?;
+    Ok(())
+}
+
+/// Appends and flushes: when this returns, `content` is on the disk. The file's name must be durable already.
+pub(crate) fn append(file: &mut File, path: &Path, content: &[u8]) -> Result<()> {
+    crash::point();
+    file.write_all(content).at(FileAction::Write, path)?;
+    sync_content(file, path)
+}
+
+/// Flushes what was written to a file.
+pub(crate) fn sync_content(file: &File, path: &Path) -> Result<()> {
+    crash::point();
+    file.sync_data().at(FileAction::Sync, path)
+}
+
+/// Cuts a file to `length` bytes, durably.
+pub(crate) fn truncate(file: &File, path: &Path, length: u64) -> Result<()> {
+    crash::point();
+    file.set_len(length).at(FileAction::Truncate, path)?;
+    crash::point();
+    file.sync_all().at(FileAction::Sync, path)
+}
+
+/// Moves a complete folder to where it is visible, durably.
+pub(crate) fn publish_folder(from: &Path, to: &Path) -> Result<()> {
+    crash::point();
+    fs::rename(from, to).at(FileAction::Rename, to)?;
+    sync_folder(parent_of(to))?;
+    sync_folder(parent_of(from))
+}
+
+/// Renames an unreadable file to `<name>.corrupt-<n>` with the first free `n`, and says where it is now.
+pub(crate) fn set_aside(path: &Path) -> Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".corrupt-{number}"));
+        let aside = PathBuf::from(name);
+        if !aside.try_exists().at(FileAction::Open, &aside)? {
+            crash::point();
+            fs::rename(path, &aside).at(FileAction::Rename, path)?;
+            return Ok(aside);
+        }
+        number += 1;
+    }
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
+    crash::point();
+    platform::sync_folder(path).at(FileAction::Sync, path)
+}
+
+/// The folder a path lies in; `.` for a bare name.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// Where a crash test may strike: before every operation that changes the disk.
+#[cfg(not(test))]
+mod crash {
+    pub(crate) fn point() {}
+}
+
+/// Where a crash test may strike: before every operation that changes the disk.
+#[cfg(test)]
+pub(crate) mod crash {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static FATAL: AtomicU64 = AtomicU64::new(u64::MAX);
+
+    /// Counts, and at the armed point kills this process as the kernel would: nothing runs after it.
+    pub(crate) fn point() {
+        if PASSED.fetch_add(1, Ordering::SeqCst) == FATAL.load(Ordering::SeqCst) {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            std::thread::park();
+        }
+    }
+
+    /// From now on, the point number `index` (from 0) is fatal.
+    pub(crate) fn arm(index: u64) {
+        PASSED.store(0, Ordering::SeqCst);
+        FATAL.store(index, Ordering::SeqCst);
+    }
+
+    /// Points passed since the process started or was armed.
+    pub(crate) fn passed() -> u64 {
+        PASSED.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_leaves_one_private_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_write_that_cannot_be_done_names_the_path_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        create_folder(&path).unwrap();
+        let error = replace(&path, b"new").unwrap_err().to_string();
+        assert!(
+            error.contains("cannot rename") && error.contains("state.json"),
+            "{error}"
+        );
+        assert!(path.is_dir());
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "temporary file left behind"
+        );
+    }
+
+    #[test]
+    fn files_set_aside_never_overwrite_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        for content in ["a", "b", "c"] {
+            fs::write(&path, content).unwrap();
+            let aside = set_aside(&path).unwrap();
+            assert_eq!(fs::read_to_string(aside).unwrap(), content);
+        }
+        assert!(folder.path().join("state.json.corrupt-3").is_file());
+    }
+}

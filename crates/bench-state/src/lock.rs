@@ -1,0 +1,207 @@
+//! The two locks of a run.
+//!
+//! `state.lock` is held for milliseconds around a whole read-modify-write of `state.json`, and let go of by an
+//! explicit unlock: closing alone would leave it taken while another thread of ours is between fork and exec.
+//!
+//! `lease.lock` is held by the worker for its whole life and freed only by closing, that is by its death: an
+//! explicit unlock would take it from everyone who shares the descriptor. Who finds it free knows that the worker
+//! is gone. Order everywhere: lease, then state lock; nobody waits for a lease while holding another lock.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fd_lock::RwLock;
+
+use crate::classify::LeaseSign;
+use crate::error::{At, FileAction, Result, StateError};
+use crate::{durable, platform};
+
+/// How long to wait for a state lock before giving up: far longer than anyone holds one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// First and longest pause between two tries for a taken lock.
+const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
+
+/// Does `work` while holding the state lock at `path`, which is created if it is missing.
+///
+/// # Errors
+/// [`StateError::LockTimeout`] if it stays taken for 5 s; otherwise those of `work`.
+pub(crate) fn with_state_lock<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let started = Instant::now();
+    let (mut pause, longest) = PAUSES;
+    loop {
+        let options = platform::private_file()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .clone();
+        let mut lock = RwLock::new(options.open(path).at(FileAction::Open, path)?);
+        match lock.try_write() {
+            Ok(guard) if platform::is_same_file(&guard, path).at(FileAction::Open, path)? => {
+                let outcome = work();
+                drop(guard);
+                return outcome;
+            }
+            // Somebody removed and re-created the file after we opened it: we hold the lock of a ghost.
+            Ok(_ghost) => continue,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).at(FileAction::Lock, path),
+        }
+        let waited = started.elapsed();
+        if waited > PATIENCE {
+            return Err(StateError::LockTimeout {
+                path: path.to_owned(),
+                waited,
+            });
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// A worker's claim on its run: held until the process dies or this is dropped.
+///
+/// The descriptor is closed on exec (the standard library's default), so no child process keeps the run alive.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    _held: File,
+}
+
+impl Lease {
+    /// Creates the lease of a run that nobody else can see yet, and takes it.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let file = durable::create_file(path, b"")?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _held: file }),
+            Err(error) => Err(io::Error::from(error)).at(FileAction::Lock, path),
+        }
+    }
+}
+
+/// What a look at a lease showed.
+#[derive(Debug)]
+pub(crate) enum LeaseProbe {
+    /// A worker holds it.
+    Held,
+    /// Nobody did. Until this is dropped, nobody can take it either.
+    Free(#[expect(dead_code, reason = "held, not read: its drop is what it is for")] FreeLease),
+    /// The file is missing or cannot be locked, which says nothing about the worker.
+    Untrusted,
+}
+
+/// A shared lock on a lease that was free. Many readers may have one; a worker can take the lease only after all
+/// are gone, so keep it for milliseconds and never while starting a process.
+#[derive(Debug)]
+pub(crate) struct FreeLease {
+    file: File,
+}
+
+impl Drop for FreeLease {
+    fn drop(&mut self) {
+        // Ours alone, and short: so by unlock. Should that fail, closing the file does it a moment later.
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "lease probe not unlocked explicitly");
+        }
+    }
+}
+
+impl LeaseProbe {
+    /// Looks, without writing anything.
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        loop {
+            let file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Untrusted),
+                Err(error) => return Err(error).at(FileAction::Open, path),
+            };
+            match file.try_lock_shared() {
+                Err(TryLockError::WouldBlock) => return Ok(Self::Held),
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => {
+                    tracing::warn!(path = %path.display(), %error, "this file system does not lock files");
+                    return Ok(Self::Untrusted);
+                }
+                Ok(()) => {
+                    let free = FreeLease { file };
+                    if platform::is_same_file(&free.file, path).at(FileAction::Open, path)? {
+                        return Ok(Self::Free(free));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The sign as `classify` wants it.
+    pub(crate) fn sign(&self) -> LeaseSign {
+        match self {
+            Self::Held => LeaseSign::Held,
+            Self::Free(_) => LeaseSign::Free,
+            Self::Untrusted => LeaseSign::Untrusted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_lease_is_held_until_it_is_dropped_and_probes_do_not_take_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lease.lock");
+        assert_eq!(LeaseProbe::of(&path).unwrap().sign(), LeaseSign::Untrusted);
+        let lease = Lease::create(&path).unwrap();
+        assert_eq!(LeaseProbe::of(&path).unwrap().sign(), LeaseSign::Held);
+        drop(lease);
+        let (one, other) = (LeaseProbe::of(&path).unwrap(), LeaseProbe::of(&path).unwrap());
+        assert_eq!((one.sign(), other.sign()), (LeaseSign::Free, LeaseSign::Free));
+        drop((one, other));
+        File::open(&path).unwrap().try_lock().unwrap();
+    }
+
+    #[test]
+    fn a_child_process_does_not_inherit_the_lease() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lease.lock");
+        let lease = Lease::create(&path).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        drop(lease);
+        let sign = LeaseProbe::of(&path).unwrap().sign();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(sign, LeaseSign::Free);
+    }
+
+    #[test]
+    fn the_state_lock_admits_one_at_a_time_even_when_the_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.lock");
+        let inside = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for worker in 0..8 {
+                let (path, inside) = (&path, &inside);
+                scope.spawn(move || {
+                    for round in 0..50 {
+                        with_state_lock(path, || {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                            if worker == 0 && round % 10 == 0 {
+                                // What an over-eager clean-up would do, while it rightly holds the lock.
+                                std::fs::remove_file(path).unwrap();
+                            }
+                            assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                            Ok(())
+                        })
+                        .unwrap();
+                    }
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,304 @@
+//! Writing a run down while it goes on: events, items, snapshots.
+//!
+//! A `Recorder` is a handle that may be cloned and sent to other threads. All of them share one ledger (journal,
+//! counters, session) behind a mutex, and with the `CompletionGuard`, whose ending closes the ledger for all: after
+//! it, nothing can be recorded any more.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::error::{Result, StateError};
+use crate::format::{self, StoreNote};
+use crate::ids::{ItemId, RunId};
+use crate::items::{self, ItemLog, ItemRef, NamesPending, TextLog};
+use crate::job::Job;
+use crate::journal::line::{self, Members};
+use crate::journal::writer::JournalWriter;
+use crate::layout::RunDir;
+use crate::state::RunState;
+use crate::state_file::{self, Found};
+use crate::status::{Ending, RunStatus};
+
+/// Least time between two snapshots. What happens between them is in the journal, which readers add.
+const SNAPSHOT_EVERY: TimeDelta = TimeDelta::seconds(2);
+
+/// Writes down what happens in a run. Blocking: every method may wait for the disk.
+pub struct Recorder<J: Job> {
+    shared: Arc<Shared<J>>,
+}
+
+impl<J: Job> Clone for Recorder<J> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<J: Job> Drop for Recorder<J> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.shared.panicked.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl<J: Job> Recorder<J> {
+    pub(crate) fn new(shared: Arc<Shared<J>>) -> Self {
+        Self { shared }
+    }
+
+    /// The run's name.
+    pub fn id(&self) -> &RunId {
+        &self.shared.id
+    }
+
+    /// The run's folder.
+    pub fn dir(&self) -> &Path {
+        self.shared.dir.path()
+    }
+
+    /// Records one event; see [`record_batch`](Self::record_batch).
+    pub fn record(&self, event: J::Event, at: DateTime<Utc>) -> Result<()> {
+        self.record_batch(&[(event, at)])
+    }
+
+    /// Records events in order. When this returns, they and every item put or synced before are on the disk; this is
+    /// the point from which work counts as done. One fdatasync for the whole batch.
+    ///
+    /// # Errors
+    /// [`StateError::Unstorable`] if an event cannot be a journal line: nothing was recorded, and going on is fine.
+    /// [`StateError::AlreadyOver`] after the ending. After an I/O error nothing can be recorded any more: end the run.
+    pub fn record_batch(&self, events: &[(J::Event, DateTime<Utc>)]) -> Result<()> {
+        self.shared.record(events)
+    }
+
+    /// Stores the record of an item, replacing an earlier one in one step. To be called before the event that names
+    /// it; it counts from that event on.
+    pub fn put_item(&self, id: &ItemId, item: &J::Item) -> Result<ItemRef> {
+        let mut content = serde_json::to_vec_pretty(item).map_err(|error| StateError::Unstorable {
+            what: "item",
+            reason: error.to_string(),
+        })?;
+        content.push(b'\n');
+        items::put(&self.shared.dir.item(id), &content, &self.shared.names)
+    }
+
+    /// Opens the item's append-only log, `trials/<id>.jsonl`. One writer at a time.
+    pub fn item_log(&self, id: &ItemId) -> Result<ItemLog> {
+        ItemLog::open(self.shared.dir.item_log(id), &self.shared.names)
+    }
+
+    /// Opens the item's log for people, `logs/<id>.log`, at its end.
+    pub fn text_log(&self, id: &ItemId) -> Result<TextLog> {
+        TextLog::open(&self.shared.dir.text_log(id))
+    }
+
+    /// Rewrites `state.json` and `session.json` if the last time is 2 s ago or more; says whether it did.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub fn snapshot_if_due(&self, now: DateTime<Utc>) -> Result<bool> {
+        let now = format::to_millis(now);
+        self.shared.with_ledger(|ledger| {
+            // A clock that was set back must not stop snapshots until it has caught up.
+            let since = now - ledger.last_snapshot;
+            let due = since >= SNAPSHOT_EVERY || since < TimeDelta::zero();
+            if due {
+                self.shared.snapshot(ledger, now)?;
+            }
+            Ok(due)
+        })
+    }
+
+    /// Rewrites `state.json` and `session.json`. Nothing is lost if it fails: the journal has it all.
+    ///
+    /// # Errors
+    /// [`StateError::AlreadyOver`] or [`StateError::Superseded`] if the run is not ours any more: stop working on it.
+    pub fn snapshot(&self, now: DateTime<Utc>) -> Result<()> {
+        self.shared
+            .with_ledger(|ledger| self.shared.snapshot(ledger, format::to_millis(now)))
+    }
+
+    /// The counters, all recorded events included.
+    pub fn progress(&self) -> Result<J::Progress> {
+        self.shared
+            .with_ledger(|ledger| Ok(ledger.state.progress.clone()))
+    }
+}
+
+/// What all handles of a run under way share.
+pub(crate) struct Shared<J: Job> {
+    pub(crate) id: RunId,
+    pub(crate) dir: RunDir,
+    /// Taken out by the ending.
+    ledger: Mutex<Option<Ledger<J>>>,
+    over_since: OnceLock<DateTime<Utc>>,
+    names: NamesPending,
+    /// A thread that had a recorder panicked: the ending should say so, although that thread cannot write it.
+    panicked: AtomicBool,
+}
+
+struct Ledger<J: Job> {
+    journal: JournalWriter,
+    state: RunState<J>,
+    session: J::Session,
+    last_snapshot: DateTime<Utc>,
+}
+
+impl<J: Job> Shared<J> {
+    pub(crate) fn new(
+        dir: RunDir,
+        journal: JournalWriter,
+        state: RunState<J>,
+        session: J::Session,
+    ) -> Arc<Self> {
+        let (id, last_snapshot) = (state.id.clone(), state.updated_at);
+        Arc::new(Self {
+            id,
+            dir,
+            ledger: Mutex::new(Some(Ledger {
+                journal,
+                state,
+                session,
+                last_snapshot,
+            })),
+            over_since: OnceLock::new(),
+            names: NamesPending::default(),
+            panicked: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether a thread that had a recorder panicked.
+    pub(crate) fn saw_panic(&self) -> bool {
+        self.panicked.load(Ordering::SeqCst)
+    }
+
+    /// Does `work` on the ledger, unless the run is over or a panic left the ledger half changed.
+    fn with_ledger<T>(&self, work: impl FnOnce(&mut Ledger<J>) -> Result<T>) -> Result<T> {
+        match self.ledger.lock() {
+            Err(_half_changed) => Err(StateError::JournalBroken {
+                path: self.dir.journal(),
+            }),
+            Ok(mut ledger) => work(ledger.as_mut().ok_or_else(|| self.already_over())?),
+        }
+    }
+
+    fn already_over(&self) -> StateError {
+        let completed_at = self.over_since.get().copied().unwrap_or_default();
+        StateError::AlreadyOver {
+            run: self.id.clone(),
+            completed_at,
+        }
+    }
+
+    fn record(&self, events: &[(J::Event, DateTime<Utc>)]) -> Result<()> {
+        let mut lines = Vec::with_capacity(events.len());
+        for (event, at) in events {
+            lines.push((format::to_millis(*at), line::event_members(event)?));
+        }
+        self.with_ledger(
+            |Ledger {
+                 journal,
+                 state,
+                 session,
+                 ..
+             }| {
+                self.commit(journal, state.generation, lines)?;
+                for (event, at) in events {
+                    J::fold(&mut state.progress, session, event, format::to_millis(*at));
+                }
+                state.journal = journal.end();
+                Ok(())
+            },
+        )
+    }
+
+    /// Appends lines, after the names of the files they may speak of are durable.
+    fn commit(
+        &self,
+        journal: &mut JournalWriter,
+        generation: u32,
+        lines: Vec<(DateTime<Utc>, Members)>,
+    ) -> Result<()> {
+        self.names
+            .settle(&self.dir.items())
+            .inspect_err(|_| journal.give_up())?;
+        journal.append(generation, lines)
+    }
+
+    fn snapshot(&self, ledger: &mut Ledger<J>, now: DateTime<Utc>) -> Result<()> {
+        ledger.last_snapshot = now;
+        ledger.state.updated_at = now;
+        let Ledger { state, session, .. } = ledger;
+        state_file::replace_ours(&self.dir, state.generation, state, Some(session))
+    }
+
+    /// Ends the run: in the journal, then in the snapshots. Closes the ledger even if the disk refuses.
+    ///
+    /// # Errors
+    /// [`StateError::AlreadyOver`] or [`StateError::Superseded`] if somebody else has settled it; I/O errors. An ending
+    /// that reached the journal only is found there by the next reader; one that reached nothing is replaced by that
+    /// reader, who finds the lease free.
+    pub(crate) fn end(&self, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
+        let (ledger, whole) = match self.ledger.lock() {
+            Ok(mut ledger) => (ledger.take(), true),
+            Err(poisoned) => (poisoned.into_inner().take(), false),
+        };
+        let Some(mut ledger) = ledger else {
+            return Err(self.already_over());
+        };
+        let completed_at = format::to_millis(now).max(ledger.state.started_at);
+        let _first = self.over_since.set(completed_at);
+        let generation = ledger.state.generation;
+        let noted = self.note_ending(&mut ledger.journal, generation, &ending, completed_at);
+        if whole {
+            ledger.state.journal = ledger.journal.end();
+        } else if let Ok(Found::Good(last_snapshot)) = state_file::read(&self.dir) {
+            // The job's fold panicked: what is in memory may be half an event ahead. The last snapshot is not.
+            ledger.state = last_snapshot;
+        }
+        let Ledger {
+            mut state, session, ..
+        } = ledger;
+        state.status = RunStatus::Over { completed_at, ending };
+        state.updated_at = completed_at;
+        state_file::replace_ours(&self.dir, generation, &state, whole.then_some(&session))?;
+        noted?;
+        Ok(Finished {
+            dir: self.dir.path().to_owned(),
+            state,
+            session,
+        })
+    }
+
+    /// Puts the ending into the journal, unless the run is not ours to end any more.
+    fn note_ending(
+        &self,
+        journal: &mut JournalWriter,
+        generation: u32,
+        ending: &Ending,
+        at: DateTime<Utc>,
+    ) -> Result<()> {
+        state_file::check_ours(
+            &state_file::read::<J>(&self.dir)?,
+            &self.dir,
+            &self.id,
+            generation,
+        )?;
+        let members = line::note_members(&StoreNote::over(ending))?;
+        self.commit(journal, generation, vec![(at, members)])
+    }
+}
+
+/// A run that was ended properly.
+pub struct Finished<J: Job> {
+    /// The run's folder.
+    pub dir: PathBuf,
+    /// The final state.
+    pub state: RunState<J>,
+    /// The final session.
+    pub session: J::Session,
+}

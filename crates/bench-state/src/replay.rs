@@ -1,0 +1,198 @@
+//! Folding journal lines into progress and session, from the last snapshots or from the beginning.
+//!
+//! The snapshots `state.json` and `session.json` say up to where they have taken in the journal. Where both name
+//! the same place, only the lines after it are folded; in every other case (one is missing, damaged, or was written
+//! a moment before the other) everything is folded again from the plan, which always gives the right answer.
+
+use std::fs;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{At, FileAction, Result, StateError};
+use crate::format::{self, StoreNote};
+use crate::ids::RunId;
+use crate::job::Job;
+use crate::journal::Checkpoint;
+use crate::journal::line::{Line, Said};
+use crate::journal::reader::{JournalReader, JournalReport};
+use crate::layout::RunDir;
+use crate::state::RunState;
+use crate::status::{Ending, RunStatus};
+use crate::worker::Worker;
+
+/// What the journal adds up to.
+pub(crate) struct Replay<J: Job> {
+    pub(crate) progress: J::Progress,
+    pub(crate) session: J::Session,
+    /// Up to where it has been read.
+    pub(crate) journal: Checkpoint,
+    /// Time of the last line read here.
+    pub(crate) last_at: Option<DateTime<Utc>>,
+    /// The ending noted for the current generation, if it was.
+    pub(crate) ending: Option<(Ending, DateTime<Utc>)>,
+    pub(crate) report: JournalReport,
+    /// The first and the last worker's note; only when read from the beginning.
+    begun: Option<Begun<J>>,
+}
+
+struct Begun<J: Job> {
+    format: u32,
+    id: RunId,
+    started_at: DateTime<Utc>,
+    generation: u32,
+    summary: J::Summary,
+    worker: Worker,
+}
+
+impl<J: Job> Replay<J> {
+    /// Brings the snapshots up to date with the journal.
+    pub(crate) fn onto(dir: &RunDir, state: &RunState<J>) -> Result<Self> {
+        match Self::continued(dir, state)? {
+            Some(replay) => Ok(replay),
+            None => Self::from_scratch(dir),
+        }
+    }
+
+    /// Folds the whole journal, starting from the plan.
+    pub(crate) fn from_scratch(dir: &RunDir) -> Result<Self> {
+        let plan: J::Plan = read_json(&dir.plan())?;
+        let (progress, session) = J::begin(&plan);
+        let mut replay = Self::at(progress, session, Checkpoint::default());
+        replay.read(dir)?;
+        Ok(replay)
+    }
+
+    /// The quick way; `None` if the snapshots do not fit each other or the journal.
+    fn continued(dir: &RunDir, state: &RunState<J>) -> Result<Option<Self>> {
+        let Ok(bytes) = fs::read(dir.session()) else {
+            return Ok(None);
+        };
+        let Ok((session, mark)) = format::decode_session(&bytes) else {
+            return Ok(None);
+        };
+        if mark.journal != state.journal || mark.run_id != state.id {
+            return Ok(None);
+        }
+        let path = dir.journal();
+        let length = fs::metadata(&path).at(FileAction::Open, &path)?.len();
+        if length < state.journal.bytes {
+            return Ok(None);
+        }
+        let mut replay = Self::at(state.progress.clone(), session, state.journal);
+        replay.read(dir)?;
+        // Anything odd is looked at with full context.
+        Ok(replay.report.faults.is_empty().then_some(replay))
+    }
+
+    fn at(progress: J::Progress, session: J::Session, journal: Checkpoint) -> Self {
+        Self {
+            progress,
+            session,
+            journal,
+            last_at: None,
+            ending: None,
+            report: JournalReport::default(),
+            begun: None,
+        }
+    }
+
+    fn read(&mut self, dir: &RunDir) -> Result<()> {
+        let path = dir.journal();
+        let mut reader = JournalReader::<J::Event>::open(&path, self.journal)?;
+        while let Some(line) = reader.next_line().at(FileAction::Read, &path)? {
+            self.take_in(line);
+        }
+        self.journal = reader.valid();
+        self.report = reader.report();
+        Ok(())
+    }
+
+    fn take_in(&mut self, line: Line<J::Event>) {
+        self.last_at = self.last_at.max(Some(line.at));
+        match line.said {
+            Said::Event(event) => J::fold(&mut self.progress, &mut self.session, &event, line.at),
+            Said::Store(StoreNote::Begun {
+                format,
+                run_id,
+                summary,
+                worker,
+            }) => {
+                self.ending = None;
+                let Ok(summary) = serde_json::from_value(summary) else {
+                    return;
+                };
+                let started_at = self.begun.as_ref().map_or(line.at, |first| first.started_at);
+                let generation = line.generation;
+                self.begun = Some(Begun {
+                    format,
+                    id: run_id,
+                    started_at,
+                    generation,
+                    summary,
+                    worker,
+                });
+            }
+            Said::Store(note) => self.ending = note.ending().map(|ending| (ending, line.at)),
+            Said::Unknown => {}
+        }
+    }
+
+    /// Damage to tell about, if there is any.
+    pub(crate) fn damage(&self, dir: &RunDir) -> Option<StateError> {
+        let first = self.report.faults.first()?;
+        Some(StateError::JournalDamaged {
+            path: dir.journal(),
+            faults: self.report.faults.len(),
+            line: first.line,
+            reason: first.kind.to_string(),
+        })
+    }
+
+    /// Writes what was folded into `state`. A noted ending is one: the run is over from that line on.
+    pub(crate) fn apply_to(&self, state: &mut RunState<J>) {
+        state.progress = self.progress.clone();
+        state.journal = self.journal;
+        state.updated_at = self.last_at.unwrap_or(state.updated_at).max(state.updated_at);
+        if let (RunStatus::Running, Some((ending, at))) = (&state.status, &self.ending) {
+            state.status = RunStatus::Over {
+                completed_at: *at,
+                ending: ending.clone(),
+            };
+        }
+    }
+
+    /// The state that a lost `state.json` must have held, up to date.
+    ///
+    /// # Errors
+    /// [`StateError::Inconsistent`] if the journal has lost its first line too.
+    pub(crate) fn rebuild_state(dir: &RunDir) -> Result<(RunState<J>, Self)> {
+        let mut replay = Self::from_scratch(dir)?;
+        let begun = replay.begun.take().ok_or_else(|| StateError::Inconsistent {
+            path: dir.journal(),
+            reason: "the line that tells how the run began is missing or not readable".to_owned(),
+        })?;
+        let mut state = RunState {
+            id: begun.id,
+            status: RunStatus::Running,
+            started_at: begun.started_at,
+            progress: replay.progress.clone(),
+            summary: begun.summary,
+            worker: Some(begun.worker),
+            generation: begun.generation,
+            updated_at: begun.started_at,
+            journal: replay.journal,
+            format: begun.format,
+        };
+        replay.apply_to(&mut state);
+        Ok((state, replay))
+    }
+}
+
+/// Reads a file that holds one of the job's types.
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T> {
+    let bytes = fs::read(path).at(FileAction::Read, path)?;
+    serde_json::from_slice(&bytes).map_err(|source| StateError::Malformed {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,245 @@
+//! Reading a run so that the answer is true: up to date with its journal, and never "running" without a worker.
+//!
+//! A run whose worker is gone gets its ending here, by whoever reads it first. Holding the lease shared keeps any
+//! new worker out meanwhile, the state lock keeps other readers out, and whatever was true before both were held is
+//! looked at again. If nothing can be written (a read-only or full disk), the answer is the same, only not kept.
+
+use std::fs;
+
+use chrono::{DateTime, Utc};
+
+use crate::classify::{Signs, Standing, classify};
+use crate::durable;
+use crate::error::{Result, StateError};
+use crate::format::{self, FORMAT};
+use crate::ids::RunId;
+use crate::job::Job;
+use crate::layout::RunDir;
+use crate::lock::LeaseProbe;
+use crate::replay::Replay;
+use crate::state::{RunState, RunSummary};
+use crate::state_file::{self, Found};
+use crate::status::{CauseKind, Ending, RunStatus};
+use crate::worker::Worker;
+
+/// A run as it is, and what was wrong with its files.
+pub(crate) struct Settled<J: Job> {
+    pub(crate) summary: RunSummary<J>,
+    pub(crate) problems: Vec<StateError>,
+}
+
+/// Reads a run, and ends it if its worker is gone.
+pub(crate) fn read_run<J: Job>(dir: &RunDir, id: &RunId, now: DateTime<Utc>) -> Result<Settled<J>> {
+    let mut problems = Vec::new();
+    let mut state = read_or_rebuild(dir, &mut problems)?;
+    if &state.id != id {
+        let reason = format!("it belongs to `{}`; was the folder renamed or copied?", state.id);
+        return Err(StateError::Inconsistent {
+            path: dir.state(),
+            reason,
+        });
+    }
+    if state.status.is_over() {
+        return Ok(Settled {
+            summary: summary(state, dir, Standing::Over, None),
+            problems,
+        });
+    }
+    let probe = LeaseProbe::of(&dir.lease())?;
+    let heartbeat_at = heartbeat(dir);
+    let standing = classify(&signs(&state, &probe, heartbeat_at, now));
+    let Standing::Orphaned { rebooted } = standing else {
+        drop(catch_up(dir, &mut state, &mut problems));
+        let (standing, heartbeat_at) = if state.status.is_over() {
+            (Standing::Over, None)
+        } else {
+            (standing, heartbeat_at)
+        };
+        return Ok(Settled {
+            summary: summary(state, dir, standing, heartbeat_at),
+            problems,
+        });
+    };
+    let state = end_orphan(
+        dir,
+        state,
+        &Orphan {
+            rebooted,
+            heartbeat_at,
+        },
+        &mut problems,
+    );
+    drop(probe); // held until here, so that no new worker could begin meanwhile
+    Ok(Settled {
+        summary: summary(state, dir, Standing::Over, None),
+        problems,
+    })
+}
+
+fn summary<J: Job>(
+    state: RunState<J>,
+    dir: &RunDir,
+    standing: Standing,
+    heartbeat_at: Option<DateTime<Utc>>,
+) -> RunSummary<J> {
+    RunSummary {
+        state,
+        dir: dir.path().to_owned(),
+        standing,
+        heartbeat_at,
+    }
+}
+
+/// Reads `state.json`; where it is of no use, rebuilds it and, if possible, repairs the file.
+fn read_or_rebuild<J: Job>(dir: &RunDir, problems: &mut Vec<StateError>) -> Result<RunState<J>> {
+    if let Found::Good(state) = state_file::read(dir)? {
+        return Ok(state);
+    }
+    // Rebuild before anything is locked or moved: a folder that is no run stays as it is.
+    let (rebuilt, _) = Replay::<J>::rebuild_state(dir)?;
+    if rebuilt.format > FORMAT {
+        return Ok(rebuilt);
+    }
+    let repaired = state_file::locked(dir, |found| {
+        let reason = match found {
+            Found::Good(state) => return Ok((state, None)),
+            Found::Missing => ("it was missing".to_owned(), None),
+            Found::Bad(reason) => (reason, Some(durable::set_aside(&dir.state())?)),
+        };
+        let (state, _) = Replay::rebuild_state(dir)?;
+        state_file::write_state(dir, &state)?;
+        Ok((state, Some(reason)))
+    });
+    let path = dir.state();
+    match repaired {
+        Ok((state, None)) => Ok(state),
+        Ok((state, Some((reason, kept)))) => {
+            problems.push(StateError::Rebuilt { path, reason, kept });
+            Ok(state)
+        }
+        Err(error) => {
+            problems.push(StateError::Rebuilt {
+                path,
+                reason: error.to_string(),
+                kept: None,
+            });
+            Ok(rebuilt)
+        }
+    }
+}
+
+fn signs<J: Job>(
+    state: &RunState<J>,
+    probe: &LeaseProbe,
+    heartbeat_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Signs {
+    let last_sign = heartbeat_at.unwrap_or(state.updated_at).max(state.updated_at);
+    let worker = state.worker.as_ref();
+    Signs {
+        over: state.status.is_over(),
+        lease: probe.sign(),
+        same_host: worker.is_some_and(|worker| worker.is_of_this_host()),
+        same_boot: worker.and_then(|worker| worker.is_of_this_boot()),
+        silent_for: Some(now - last_sign),
+    }
+}
+
+/// When the worker last touched its lease.
+fn heartbeat(dir: &RunDir) -> Option<DateTime<Utc>> {
+    let modified = fs::metadata(dir.lease())
+        .and_then(|lease| lease.modified())
+        .ok()?;
+    Some(format::to_millis(modified.into()))
+}
+
+/// Adds what the journal knows and `state.json` does not yet. A journal that cannot be read is a problem to tell
+/// about, not a reason to say nothing: the snapshot still stands.
+fn catch_up<J: Job>(
+    dir: &RunDir,
+    state: &mut RunState<J>,
+    problems: &mut Vec<StateError>,
+) -> Option<Replay<J>> {
+    match Replay::onto(dir, state) {
+        Ok(replay) => {
+            replay.apply_to(state);
+            problems.extend(replay.damage(dir));
+            Some(replay)
+        }
+        Err(error) => {
+            problems.push(error);
+            None
+        }
+    }
+}
+
+/// What was known about an orphan when it was last looked at.
+struct Orphan {
+    rebooted: bool,
+    heartbeat_at: Option<DateTime<Utc>>,
+}
+
+/// Gives a run without a worker its ending. The caller holds the free lease.
+fn end_orphan<J: Job>(
+    dir: &RunDir,
+    seen: RunState<J>,
+    orphan: &Orphan,
+    problems: &mut Vec<StateError>,
+) -> RunState<J> {
+    let mut state = seen;
+    let stored = state_file::locked(dir, |found| {
+        if let Found::Good(newest) = found {
+            state = newest;
+        }
+        if state.status.is_over() {
+            return Ok(());
+        }
+        let replay = end(dir, &mut state, orphan, problems);
+        state_file::check_format(&state, dir)?;
+        match replay {
+            Some(replay) => state_file::write(dir, &state, &replay.session),
+            None => state_file::write_state(dir, &state),
+        }
+    });
+    if let Err(error) = stored {
+        tracing::warn!(run = %state.id, %error, "the run is over, but its ending could not be stored");
+        problems.push(error);
+        // Where not even the lock could be had, the ending is told all the same.
+        if !state.status.is_over() {
+            drop(end(dir, &mut state, orphan, problems));
+        }
+    }
+    state
+}
+
+/// Ends an orphan in memory: with the ending its worker still noted, else as lost.
+fn end<J: Job>(
+    dir: &RunDir,
+    state: &mut RunState<J>,
+    orphan: &Orphan,
+    problems: &mut Vec<StateError>,
+) -> Option<Replay<J>> {
+    let replay = catch_up(dir, state, problems);
+    if !state.status.is_over() {
+        let last_known = state.updated_at.max(state.started_at);
+        let completed_at = orphan.heartbeat_at.unwrap_or(last_known).max(last_known);
+        let ending = lost(state.worker.as_ref(), orphan.rebooted);
+        state.status = RunStatus::Over { completed_at, ending };
+        state.updated_at = completed_at;
+    }
+    replay
+}
+
+fn lost(worker: Option<&Worker>, rebooted: bool) -> Ending {
+    let who = worker.map_or_else(
+        || "worker".to_owned(),
+        |worker| format!("worker (pid {})", worker.pid),
+    );
+    if rebooted {
+        CauseKind::Rebooted.because(format!("the machine was restarted while the {who} was running"))
+    } else {
+        CauseKind::WorkerLost.because(format!(
+            "the {who} is gone and left no ending: killed, out of memory or crashed"
+        ))
+    }
+}

@@ -1,0 +1,199 @@
+//! The store: a folder of runs. Creating, listing, finding and reading them.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use crate::active::ActiveRun;
+use crate::create;
+use crate::error::{At, FileAction, Result, StateError};
+use crate::ids::RunId;
+use crate::job::Job;
+use crate::layout::StoreDirs;
+use crate::settle;
+use crate::state::RunSummary;
+use crate::view::RunView;
+
+/// A folder of runs of one kind of job. Cheap to open and to clone; holds nothing open.
+pub struct RunStore<J: Job> {
+    dirs: StoreDirs,
+    job: PhantomData<fn() -> J>,
+}
+
+impl<J: Job> Clone for RunStore<J> {
+    fn clone(&self) -> Self {
+        Self {
+            dirs: self.dirs.clone(),
+            job: PhantomData,
+        }
+    }
+}
+
+/// What [`RunStore::list`] found.
+pub struct Listing<J: Job> {
+    /// The runs, newest first.
+    pub runs: Vec<RunSummary<J>>,
+    /// Runs that cannot be shown, and runs that can although something is wrong with their files.
+    pub problems: Vec<Problem>,
+    /// Older runs that were not looked at because of the limit.
+    pub not_shown: usize,
+}
+
+/// Something wrong with one entry of the runs folder.
+#[derive(Debug)]
+pub struct Problem {
+    /// The entry.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub error: StateError,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<J: Job> RunStore<J> {
+    /// A store in `root`. Touches nothing: the folder is created with the first run, and until then the list is
+    /// empty.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] if `root` exists and is not a folder, or cannot be reached.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        match fs::metadata(&root) {
+            Ok(found) if !found.is_dir() => {
+                Err(ErrorKind::NotADirectory.into()).at(FileAction::Open, &root)?
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(FileAction::Open, &root)?,
+            _ => {}
+        }
+        Ok(Self {
+            dirs: StoreDirs::new(root),
+            job: PhantomData,
+        })
+    }
+
+    /// The store's folder, as given.
+    pub fn root(&self) -> &Path {
+        self.dirs.root()
+    }
+
+    /// Creates a run that starts at `now` and takes it up in this process. It becomes visible complete, durable and
+    /// with its lease held.
+    ///
+    /// # Errors
+    /// [`StateError::Unstorable`] if a type of the job does not fit its place; [`StateError::NewerFormat`] if the store
+    /// was written by a newer version; I/O errors. Then there is no run.
+    pub fn create(&self, plan: &J::Plan, summary: J::Summary, now: DateTime<Utc>) -> Result<ActiveRun<J>> {
+        create::create(&self.dirs, plan, summary, now)
+    }
+
+    /// The newest runs, up to `limit`; opens only those. Ends runs whose worker is gone (see the crate's overview);
+    /// runs that are well are only read. `now` is compared with heartbeats of other machines.
+    ///
+    /// # Errors
+    /// Only if the runs folder itself cannot be listed. What is wrong with one run is in [`Listing::problems`].
+    pub fn list(&self, limit: Option<usize>, now: DateTime<Utc>) -> Result<Listing<J>> {
+        let mut problems = Vec::new();
+        let mut ids = self.ids(&mut problems)?.into_iter();
+        let mut runs = Vec::new();
+        while runs.len() < limit.unwrap_or(usize::MAX) {
+            let Some(id) = ids.next() else { break };
+            let dir = self.dirs.run(&id);
+            let problem = |error| Problem {
+                path: dir.path().to_owned(),
+                error,
+            };
+            match settle::read_run(&dir, &id, now) {
+                Ok(settled) => {
+                    runs.push(settled.summary);
+                    problems.extend(settled.problems.into_iter().map(problem));
+                }
+                // Removed since the folder was listed: not there is not wrong.
+                Err(_) if !dir.path().exists() => {}
+                Err(error) => problems.push(problem(error)),
+            }
+        }
+        Ok(Listing {
+            runs,
+            problems,
+            not_shown: ids.len(),
+        })
+    }
+
+    /// Reads one run, and ends it if its worker is gone.
+    ///
+    /// # Errors
+    /// [`StateError::UnknownRun`], or what makes the run unreadable.
+    pub fn read(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
+        let dir = self.dirs.run(id);
+        match settle::read_run(&dir, id, now) {
+            Err(_) if !dir.path().exists() => Err(self.unknown(id.as_str())),
+            outcome => Ok(RunView::new(dir, outcome?)),
+        }
+    }
+
+    /// Finds a run by its id, by a prefix that fits no other (with or without `run_`), or as `latest`.
+    ///
+    /// # Errors
+    /// [`StateError::NoRuns`], [`StateError::UnknownRun`], [`StateError::AmbiguousRun`] with what it could mean.
+    pub fn resolve(&self, text: &str) -> Result<RunId> {
+        let ids = self.ids(&mut Vec::new())?;
+        if text == "latest" {
+            return ids.into_iter().next().ok_or_else(|| StateError::NoRuns {
+                root: self.dirs.runs(),
+            });
+        }
+        let mut fitting: Vec<RunId> = ids.into_iter().filter(|id| id.has_prefix(text)).collect();
+        match (fitting.len(), text) {
+            (0, _) | (_, "") => Err(self.unknown(text)),
+            (1, _) => Ok(fitting.swap_remove(0)),
+            _ => Err(StateError::AmbiguousRun {
+                prefix: text.to_owned(),
+                root: self.dirs.runs(),
+                candidates: fitting,
+            }),
+        }
+    }
+
+    fn unknown(&self, wanted: &str) -> StateError {
+        StateError::UnknownRun {
+            wanted: wanted.to_owned(),
+            root: self.dirs.runs(),
+        }
+    }
+
+    /// Every run by name, newest first. Entries that are no runs become problems, except hidden ones.
+    fn ids(&self, problems: &mut Vec<Problem>) -> Result<Vec<RunId>> {
+        let folder = self.dirs.runs();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).at(FileAction::List, &folder),
+        };
+        let mut ids: Vec<RunId> = Vec::new();
+        for entry in entries {
+            let entry = entry.at(FileAction::List, &folder)?;
+            let name = entry.file_name();
+            match name.to_str().map(str::parse) {
+                Some(Ok(id)) => ids.push(id),
+                _ if name.as_encoded_bytes().starts_with(b".") => {}
+                _ => {
+                    let path = entry.path();
+                    problems.push(Problem {
+                        path: path.clone(),
+                        error: StateError::NotARun { path },
+                    });
+                }
+            }
+        }
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(ids)
+    }
+}

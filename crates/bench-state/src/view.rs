@@ -1,0 +1,171 @@
+//! One run, opened for reading: live or dead, the same way.
+
+use std::fs;
+use std::io::BufReader;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{At, FileAction, Result, StateError};
+use crate::format;
+use crate::ids::{ItemId, RunId};
+use crate::items::{ItemLines, open_existing, read_existing};
+use crate::job::Job;
+use crate::journal::Checkpoint;
+use crate::journal::line::Said;
+use crate::journal::reader::{JournalReader, JournalReport};
+use crate::layout::RunDir;
+use crate::replay::{Replay, read_json};
+use crate::settle::Settled;
+use crate::state::RunSummary;
+
+/// A run as it was when it was read; its files are opened as they are asked for.
+pub struct RunView<J: Job> {
+    dir: RunDir,
+    summary: RunSummary<J>,
+    problems: Vec<StateError>,
+}
+
+impl<J: Job> RunView<J> {
+    pub(crate) fn new(dir: RunDir, settled: Settled<J>) -> Self {
+        Self {
+            dir,
+            summary: settled.summary,
+            problems: settled.problems,
+        }
+    }
+
+    /// The run's name.
+    pub fn id(&self) -> &RunId {
+        &self.summary.state.id
+    }
+
+    /// The run's folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where the run stands.
+    pub fn summary(&self) -> &RunSummary<J> {
+        &self.summary
+    }
+
+    /// What was wrong with the run's files, although it could be read.
+    pub fn problems(&self) -> &[StateError] {
+        &self.problems
+    }
+
+    /// The input.
+    pub fn plan(&self) -> Result<J::Plan> {
+        read_json(&self.dir.plan())
+    }
+
+    /// The results: final if the run is over, else with every event recorded until now.
+    pub fn session(&self) -> Result<J::Session> {
+        if self.summary.state.status.is_over()
+            && let Ok(bytes) = fs::read(self.dir.session())
+            && let Ok((session, mark)) = format::decode_session(&bytes)
+            && mark.journal == self.summary.state.journal
+        {
+            return Ok(session);
+        }
+        Ok(Replay::<J>::onto(&self.dir, &self.summary.state)?.session)
+    }
+
+    /// The journal from its beginning.
+    pub fn events(&self) -> Result<Events<J::Event>> {
+        let reader = JournalReader::open(&self.dir.journal(), Checkpoint::default())?;
+        Ok(Events {
+            reader,
+            dir: self.dir.clone(),
+        })
+    }
+
+    /// The record of an item; `None` if there is none (yet).
+    pub fn item(&self, id: &ItemId) -> Result<Option<J::Item>> {
+        let path = self.dir.item(id);
+        let Some(content) = read_existing(&path)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&content)
+            .map(Some)
+            .map_err(|source| StateError::Malformed { path, source })
+    }
+
+    /// Every item that has a record, by name.
+    pub fn items(&self) -> Result<Vec<ItemId>> {
+        let folder = self.dir.items();
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&folder).at(FileAction::List, &folder)? {
+            let name = entry.at(FileAction::List, &folder)?.file_name();
+            let id = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".json")?.parse().ok());
+            ids.extend(id);
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// The lines of an item's log, each as `T`; `None` if there is none (yet).
+    pub fn item_log<T>(&self, id: &ItemId) -> Result<Option<ItemLines<T>>> {
+        ItemLines::open(self.dir.item_log(id))
+    }
+
+    /// An item's log for people; `None` if there is none (yet).
+    pub fn text_log(&self, id: &ItemId) -> Result<Option<BufReader<fs::File>>> {
+        Ok(open_existing(&self.dir.text_log(id))?.map(BufReader::new))
+    }
+}
+
+/// An event of the job as the journal holds it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Recorded<E> {
+    /// Its number; dense from 1, the store's own lines included.
+    pub seq: u64,
+    /// When it happened, according to who recorded it.
+    pub at: DateTime<Utc>,
+    /// Which worker recorded it: 1, and one more for each resume.
+    pub generation: u32,
+    /// The event.
+    pub event: E,
+}
+
+/// Reads the job's events from a journal, in order. Damaged lines are skipped and reported; lines that this version
+/// of the job does not understand are skipped.
+pub struct Events<E> {
+    reader: JournalReader<E>,
+    dir: RunDir,
+}
+
+impl<E: serde::de::DeserializeOwned> Events<E> {
+    /// What is wrong with the part read so far. Ask at the end.
+    pub fn report(&self) -> JournalReport {
+        self.reader.report()
+    }
+}
+
+impl<E: serde::de::DeserializeOwned> Iterator for Events<E> {
+    type Item = Result<Recorded<E>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.reader.next_line().at(FileAction::Read, &self.dir.journal()) {
+                Err(error) => return Some(Err(error)),
+                Ok(None) => return None,
+                Ok(Some(line)) => {
+                    if let Said::Event(event) = line.said {
+                        let (seq, at, generation) = (line.seq, line.at, line.generation);
+                        return Some(Ok(Recorded {
+                            seq,
+                            at,
+                            generation,
+                            event,
+                        }));
+                    }
+                }
+            }
+        }
+    }
+}

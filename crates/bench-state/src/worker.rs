@@ -1,0 +1,59 @@
+//! Who works on a run. For display, and for signals after a check; never a sign of life (see `classify`).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::platform;
+
+/// The process that works, or worked, on a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Process id. Reused by the system, so never enough alone.
+    pub pid: u32,
+    /// Name of its machine.
+    pub host: String,
+    /// The boot of that machine's kernel, where it can be told.
+    #[serde(default)]
+    pub boot_id: Option<String>,
+    /// Start of the process in clock ticks since boot, where it can be told.
+    #[serde(default)]
+    pub start_ticks: Option<u64>,
+    /// Its program, where it can be told.
+    #[serde(default)]
+    pub exe: Option<PathBuf>,
+}
+
+impl Worker {
+    /// Whether the worker's locks are this kernel's to know: same boot for certain, else the same machine name.
+    pub(crate) fn is_of_this_host(&self) -> bool {
+        self.is_of_this_boot() == Some(true) || self.host == platform::host()
+    }
+
+    /// Whether the machine is still in the worker's boot; `None` where that cannot be told.
+    pub(crate) fn is_of_this_boot(&self) -> Option<bool> {
+        Some(self.boot_id.as_ref()? == &platform::boot_id()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(host: &str, boot_id: Option<&str>) -> Worker {
+        Worker {
+            host: host.to_owned(),
+            boot_id: boot_id.map(str::to_owned),
+            ..platform::this_worker()
+        }
+    }
+
+    #[test]
+    fn a_container_with_another_name_on_the_same_kernel_is_this_host() {
+        let boot = platform::boot_id();
+        assert!(worker("another-name", boot.as_deref()).is_of_this_host());
+        assert!(!worker("another-name", Some("00000000-0000-0000-0000-000000000000")).is_of_this_host());
+        assert!(!worker("another-name", None).is_of_this_host());
+        assert!(worker(&platform::host(), None).is_of_this_host());
+    }
+}
