@@ -30,6 +30,7 @@ pub mod problem;
 pub mod record;
 pub mod session;
 pub mod setting;
+pub mod solution;
 mod suggest;
 pub mod transcript;
 pub mod usage;

@@ -7,6 +7,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::hash::sha256_hex;
+use crate::json::read::plain_text;
+use crate::json::{Document, Syntax};
+
 /// A text in a configuration: with variables in it, or standing for a secret that lies elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -25,10 +29,35 @@ pub enum Setting {
 pub struct SecretRef {
     /// Absolute path of the file.
     pub file: String,
-    /// JSON pointer of the value in the file.
+    /// JSON pointer of the value in the file. In a file of rows it begins with the number of the row,
+    /// from 0; it goes on inside a string that holds JSON.
     pub pointer: String,
     /// Lower-case hexadecimal SHA-256 of the value.
     pub sha256: String,
+    /// What stands before the value where it is used, such as `Bearer `.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+}
+
+impl SecretRef {
+    /// The secret with its prefix, out of the text of its file; `None` if it is no longer there or not
+    /// the same.
+    pub fn find_in(&self, text: &str) -> Option<String> {
+        let whole = Document::parse("", text, Syntax::WithComments).ok();
+        let found = match whole {
+            Some(document) => document.root.find(&self.pointer)?,
+            None => {
+                let (row, rest) = self.pointer.strip_prefix('/')?.split_once('/')?;
+                let row = Document::parse_rows("", text)
+                    .into_iter()
+                    .nth(row.parse().ok()?)?
+                    .ok()?;
+                row.root.find(&format!("/{rest}"))?
+            }
+        };
+        let value = plain_text(&found)?;
+        (sha256_hex(&value) == self.sha256).then(|| format!("{}{value}", self.prefix))
+    }
 }
 
 impl From<&str> for Setting {
@@ -138,6 +167,24 @@ mod tests {
             "EMPTY" => Some(String::new()),
             _ => None,
         }
+    }
+
+    #[test]
+    fn a_literal_secret_is_found_where_it_was_and_a_changed_one_is_not() {
+        let secret = |pointer: &str| SecretRef {
+            file: "gyms.json".into(),
+            pointer: pointer.into(),
+            sha256: sha256_hex("s3cret"),
+            prefix: "Bearer ".into(),
+        };
+        let found = |pointer: &str, text: &str| secret(pointer).find_in(text);
+        let gyms = "{ // mine\n\"h\": [{\"a/b\": \"s3cret\"}],}";
+        assert_eq!(found("/h/0/a~1b", gyms).as_deref(), Some("Bearer s3cret"));
+        assert_eq!(found("/h/1/a~1b", gyms), None);
+        assert_eq!(found("/h/0/a~1b", &gyms.replace("s3cret", "other")), None);
+        let rows = "{\"a\": 1}\n\n{\"a\": \"{\\\"b\\\": \\\"s3cret\\\"}\"}\n";
+        assert_eq!(found("/1/a/b", rows).as_deref(), Some("Bearer s3cret"));
+        assert_eq!(found("/0/a/b", rows), None);
     }
 
     #[test]

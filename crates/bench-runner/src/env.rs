@@ -10,7 +10,6 @@ use std::sync::{Arc, RwLock};
 
 use aho_corasick::AhoCorasick;
 use bench_core::setting::{ExpandError, SecretRef, Setting, expand, is_secret_name};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// Secrets shorter than this, in bytes, are not replaced: they would also hit ordinary words.
@@ -107,10 +106,7 @@ fn read_secret(secret: &SecretRef) -> Result<String, ResolveError> {
         source,
     })?;
     let changed = || ResolveError::Changed { file: secret.file.clone(), pointer: secret.pointer.clone() };
-    let document: serde_json::Value = serde_json::from_str(&text).map_err(|_| changed())?;
-    let value = document.pointer(&secret.pointer).and_then(|v| v.as_str()).ok_or_else(changed)?;
-    let hash: String = Sha256::digest(value.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-    if hash == secret.sha256 { Ok(value.to_owned()) } else { Err(changed()) }
+    secret.find_in(&text).ok_or_else(changed)
 }
 
 /// Takes secrets out of texts, by value. Clones share what they know.
@@ -185,11 +181,12 @@ mod tests {
     fn a_literal_secret_is_read_again_and_a_changed_one_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"headers":{"Authorization":"Bearer canary"}}"#).unwrap();
-        let sha256 = Sha256::digest(b"Bearer canary").iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = bench_core::hash::sha256_hex("Bearer canary");
         let secret = SecretRef {
             file: file.path().to_string_lossy().into_owned(),
             pointer: "/headers/Authorization".into(),
             sha256,
+            prefix: String::new(),
         };
         let setting = Setting::Secret { secret };
         let env = environment();

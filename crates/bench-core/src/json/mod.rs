@@ -493,12 +493,12 @@ mod tests {
         a.json:1:6: not JSON: trailing commas are not allowed (hint: remove the comma after the last element)
         a.json:1:2: not JSON: single-quoted strings are not allowed (hint: strings need double quotes)
         a.json:1:2: not JSON: expected string for object property (hint: names need double quotes)
-        a.json:1:7: not JSON: unexpected token
+        a.json:1:7: not JSON: unexpected token (hint: JSON writes true and false in lower case)
         a.json:1:6: not JSON: expected colon after the string or word in object property
         a.json:1:3: not JSON: expected comma (hint: put a comma between the two elements)
         a.json:2:1: not JSON: text cannot contain more than one JSON value (hint: a file holds one value; rows, one a line, need the ending .jsonl)
         a.json:1:1: not JSON: comments are not allowed (hint: JSON has no comments; remove it)
-        a.json:1:2: not JSON: unexpected token
+        a.json:1:2: not JSON: unexpected token (hint: JSON has no such number; write null or a string)
         a.json:1:2: not JSON: `1e999` is no number that can be held
         a.json:1:3: not JSON: expected comma (hint: put a comma between the two elements)
         a.json:1:3: not JSON: control character (\u0000-\u001F) found while parsing a string (hint: write a line break inside a string as \n, a tab as \t)

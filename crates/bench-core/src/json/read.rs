@@ -446,7 +446,7 @@ mod tests {
         let shown: Vec<String> = log.into_problems().iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
         a.json:1:10 at /name (scenario `s1`): `name` must be a string, not 5
-        a.json:1:1 (scenario `s1`): `query` is missing (hint: did you mean it by `qeury`?)
+        a.json:1:1 (scenario `s1`): `query` is missing (hint: is it misspelt as `qeury`?)
         a.json:1:42 at /tools/1 (scenario `s1`): each element must be a string, not 1
         a.json:1:77 at /n2 (scenario `s1`): `n2` must be 0 or more, not -1
         a.json:1:13 at /qeury (scenario `s1`): unknown field `qeury` is ignored (hint: did you mean `query`?)
