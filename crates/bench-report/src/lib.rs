@@ -1,1 +1,41 @@
-//! Placeholder.
+//! Results of a run as text: tables, a trial's page, a conversation.
+//!
+//! Pure functions: values of `bench-core` in, text out. The width is an argument; nothing here knows a
+//! terminal, a file or a clock. Text that models and servers wrote passes [`text::clean`] on its way, so
+//! that none of it can command a terminal.
+//!
+//! | part | what it shows |
+//! |---|---|
+//! | [`summary`] | one row per model: outcomes, pass rate, verifiers, tokens |
+//! | [`scenarios`] | scenarios that not every model passed, as a grid |
+//! | [`causes`] | why trials did not end in a verdict, grouped and counted |
+//! | [`trial`] | one trial: its outcome and verdicts |
+//! | [`conversation`] | one trial: everything that was said |
+//! | [`runs`] | a list of runs |
+//! | [`table`], [`text`] | what they are made of |
+//!
+//! ```
+//! use bench_core::session::{OutcomeCounts, Session, Totals};
+//!
+//! let outcomes = OutcomeCounts { passed: 3, failed: 1, ..Default::default() };
+//! let row = Totals { model: "oracle".into(), trials_total: 4, outcomes, ..Default::default() };
+//! let session = Session {
+//!     format: 1,
+//!     harness_name: "quickstart".into(),
+//!     label: None,
+//!     runs: 1,
+//!     models: vec![row],
+//!     cells: vec![],
+//! };
+//! let text = bench_report::summary::table(&session).render(80);
+//! assert!(text.contains("75.0%"));
+//! ```
+
+pub mod causes;
+pub mod conversation;
+pub mod runs;
+pub mod scenarios;
+pub mod summary;
+pub mod table;
+pub mod text;
+pub mod trial;

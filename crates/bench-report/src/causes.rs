@@ -1,0 +1,111 @@
+//! Why trials ended without a verdict, the same causes counted together.
+
+use std::collections::BTreeMap;
+
+use bench_core::Outcome;
+use bench_core::event::TrialFinished;
+
+use crate::text;
+
+/// Longest cause that is shown, in characters; the whole text is in the trial's record.
+const LONGEST: usize = 300;
+
+/// A cause, and how many trials ended by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CauseCount {
+    /// How those trials ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub cause: String,
+    /// How many.
+    pub trials: usize,
+    /// One of them, to look at.
+    pub example: String,
+}
+
+/// The causes of trials that ended limit, errored or cancelled, most frequent first.
+pub fn group<'a>(trials: impl IntoIterator<Item = &'a TrialFinished>) -> Vec<CauseCount> {
+    let mut groups: BTreeMap<(Outcome, &str), CauseCount> = BTreeMap::new();
+    for trial in trials {
+        let (Some(cause), Outcome::Limit | Outcome::Errored | Outcome::Cancelled) =
+            (&trial.cause, trial.outcome)
+        else {
+            continue;
+        };
+        let fresh = || CauseCount {
+            outcome: trial.outcome,
+            cause: cause.clone(),
+            trials: 0,
+            example: trial.trial.to_string(),
+        };
+        groups.entry((trial.outcome, cause)).or_insert_with(fresh).trials += 1;
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.trials));
+    groups
+}
+
+/// One line per cause, at most `most`: `! 3 errored: gym broke (e.g. create-bug~oracle~1)`.
+pub fn lines(groups: &[CauseCount], most: usize) -> String {
+    let mut out = String::new();
+    for group in groups.iter().take(most) {
+        let cause = text::clean_line(&group.cause);
+        let cause = text::shorten(&cause, LONGEST);
+        out.push_str(&format!(
+            "! {} {}: {cause} (e.g. {})\n",
+            group.trials,
+            group.outcome.name(),
+            group.example
+        ));
+    }
+    if let Some(hidden @ 1..) = groups.len().checked_sub(most) {
+        out.push_str(&format!("  … and {}\n", text::count(hidden, "further cause")));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(id: &str, outcome: Outcome, cause: Option<&str>) -> TrialFinished {
+        TrialFinished {
+            trial: id.parse().unwrap(),
+            scenario_id: "s".into(),
+            model: "oracle".into(),
+            repetition: 1,
+            attempt: 1,
+            outcome,
+            replaces: None,
+            cause: cause.map(Into::into),
+            verifiers_passed: 0,
+            verifiers_total: 0,
+            turns: 0,
+            tool_calls: 0,
+            usage: bench_core::Usage::default(),
+            took_ms: 0,
+            record: bench_core::record::FileRef::default(),
+            transcript: bench_core::record::FileRef::default(),
+        }
+    }
+
+    #[test]
+    fn equal_causes_are_counted_together_most_frequent_first() {
+        let trials = [
+            trial("a", Outcome::Limit, Some("200 turns")),
+            trial("b", Outcome::Errored, Some("gym \x1b[2Jbroke\nat once")),
+            trial("c", Outcome::Errored, Some("gym \x1b[2Jbroke\nat once")),
+            trial("d", Outcome::Failed, Some("not a cause of this kind")),
+            trial("e", Outcome::Passed, None),
+        ];
+        let groups = group(&trials);
+        insta::assert_snapshot!(lines(&groups, 10), @r"
+        ! 2 errored: gym ␛[2Jbroke⏎at once (e.g. b)
+        ! 1 limit: 200 turns (e.g. a)
+        ");
+        insta::assert_snapshot!(lines(&groups, 1), @r"
+        ! 2 errored: gym ␛[2Jbroke⏎at once (e.g. b)
+          … and 1 further cause
+        ");
+    }
+}

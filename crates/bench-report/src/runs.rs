@@ -1,0 +1,118 @@
+//! A list of runs, newest first.
+
+use std::time::Duration;
+
+use bench_core::Progress;
+use chrono::{DateTime, Utc};
+
+use crate::table::{Column, Table};
+use crate::text;
+
+/// What a list shows of a run.
+#[derive(Debug, Clone)]
+pub struct RunRow {
+    /// Its id.
+    pub run_id: String,
+    /// The word for where it stands.
+    pub status: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// Its counters.
+    pub progress: Progress,
+    /// Name of the harness, and the label if there is one.
+    pub harness: String,
+    /// The models in one line.
+    pub models: String,
+}
+
+/// One row per run. Times are counted up to `now`.
+pub fn table(rows: &[RunRow], now: DateTime<Utc>) -> Table {
+    let mut table = Table::new([
+        Column::word("run"),
+        Column::word("status"),
+        Column::word("started").dispensable(4),
+        Column::figure("time").dispensable(2),
+        Column::figure("trials"),
+        Column::figure("verifiers").dispensable(3),
+        Column::figure("pass rate"),
+        Column::text("harness").dispensable(1),
+        Column::text("models").dispensable(5),
+    ]);
+    for run in rows {
+        let progress = &run.progress;
+        table.row([
+            run.run_id.clone(),
+            run.status.clone(),
+            run.started_at.format("%m-%d %H:%M").to_string(),
+            age(run.started_at, run.completed_at.unwrap_or(now)),
+            format!("({}/{})", progress.trials_done, progress.trials_total),
+            format!("{}/{}", progress.verifiers_passed, progress.verifiers_total),
+            text::percent(progress.outcomes.pass_rate()),
+            text::shorten(&text::clean_line(&run.harness), 60).into_owned(),
+            text::shorten(&text::clean_line(&run.models), 60).into_owned(),
+        ]);
+    }
+    table
+}
+
+/// The time between two instants; never negative, whatever the clock did.
+pub fn age(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    text::short_duration((to - from).to_std().unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_core::session::OutcomeCounts;
+
+    use super::*;
+
+    #[test]
+    fn a_list_shows_where_each_run_stands() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let progress = Progress {
+            trials_total: 5,
+            trials_done: 3,
+            outcomes: OutcomeCounts {
+                passed: 2,
+                failed: 1,
+                ..OutcomeCounts::default()
+            },
+            verifiers_passed: 45,
+            verifiers_total: 50,
+            verifiers_planned: 80,
+        };
+        let run = |id: &str, status: &str, completed_at| RunRow {
+            run_id: id.into(),
+            status: status.into(),
+            started_at: at("2026-01-02T03:04:05Z"),
+            completed_at,
+            progress: progress.clone(),
+            harness: "quickstart".into(),
+            models: "oracle, noop".into(),
+        };
+        let rows = [
+            run("run_20260102_030405_0badcafe", "running", None),
+            run(
+                "run_20260102_030405_0badcaff",
+                "completed",
+                Some(at("2026-01-02T03:04:06Z")),
+            ),
+        ];
+        let table = table(&rows, at("2026-01-02T05:04:05Z"));
+        insta::assert_snapshot!(table.render(120), @r"
+        run                           status     started        time  trials  verifiers  pass rate  harness     models
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        run_20260102_030405_0badcafe  running    01-02 03:04  2h 00m   (3/5)      45/50      66.7%  quickstart  oracle, noop
+        run_20260102_030405_0badcaff  completed  01-02 03:04   1.00s   (3/5)      45/50      66.7%  quickstart  oracle, noop
+        ");
+        insta::assert_snapshot!(table.render(80), @r"
+        run                           status       time  trials  pass rate  harness
+        ───────────────────────────────────────────────────────────────────────────────
+        run_20260102_030405_0badcafe  running    2h 00m   (3/5)      66.7%  quickstart
+        run_20260102_030405_0badcaff  completed   1.00s   (3/5)      66.7%  quickstart
+        ");
+        assert_eq!(age(at("2026-01-02T05:00:00Z"), at("2026-01-02T04:00:00Z")), "0ms");
+    }
+}

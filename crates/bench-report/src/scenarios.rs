@@ -1,0 +1,156 @@
+//! Scenarios × models: where did which model not pass?
+
+use bench_core::session::{Cell, OutcomeCounts, Session};
+
+use crate::table::{Column, Table};
+
+/// One row per scenario that not every model passed in every repetition; empty if there is none.
+pub fn not_passed(session: &Session) -> Table {
+    grid(session, |cells| {
+        cells
+            .iter()
+            .any(|cell| cell.totals.outcomes.passed < cell.totals.trials_total)
+    })
+}
+
+/// One row per scenario.
+pub fn all(session: &Session) -> Table {
+    grid(session, |_| true)
+}
+
+/// How many scenarios the session has.
+pub fn count(session: &Session) -> usize {
+    session.cells.len().checked_div(session.models.len()).unwrap_or(0)
+}
+
+fn grid(session: &Session, shown: impl Fn(&[Cell]) -> bool) -> Table {
+    let mut table = Table::new([Column::text("scenario")]);
+    for model in &session.models {
+        table.add_column(&model.model, Column::text(""));
+    }
+    // Cells stand scenario by scenario, one per model.
+    let rows = session.cells.chunks(session.models.len().max(1));
+    for cells in rows.filter(|cells| shown(cells)) {
+        let id = cells
+            .first()
+            .map(|cell| cell.scenario_id.clone())
+            .unwrap_or_default();
+        table.row(std::iter::once(id).chain(cells.iter().map(cell_text)));
+    }
+    table
+}
+
+/// A sign and words: colour is never the only difference.
+fn cell_text(cell: &Cell) -> String {
+    let (counts, planned) = (&cell.totals.outcomes, cell.totals.trials_total);
+    let sign = sign(counts, planned);
+    if planned == 1 {
+        return format!(
+            "{sign} {}",
+            words(counts).first().map_or("not run", |(word, _)| word)
+        );
+    }
+    let mut text = format!("{sign} {}/{planned} passed", counts.passed);
+    for (word, n) in words(counts)
+        .into_iter()
+        .filter(|(word, _)| !matches!(*word, "passed" | "failed"))
+    {
+        text.push_str(&format!(", {n} {word}"));
+    }
+    let open = planned.saturating_sub(counts.done());
+    if open > 0 {
+        text.push_str(&format!(", {open} not run"));
+    }
+    text
+}
+
+fn words(counts: &OutcomeCounts) -> Vec<(&'static str, u32)> {
+    let all = [
+        ("passed", counts.passed),
+        ("failed", counts.failed),
+        ("limit", counts.limit),
+        ("errored", counts.errored),
+        ("unscored", counts.unscored),
+        ("cancelled", counts.cancelled),
+    ];
+    all.into_iter().filter(|(_, n)| *n > 0).collect()
+}
+
+fn sign(counts: &OutcomeCounts, planned: u32) -> char {
+    match () {
+        () if planned > 0 && counts.passed == planned => '✓',
+        () if counts.failed > 0 || counts.limit > 0 => '✗',
+        () if counts.errored > 0 => '!',
+        () => '·',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::tests::{session, totals};
+
+    fn cell(scenario: &str, model: &str, planned: u32, outcomes: OutcomeCounts) -> Cell {
+        let totals = bench_core::session::Totals {
+            trials_total: planned,
+            outcomes,
+            ..totals(model, 0, 0, 0)
+        };
+        Cell {
+            scenario_id: scenario.into(),
+            totals,
+        }
+    }
+
+    fn counts(passed: u32, failed: u32, errored: u32) -> OutcomeCounts {
+        OutcomeCounts {
+            passed,
+            failed,
+            errored,
+            ..OutcomeCounts::default()
+        }
+    }
+
+    #[test]
+    fn only_scenarios_that_somebody_did_not_pass_are_shown() {
+        let cells = vec![
+            cell("create-bug", "oracle", 1, counts(1, 0, 0)),
+            cell("create-bug", "noop", 1, counts(0, 1, 0)),
+            cell("read-only", "oracle", 1, counts(1, 0, 0)),
+            cell("read-only", "noop", 1, counts(1, 0, 0)),
+            cell("cut-short", "oracle", 1, counts(0, 0, 0)),
+            cell("cut-short", "noop", 1, counts(0, 0, 1)),
+        ];
+        let session = session(vec![totals("oracle", 3, 0, 0), totals("noop", 1, 1, 1)], cells);
+        assert_eq!(count(&session), 3);
+        insta::assert_snapshot!(not_passed(&session).render(80), @r"
+        scenario    oracle     noop
+        ─────────────────────────────────
+        create-bug  ✓ passed   ✗ failed
+        cut-short   · not run  ! errored
+        ");
+    }
+
+    #[test]
+    fn repetitions_are_counted() {
+        let cells = vec![
+            cell("a", "oracle", 3, counts(3, 0, 0)),
+            cell("b", "oracle", 3, counts(1, 1, 1)),
+            cell("c", "oracle", 3, counts(0, 0, 1)),
+        ];
+        let session = session(vec![totals("oracle", 0, 0, 0)], cells);
+        insta::assert_snapshot!(all(&session).render(80), @r"
+        scenario  oracle
+        ────────────────────────────────────────────
+        a         ✓ 3/3 passed
+        b         ✗ 1/3 passed, 1 errored
+        c         ! 0/3 passed, 1 errored, 2 not run
+        ");
+    }
+
+    #[test]
+    fn a_session_without_models_has_no_rows() {
+        assert!(all(&session(vec![], vec![])).is_empty());
+        assert_eq!(count(&session(vec![], vec![])), 0);
+    }
+}

@@ -1,0 +1,195 @@
+//! One trial: how it ended, and what each verifier said.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use bench_core::{TrialRecord, Verdict, VerdictStatus};
+use serde_json::Value;
+
+use crate::summary::tokens;
+use crate::table::{Column, Table};
+use crate::text;
+
+/// Longest value in a verdict table, in characters; the record has all of it.
+const LONGEST: usize = 200;
+
+/// The facts of a trial, a line each, ending with a newline.
+pub fn facts(record: &TrialRecord) -> String {
+    let mut out = String::new();
+    let mut fact = |name: &str, value: &str| {
+        // Writing to a String cannot fail.
+        writeln!(out, "{name:<11} {}", text::clean_line(value)).unwrap_or_default();
+    };
+    fact("trial", record.trial.as_str());
+    fact("scenario", &record.scenario_id);
+    fact("model", &record.model);
+    fact("outcome", record.outcome.name());
+    if let Some(cause) = &record.cause {
+        fact("cause", cause);
+    }
+    if record.attempt > 1 {
+        fact("attempt", &record.attempt.to_string());
+    }
+    let time = text::short_duration(Duration::from_millis(record.took_ms));
+    fact(
+        "time",
+        &format!(
+            "{time} from {}",
+            record.started_at.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+    );
+    let failed = match record.tool_errors {
+        0 => String::new(),
+        n => format!(" ({n} failed)"),
+    };
+    let calls = text::count(record.tool_calls as usize, "tool call");
+    fact(
+        "talk",
+        &format!("{}, {calls}{failed}", text::count(record.turns as usize, "turn")),
+    );
+    fact("tokens", &tokens(&record.usage));
+    for used in &record.gyms {
+        let database = used
+            .database_id
+            .as_deref()
+            .map(|id| format!(", database {id}"))
+            .unwrap_or_default();
+        fact("gym", &format!("{} (MCP {}{database})", used.gym, used.protocol));
+    }
+    if !record.expected_tools_missed.is_empty() {
+        fact(
+            "not called",
+            &format!(
+                "{} (expected, not scored)",
+                record.expected_tools_missed.join(", ")
+            ),
+        );
+    }
+    out
+}
+
+/// One row per verifier.
+pub fn verdicts(verdicts: &[Verdict]) -> Table {
+    let mut table = Table::new([
+        Column::text("verifier"),
+        Column::word("verdict"),
+        Column::word("type").dispensable(1),
+        Column::text("comparison"),
+        Column::text("expected"),
+        Column::text("actual"),
+    ]);
+    for verdict in verdicts {
+        let (sign, actual) = match &verdict.status {
+            VerdictStatus::True => ("✓ true", value(&verdict.actual)),
+            VerdictStatus::False => ("✗ false", value(&verdict.actual)),
+            VerdictStatus::Errored { error } => ("! errored", cell(error)),
+            _ => ("? unknown", value(&verdict.actual)),
+        };
+        table.row([
+            cell(&verdict.verifier),
+            sign.to_owned(),
+            verdict.verifier_type.clone(),
+            cell(&verdict.comparison),
+            value(&verdict.expected),
+            actual,
+        ]);
+    }
+    table
+}
+
+fn value(value: &Value) -> String {
+    cell(&value.to_string())
+}
+
+fn cell(content: &str) -> String {
+    text::shorten(&text::clean_line(content), LONGEST).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_core::record::GymUse;
+    use bench_core::{Outcome, Usage};
+
+    use super::*;
+
+    fn record() -> TrialRecord {
+        let verdict = |name: &str, status, actual| Verdict {
+            verifier: name.into(),
+            verifier_type: "database_state".into(),
+            gym: None,
+            status,
+            comparison: "equals".into(),
+            expected: Value::from(1),
+            actual,
+            asked: "SELECT 1".into(),
+            took_ms: 1,
+        };
+        TrialRecord {
+            format: 1,
+            trial: "create-bug~noop~1".parse().unwrap(),
+            scenario_id: "create-bug".into(),
+            model: "noop".into(),
+            repetition: 1,
+            attempt: 2,
+            outcome: Outcome::Failed,
+            cause: Some("first line\nsecond".into()),
+            verdicts: vec![
+                verdict("exists", VerdictStatus::True, Value::from(1)),
+                verdict(
+                    "assigned to Sarah",
+                    VerdictStatus::False,
+                    Value::from("\u{1b}[2Jnobody"),
+                ),
+                verdict(
+                    "labelled",
+                    VerdictStatus::Errored {
+                        error: "no such table: labl".into(),
+                    },
+                    Value::Null,
+                ),
+            ],
+            answer: Some("done".into()),
+            turns: 1,
+            tool_calls: 3,
+            tool_errors: 1,
+            expected_tools_missed: vec!["create_issue".into()],
+            usage: Usage::default(),
+            gyms: vec![GymUse {
+                gym: "tracker".into(),
+                protocol: "2026-07-28".into(),
+                database_id: Some("4be1".into()),
+            }],
+            started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            completed_at: "2026-01-02T03:04:07Z".parse().unwrap(),
+            took_ms: 2_000,
+        }
+    }
+
+    #[test]
+    fn facts_of_a_trial() {
+        insta::assert_snapshot!(facts(&record()), @r"
+        trial       create-bug~noop~1
+        scenario    create-bug
+        model       noop
+        outcome     failed
+        cause       first line⏎second
+        attempt     2
+        time        2.00s from 2026-01-02 03:04:05 UTC
+        talk        1 turn, 3 tool calls (1 failed)
+        tokens      —
+        gym         tracker (MCP 2026-07-28, database 4be1)
+        not called  create_issue (expected, not scored)
+        ");
+    }
+
+    #[test]
+    fn verdicts_say_what_was_expected_and_found() {
+        insta::assert_snapshot!(verdicts(&record().verdicts).render(100), @r#"
+        verifier           verdict    type            comparison  expected  actual
+        ───────────────────────────────────────────────────────────────────────────────────────
+        exists             ✓ true     database_state  equals      1         1
+        assigned to Sarah  ✗ false    database_state  equals      1         "\u001b[2Jnobody"
+        labelled           ! errored  database_state  equals      1         no such table: labl
+        "#);
+    }
+}
