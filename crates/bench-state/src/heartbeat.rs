@@ -83,9 +83,9 @@ mod tests {
         }
         drop(heartbeat);
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        drop(Heartbeat::every(Duration::from_secs(3600), &lease).unwrap());
+        drop(Heartbeat::every(Duration::from_hours(1), &lease).unwrap());
         assert!(
-            patience.elapsed() < Duration::from_secs(60),
+            patience.elapsed() < Duration::from_mins(1),
             "dropping waited for the next beat"
         );
         assert_eq!(

@@ -34,8 +34,16 @@ impl ItemRef {
     }
 
     fn from_parts(hash: Sha256, len: u64) -> Self {
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { sha256, len }
+        let digits = hash
+            .finalize()
+            .into_iter()
+            .flat_map(|byte| [byte >> 4, byte & 0xf]);
+        Self {
+            sha256: digits
+                .filter_map(|digit| char::from_digit(digit.into(), 16))
+                .collect(),
+            len,
+        }
     }
 }
 

@@ -107,6 +107,8 @@ mod journal;
 mod layout;
 mod lock;
 mod platform;
+#[cfg(test)]
+mod process_tests;
 mod recorder;
 mod replay;
 mod settle;

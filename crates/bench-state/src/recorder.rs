@@ -258,7 +258,7 @@ impl<J: Job> Shared<J> {
             ledger.state.journal = ledger.journal.end();
         } else if let Ok(Found::Good(last_snapshot)) = state_file::read(&self.dir) {
             // The job's fold panicked: what is in memory may be half an event ahead. The last snapshot is not.
-            ledger.state = last_snapshot;
+            ledger.state = *last_snapshot;
         }
         let Ledger {
             mut state, session, ..

@@ -93,7 +93,7 @@ fn summary<J: Job>(
 /// Reads `state.json`; where it is of no use, rebuilds it and, if possible, repairs the file.
 fn read_or_rebuild<J: Job>(dir: &RunDir, problems: &mut Vec<StateError>) -> Result<RunState<J>> {
     if let Found::Good(state) = state_file::read(dir)? {
-        return Ok(state);
+        return Ok(*state);
     }
     // Rebuild before anything is locked or moved: a folder that is no run stays as it is.
     let (rebuilt, _) = Replay::<J>::rebuild_state(dir)?;
@@ -102,7 +102,7 @@ fn read_or_rebuild<J: Job>(dir: &RunDir, problems: &mut Vec<StateError>) -> Resu
     }
     let repaired = state_file::locked(dir, |found| {
         let reason = match found {
-            Found::Good(state) => return Ok((state, None)),
+            Found::Good(state) => return Ok((*state, None)),
             Found::Missing => ("it was missing".to_owned(), None),
             Found::Bad(reason) => (reason, Some(durable::set_aside(&dir.state())?)),
         };
@@ -139,8 +139,8 @@ fn signs<J: Job>(
     Signs {
         over: state.status.is_over(),
         lease: probe.sign(),
-        same_host: worker.is_some_and(|worker| worker.is_of_this_host()),
-        same_boot: worker.and_then(|worker| worker.is_of_this_boot()),
+        same_host: worker.is_some_and(Worker::is_of_this_host),
+        same_boot: worker.and_then(Worker::is_of_this_boot),
         silent_for: Some(now - last_sign),
     }
 }
@@ -189,7 +189,7 @@ fn end_orphan<J: Job>(
     let mut state = seen;
     let stored = state_file::locked(dir, |found| {
         if let Found::Good(newest) = found {
-            state = newest;
+            state = *newest;
         }
         if state.status.is_over() {
             return Ok(());

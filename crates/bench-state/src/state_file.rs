@@ -18,7 +18,7 @@ use crate::status::RunStatus;
 
 /// What was found where `state.json` should be.
 pub(crate) enum Found<J: Job> {
-    Good(RunState<J>),
+    Good(Box<RunState<J>>),
     Missing,
     /// There, but of no use; the reason is for people.
     Bad(String),
@@ -36,7 +36,7 @@ pub(crate) fn read<J: Job>(dir: &RunDir) -> Result<Found<J>> {
         Err(error) => return Err(error).at(FileAction::Read, &path),
     };
     match format::decode_state(&bytes) {
-        Ok(state) => Ok(Found::Good(state)),
+        Ok(state) => Ok(Found::Good(Box::new(state))),
         Err(Unreadable::Newer(found)) => Err(StateError::NewerFormat {
             path,
             found,

@@ -67,12 +67,11 @@ impl<J: Job> RunStore<J> {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         match fs::metadata(&root) {
-            Ok(found) if !found.is_dir() => {
-                Err(ErrorKind::NotADirectory.into()).at(FileAction::Open, &root)?
-            }
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(FileAction::Open, &root)?,
-            _ => {}
+            Ok(found) if !found.is_dir() => Err(ErrorKind::NotADirectory.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
+        .at(FileAction::Open, &root)?;
         Ok(Self {
             dirs: StoreDirs::new(root),
             job: PhantomData,
@@ -160,6 +159,11 @@ impl<J: Job> RunStore<J> {
                 candidates: fitting,
             }),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn dirs(&self) -> &StoreDirs {
+        &self.dirs
     }
 
     fn unknown(&self, wanted: &str) -> StateError {

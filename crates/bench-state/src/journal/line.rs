@@ -73,17 +73,20 @@ pub(crate) fn encode(seq: u64, at: DateTime<Utc>, generation: u32, members: Memb
     object.extend(members);
     let mut text = Value::Object(object).to_string();
     text.pop(); // the closing brace
-    let crc = crc32fast::hash(text.as_bytes());
-    text.push_str(&format!(r#","crc":"{crc:08x}"}}"#));
+    text += &seal(text.as_bytes());
     text.push('\n');
     text
 }
 
+/// The end of a line that begins with `body`.
+fn seal(body: &[u8]) -> String {
+    format!(r#","crc":"{:08x}"}}"#, crc32fast::hash(body))
+}
+
 /// Reads a line without its newline; `None` if it is damaged or never was one of ours.
 pub(crate) fn decode<E: DeserializeOwned>(line: &[u8]) -> Option<Line<E>> {
-    let (body, seal) = line.split_at_checked(line.len().checked_sub(SEAL)?)?;
-    let crc = crc32fast::hash(body);
-    if seal != format!(r#","crc":"{crc:08x}"}}"#).as_bytes() {
+    let (body, found) = line.split_at_checked(line.len().checked_sub(SEAL)?)?;
+    if found != seal(body).as_bytes() {
         return None;
     }
     let Head { seq, at, generation } = serde_json::from_slice(line).ok()?;

@@ -109,6 +109,7 @@ impl JournalWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::reader::JournalReport;
 
     fn line(n: u64) -> (DateTime<Utc>, Members) {
         (
@@ -122,7 +123,7 @@ mod tests {
         let seqs = std::iter::from_fn(|| reader.next_line().unwrap())
             .map(|line| line.seq)
             .collect();
-        assert_eq!(reader.report(), Default::default());
+        assert_eq!(reader.report(), JournalReport::default());
         seqs
     }
 
@@ -137,7 +138,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for length in 0..=whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let kept = whole[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
+            let kept = whole[..length].split(|byte| *byte == b'\n').count() as u64 - 1;
             let mut writer = JournalWriter::open(&path).unwrap();
             assert_eq!(writer.end().seq, kept);
             writer.append(2, [line(9)]).unwrap();
