@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::setting::Setting;
 
+pub mod config;
+mod entry;
+pub(crate) mod settings;
+
 /// One MCP server and its data side, as a plan holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GymSpec {

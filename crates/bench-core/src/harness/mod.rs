@@ -13,8 +13,18 @@ use crate::limits::LimitOverrides;
 use crate::problem::Problem;
 use crate::verifier::VerifierSpec;
 
+mod common;
+mod scenario_form;
+mod source;
+mod task_form;
+mod task_gym;
+mod verifier_config;
+mod verifier_form;
+
+pub use source::{ReadFile, Source};
+
 /// One harness file, or a folder of them, understood.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Harness {
     /// File or folder name without its ending; what lists and tables call it.
     pub name: String,
@@ -92,6 +102,30 @@ pub struct Scenario {
 
 fn one() -> f64 {
     1.0
+}
+
+impl Default for Scenario {
+    /// A scenario that asks nothing, with the weight of any other.
+    fn default() -> Self {
+        Self {
+            scenario_id: String::new(),
+            name: String::new(),
+            description: String::new(),
+            origin: Origin::default(),
+            prompts: Vec::new(),
+            verifiers: Vec::new(),
+            system_prompt: None,
+            world: World::Default,
+            limits: LimitOverrides::default(),
+            tags: Vec::new(),
+            allowed_tools: None,
+            restricted_tools: Vec::new(),
+            expected_tools: Vec::new(),
+            weight: one(),
+            solution: None,
+            metadata: Map::new(),
+        }
+    }
 }
 
 impl Scenario {
