@@ -229,6 +229,19 @@ pub struct ModelSpec {
     pub script_sha256: Option<String>,
 }
 
+impl ModelSpec {
+    /// A model with nothing said about it. Its slug is given to it by the plan.
+    pub fn new(model: ModelRef) -> Self {
+        Self {
+            model,
+            slug: String::new(),
+            settings: ModelSettings::default(),
+            base_url: None,
+            script_sha256: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,6 @@
 //! The plan: everything a worker needs to know, fixed before the first trial. `plan.json` on disk.
+//!
+//! A plan is made by a [`PlanBuilder`], which rejects what cannot run before anything does.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,12 @@ use crate::harness::{Scenario, SourceRef};
 use crate::id::{SlugBook, TrialId, trial_id};
 use crate::limits::Limits;
 use crate::model::ModelSpec;
+
+mod builder;
+mod gyms;
+
+pub use builder::PlanBuilder;
+pub use gyms::GymChoice;
 
 /// Version of `plan.json`.
 pub const FORMAT: u32 = 1;

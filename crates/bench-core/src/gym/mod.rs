@@ -91,6 +91,23 @@ pub enum Seed {
 }
 
 impl GymSpec {
+    /// Every setting in it, for looking at their variables.
+    pub fn settings(&self) -> Vec<&Setting> {
+        let mut settings: Vec<&Setting> = self.headers.values().chain(self.context.values()).collect();
+        settings.extend(&self.sql_runner_url);
+        match &self.transport {
+            Transport::Tracker => {}
+            Transport::Http { url } => settings.push(url),
+            Transport::Stdio {
+                command, args, env, ..
+            } => {
+                settings.push(command);
+                settings.extend(args.iter().chain(env.values()));
+            }
+        }
+        settings
+    }
+
     /// The built-in tracker under its own name.
     pub fn tracker() -> Self {
         Self {

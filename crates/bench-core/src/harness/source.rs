@@ -138,7 +138,7 @@ impl Harness {
 
     /// Adds what one file wishes; where files differ the larger wish is followed, and that is said.
     pub(crate) fn follow(&mut self, wishes: &RunWishes, at: &At<'_>) {
-        let mut larger = |name: &str, ours: Option<f64>, theirs: Option<f64>| match (ours, theirs) {
+        let larger = |name: &str, ours: Option<f64>, theirs: Option<f64>| match (ours, theirs) {
             (Some(ours), Some(theirs)) if (ours - theirs).abs() > f64::EPSILON => {
                 let both = format!("`{name}` is {theirs} here and {ours} in an earlier task");
                 at.warn_with(both, "a run has one value for all trials: the larger one is used");

@@ -1,0 +1,232 @@
+//! Which gyms each scenario acts on, and under which keys a plan holds them.
+
+use crate::gym::config::available;
+use crate::gym::{GymSpec, Seed, Transport};
+use crate::harness::{Scenario, World};
+use crate::problem::{Place, Problem, Problems};
+use crate::suggest;
+use crate::verifier::{Check, ResponseCheck, VerifierSpec};
+
+/// The gyms that a run may use, and how they were chosen.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GymChoice {
+    /// Those of the gym file, or the built-in tracker.
+    pub available: Vec<GymSpec>,
+    /// Names of those that a scenario acts on if it names none.
+    pub default: Vec<String>,
+    /// How they were chosen, for people: `--gym jira`, `gyms.json beside the harness`, ….
+    pub chosen: String,
+    /// The command line said which: scenarios with gyms of their own act on those of the same name, or
+    /// on the default ones, instead.
+    pub overrides_own: bool,
+}
+
+impl GymChoice {
+    /// The built-in tracker and nothing else.
+    pub fn tracker() -> Self {
+        Self {
+            available: vec![GymSpec::tracker()],
+            default: vec!["tracker".to_owned()],
+            chosen: "built-in tracker".to_owned(),
+            overrides_own: false,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&GymSpec> {
+        self.available
+            .iter()
+            .find(|gym| gym.key == name || gym.name == name)
+    }
+}
+
+/// Collects the gyms of a plan while its scenarios are looked at.
+pub(super) struct Gyms<'c> {
+    choice: &'c GymChoice,
+    /// Those that a scenario acts on, in the order of first use.
+    pub(super) used: Vec<GymSpec>,
+}
+
+impl<'c> Gyms<'c> {
+    pub(super) fn new(choice: &'c GymChoice) -> Self {
+        Self {
+            choice,
+            used: Vec::new(),
+        }
+    }
+
+    /// The keys of a scenario's gyms; what is wrong with them, or with verifiers that ask them, is
+    /// noted.
+    pub(super) fn keys_of(&mut self, scenario: &Scenario, problems: &mut Problems) -> Vec<String> {
+        let known = problems.0.len();
+        let specs = self.specs_of(scenario, problems);
+        if problems.0.len() == known {
+            for verifier in &scenario.verifiers {
+                check_verifier(scenario, verifier, &specs, problems);
+            }
+            check_solution(scenario, &specs, problems);
+        }
+        specs.into_iter().map(|spec| self.key_of(spec)).collect()
+    }
+
+    fn specs_of(&self, scenario: &Scenario, problems: &mut Problems) -> Vec<GymSpec> {
+        match &scenario.world {
+            World::Own(own) if self.choice.overrides_own => self.instead_of(own),
+            World::Own(own) => own.clone(),
+            World::Named(names) => {
+                let specs = names
+                    .iter()
+                    .filter_map(|name| self.named(name, scenario, problems));
+                specs.collect()
+            }
+            World::Default => self.default_gyms(scenario, problems),
+        }
+    }
+
+    fn default_gyms(&self, scenario: &Scenario, problems: &mut Problems) -> Vec<GymSpec> {
+        if self.choice.default.is_empty() {
+            let names = self.choice.available.iter().map(|gym| gym.name.as_str());
+            let hint = format!("choose with --gym; available: {}", suggest::quoted_list(names));
+            problems.push(Problem::error(place_of(scenario), "no gym is chosen for it").hint(hint));
+        }
+        let names = self.choice.default.iter();
+        names
+            .filter_map(|name| self.named(name, scenario, problems))
+            .collect()
+    }
+
+    fn named(&self, name: &str, scenario: &Scenario, problems: &mut Problems) -> Option<GymSpec> {
+        let found = self.choice.find(name);
+        if found.is_none() {
+            let names = self.choice.available.iter().map(|gym| gym.name.as_str());
+            let message = format!("there is no gym `{name}`");
+            problems.push(Problem::error(place_of(scenario), message).hint(available(name, names)));
+        }
+        found.cloned()
+    }
+
+    /// What the command line puts in the place of a task's own gyms: what the database holds at first
+    /// and who acts still belongs to the task.
+    fn instead_of(&self, own: &[GymSpec]) -> Vec<GymSpec> {
+        let same: Vec<Option<&GymSpec>> = own.iter().map(|gym| self.choice.find(&gym.name)).collect();
+        let default: Vec<&GymSpec> = self
+            .choice
+            .default
+            .iter()
+            .filter_map(|n| self.choice.find(n))
+            .collect();
+        let pairs: Vec<(&GymSpec, &GymSpec)> = if same.iter().all(Option::is_some) {
+            own.iter().zip(same.into_iter().flatten()).collect()
+        } else if own.len() == default.len() {
+            own.iter().zip(default).collect()
+        } else {
+            return default.into_iter().cloned().collect();
+        };
+        pairs
+            .into_iter()
+            .map(|(own, chosen)| moved(own, chosen))
+            .collect()
+    }
+
+    /// The key of a gym: its name, with `-2`, `-3`, … where another gym has that name already.
+    fn key_of(&mut self, spec: GymSpec) -> String {
+        let mut key = spec.name.clone();
+        for n in 2.. {
+            let same = |used: &&GymSpec| used.key == key;
+            match self.used.iter().find(same) {
+                None => break,
+                Some(used)
+                    if (GymSpec {
+                        key: key.clone(),
+                        ..spec.clone()
+                    }) == *used =>
+                {
+                    return key;
+                }
+                Some(_) => key = format!("{}-{n}", spec.name),
+            }
+        }
+        self.used.push(GymSpec {
+            key: key.clone(),
+            ..spec
+        });
+        key
+    }
+}
+
+/// The chosen gym, called as the task calls its own, with the task's database and acting user.
+fn moved(own: &GymSpec, chosen: &GymSpec) -> GymSpec {
+    let mut gym = GymSpec {
+        name: own.name.clone(),
+        ..chosen.clone()
+    };
+    if gym.seed == Seed::Untouched && chosen.transport != Transport::Tracker {
+        gym.seed = own.seed.clone();
+    }
+    for (name, value) in &own.context {
+        gym.context.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    gym
+}
+
+/// Where a scenario was written.
+pub(super) fn place_of(scenario: &Scenario) -> Place {
+    Place {
+        line: Some(scenario.origin.line),
+        pointer: scenario.origin.pointer.clone(),
+        scenario: Some(scenario.scenario_id.clone()),
+        ..Place::file(scenario.origin.file.clone())
+    }
+}
+
+fn check_verifier(scenario: &Scenario, verifier: &VerifierSpec, gyms: &[GymSpec], problems: &mut Problems) {
+    let asked = match &verifier.gym {
+        None => gyms.first(),
+        Some(name) => {
+            let found = gyms.iter().find(|gym| gym.name == *name || gym.key == *name);
+            if found.is_none() {
+                let message = format!(
+                    "the verifier `{}` asks the gym `{name}`, which is not the scenario's",
+                    verifier.name
+                );
+                let names = gyms.iter().map(|gym| gym.name.as_str());
+                problems.push(Problem::error(place_of(scenario), message).hint(available(name, names)));
+            }
+            found
+        }
+    };
+    let needs_sql = match &verifier.check {
+        Check::DatabaseState { .. } => true,
+        Check::ResponseCheck(ResponseCheck::Judge { sql_query, .. }) => sql_query.is_some(),
+        _ => false,
+    };
+    let Some(gym) = asked.filter(|_| needs_sql) else {
+        return;
+    };
+    // A server over stdio may announce a SQL runner when it has started.
+    if gym.sql_runner_url.is_none() && matches!(gym.transport, Transport::Http { .. }) {
+        let message = format!(
+            "the verifier `{}` sends SQL to the gym `{}`, which has no SQL runner",
+            verifier.name, gym.name
+        );
+        let hint = "add `sql_runner_url` to the gym, or check with `tool_result`";
+        problems.push(Problem::error(place_of(scenario), message).hint(hint));
+    }
+}
+
+fn check_solution(scenario: &Scenario, gyms: &[GymSpec], problems: &mut Problems) {
+    let solutions = scenario
+        .solution
+        .iter()
+        .chain(scenario.prompts.iter().filter_map(|p| p.solution.as_ref()));
+    for call in solutions.flat_map(|solution| &solution.calls) {
+        let Some(server) = &call.server else { continue };
+        if !gyms.iter().any(|gym| gym.name == *server || gym.key == *server) {
+            let message = format!(
+                "the solution calls `{}` on `{server}`, which is not the scenario's gym",
+                call.tool
+            );
+            let names = gyms.iter().map(|gym| gym.name.as_str());
+            problems.push(Problem::error(place_of(scenario), message).hint(available(server, names)));
+        }
+    }
+}
