@@ -12,12 +12,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) mod client;
 use bench_core::{Event, GymSpec, TrialId};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::model::ToolSpec;
+use crate::process::LineLog;
 
 /// A world that trials act on. Shared by all trials; opened once per trial.
 pub trait Gym: Send + Sync {
@@ -62,6 +64,9 @@ pub trait GymSession: Send + Sync {
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), GymError>>;
 }
 
+/// Journals an event, durably before it returns.
+pub type ReportEvent = Arc<dyn Fn(Event) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// What a gym needs to know of the trial it is opened for.
 #[derive(Clone)]
 pub struct OpenRequest {
@@ -72,9 +77,9 @@ pub struct OpenRequest {
     /// The trial's own scratch folder: exists, empty, removed by the caller after the trial.
     pub scratch: PathBuf,
     /// Journals an event, durably before it returns.
-    pub report: Arc<dyn Fn(Event) -> BoxFuture<'static, ()> + Send + Sync>,
+    pub report: ReportEvent,
     /// Writes a line to the trial's log (a server's stderr).
-    pub log: Arc<dyn Fn(&str) + Send + Sync>,
+    pub log: LineLog,
     /// How long opening may take.
     pub timeout: Duration,
 }

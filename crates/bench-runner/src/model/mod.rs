@@ -13,6 +13,7 @@
 
 use std::time::Duration;
 
+pub mod retry;
 use bench_core::transcript::ToolCall;
 use bench_core::{ModelRef, ModelSettings, Scenario, Usage};
 use futures_util::future::BoxFuture;
@@ -28,10 +29,7 @@ pub trait ModelClient: Send + Sync {
     fn model(&self) -> &ModelRef;
 
     /// Sends the conversation and waits for the model's turn, at most [`TurnRequest::timeout`].
-    fn take_turn<'a>(
-        &'a self,
-        request: &'a TurnRequest<'a>,
-    ) -> BoxFuture<'a, Result<TurnReply, ModelError>>;
+    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>>;
 }
 
 /// Everything a model needs for its next turn.
@@ -167,6 +165,9 @@ pub enum ErrorClass {
 impl ErrorClass {
     /// Whether the same request may succeed later.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::RateLimit | Self::Overloaded | Self::Timeout | Self::Network | Self::Malformed)
+        matches!(
+            self,
+            Self::RateLimit | Self::Overloaded | Self::Timeout | Self::Network | Self::Malformed
+        )
     }
 }

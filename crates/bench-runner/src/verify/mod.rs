@@ -1,16 +1,39 @@
 //! Verifiers at run time: execute a check on the final state and say what was found.
 //!
-//! Anything that stops a check from being executed is an errored verdict, never a false one.
+//! Anything that keeps a check from being executed is an errored verdict, never a false one.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`verify_all`] | every verifier of a scenario in order, each under a deadline |
+//! | `finding` | what a check found → verdict |
+//! | `state`, `response`, `tools`, `http`, `command` | the kinds of checks |
 
+mod command;
+mod finding;
+mod http;
+mod response;
+mod state;
+mod tools;
+
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bench_core::transcript::ToolCall;
-use bench_core::{Scenario, Verdict, VerifierSpec};
+use bench_core::{Check, Scenario, Verdict, VerifierSpec};
 use futures_util::future::BoxFuture;
+use tokio::time::{Instant, timeout};
 
+use crate::agent::millis;
 use crate::gym::GymSession;
+use crate::process::{CleanEnvironment, LineLog};
+use finding::Finding;
 
-/// A check that an embedding program brings, registered by name (`Check::Custom`).
+/// How long one check may take; `command` has its own limit, plus this for its cleaning up.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A check that an embedding program brings, registered by name ([`Check::Custom`]).
 pub trait Verifier: Send + Sync {
     /// Looks at the final state.
     fn verify<'a>(&'a self, spec: &'a VerifierSpec, end: &'a TrialEnd<'a>) -> BoxFuture<'a, Verdict>;
@@ -32,6 +55,12 @@ pub struct TrialEnd<'a> {
     pub harness_dir: &'a Path,
     /// The run, for `BENCH_RUN_ID` of children.
     pub run_id: &'a str,
+    /// The trial's id.
+    pub trial: &'a str,
+    /// What children get of our environment.
+    pub children: &'a CleanEnvironment,
+    /// The trial's log.
+    pub log: LineLog,
 }
 
 /// A tool call that was made.
@@ -41,4 +70,87 @@ pub struct CallRecord {
     pub call: ToolCall,
     /// Whether it failed (tool error, unknown tool, bad arguments, deadline).
     pub failed: bool,
+}
+
+/// Executes every check in order. There is one verdict for each.
+pub async fn verify_all(
+    specs: &[VerifierSpec],
+    end: &TrialEnd<'_>,
+    custom: &BTreeMap<String, Arc<dyn Verifier>>,
+) -> Vec<Verdict> {
+    let mut verdicts = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let started = Instant::now();
+        let limit = time_for(&spec.check);
+        let checked = timeout(limit, verify(spec, end, custom)).await;
+        let late = || Finding::errored(format!("not done within {} s", limit.as_secs())).verdict(spec);
+        let verdict = checked.unwrap_or_else(|_| late());
+        verdicts.push(Verdict {
+            took_ms: millis(started.elapsed()),
+            ..verdict
+        });
+    }
+    verdicts
+}
+
+fn time_for(check: &Check) -> Duration {
+    match check {
+        Check::Command(command) => CHECK_TIMEOUT + command::time_limit(command),
+        _ => CHECK_TIMEOUT,
+    }
+}
+
+async fn verify(
+    spec: &VerifierSpec,
+    end: &TrialEnd<'_>,
+    custom: &BTreeMap<String, Arc<dyn Verifier>>,
+) -> Verdict {
+    let finding = match &spec.check {
+        Check::DatabaseState { query, comparison } => match end.gym(spec) {
+            Ok(gym) => state::database(gym, query, comparison).await,
+            Err(problem) => Finding::errored(problem),
+        },
+        Check::ToolResult {
+            tool,
+            arguments,
+            select,
+            comparison,
+        } => match end.gym(spec) {
+            Ok(gym) => state::tool_result(gym, tool, arguments, select, comparison).await,
+            Err(problem) => Finding::errored(problem),
+        },
+        Check::ResponseCheck(check) => response::check(check, end.answer),
+        Check::ToolExecution(check) => tools::check(check, end.calls),
+        Check::Http {
+            url,
+            status,
+            select,
+            comparison,
+        } => http::check(url, *status, select, comparison.as_ref()).await,
+        Check::Command(check) => command::check(check, end).await,
+        Check::Custom { kind, .. } => match custom.get(kind) {
+            Some(verifier) => return verifier.verify(spec, end).await,
+            None => Finding::errored(format!("no verifier is registered under the name `{kind}`")),
+        },
+        other => Finding::errored(format!(
+            "`{}` cannot be executed by this version",
+            other.type_name()
+        )),
+    };
+    finding.verdict(spec)
+}
+
+impl TrialEnd<'_> {
+    /// The gym that a verifier names; the first one if it names none.
+    fn gym(&self, spec: &VerifierSpec) -> Result<&dyn GymSession, String> {
+        let found = match &spec.gym {
+            Some(name) => self.gyms.iter().find(|(gym, _)| gym == name),
+            None => self.gyms.first(),
+        };
+        found.map(|(_, session)| session.as_ref()).ok_or_else(|| {
+            let names: Vec<&str> = self.gyms.iter().map(|(name, _)| name.as_str()).collect();
+            let wanted = spec.gym.as_deref().unwrap_or("(any)");
+            format!("no gym `{wanted}` in this trial; there are: {}", names.join(", "))
+        })
+    }
 }

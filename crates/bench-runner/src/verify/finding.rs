@@ -1,0 +1,132 @@
+//! What a check found, and the verdict that it makes.
+
+use bench_core::verifier::Selector;
+use bench_core::{Comparison, Verdict, VerdictStatus, VerifierSpec};
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+/// What a check found.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) status: VerdictStatus,
+    pub(super) comparison: String,
+    pub(super) expected: Value,
+    pub(super) actual: Value,
+    pub(super) asked: String,
+}
+
+impl Finding {
+    /// The check could not be executed.
+    pub(super) fn errored(error: impl Into<String>) -> Self {
+        Self {
+            status: VerdictStatus::Errored { error: error.into() },
+            comparison: String::new(),
+            expected: Value::Null,
+            actual: Value::Null,
+            asked: String::new(),
+        }
+    }
+
+    /// The check was executed.
+    pub(super) fn known(holds: bool, comparison: &str, expected: Value, actual: Value) -> Self {
+        let status = if holds {
+            VerdictStatus::True
+        } else {
+            VerdictStatus::False
+        };
+        Self {
+            status,
+            comparison: comparison.to_owned(),
+            expected,
+            actual,
+            asked: String::new(),
+        }
+    }
+
+    /// What a comparison says of a value.
+    pub(super) fn compared(comparison: &Comparison, actual: Value, ignore_case: bool) -> Self {
+        let result = if ignore_case {
+            comparison.check_ignoring_case(&actual)
+        } else {
+            comparison.check(&actual)
+        };
+        let status = match result {
+            Ok(true) => VerdictStatus::True,
+            Ok(false) => VerdictStatus::False,
+            Err(error) => VerdictStatus::Errored {
+                error: error.to_string(),
+            },
+        };
+        Self {
+            status,
+            comparison: comparison.operator.name().to_owned(),
+            expected: comparison.expected.clone(),
+            actual,
+            asked: String::new(),
+        }
+    }
+
+    /// Adds what was executed.
+    pub(super) fn asked(mut self, asked: impl Into<String>) -> Self {
+        self.asked = asked.into();
+        self
+    }
+
+    /// The verdict, without its time.
+    pub(super) fn verdict(self, spec: &VerifierSpec) -> Verdict {
+        Verdict {
+            verifier: spec.name.clone(),
+            verifier_type: spec.check.type_name().to_owned(),
+            gym: spec.gym.clone(),
+            status: self.status,
+            comparison: self.comparison,
+            expected: self.expected,
+            actual: self.actual,
+            asked: self.asked,
+            took_ms: 0,
+        }
+    }
+}
+
+/// The selected part of a value. A pointer that leads nowhere selects null.
+pub(super) fn select(selector: &Selector, value: &Value) -> Result<Value, String> {
+    match selector {
+        Selector::Whole => Ok(value.clone()),
+        Selector::Pointer(pointer) => Ok(value.pointer(pointer).cloned().unwrap_or_default()),
+        Selector::JsonPath(path) => {
+            let parsed = JsonPath::parse(path).map_err(|e| format!("`{path}` is not a JSON path: {e}"))?;
+            let nodes: Vec<Value> = parsed.query(value).all().into_iter().cloned().collect();
+            Ok(match nodes.len() {
+                0 => Value::Null,
+                1 => nodes.into_iter().next().unwrap_or_default(),
+                _ => Value::Array(nodes),
+            })
+        }
+        other => Err(format!("the selector {other:?} is not known to this version")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn parts_are_selected() {
+        let value = json!({"issues": [{"key": "WEB-1"}, {"key": "WEB-2"}], "total": 2});
+        for (selector, want) in [
+            (Selector::Whole, value.clone()),
+            (Selector::Pointer("/total".into()), json!(2)),
+            (Selector::Pointer("/none".into()), Value::Null),
+            (Selector::JsonPath("$.issues[0].key".into()), json!("WEB-1")),
+            (
+                Selector::JsonPath("$.issues[*].key".into()),
+                json!(["WEB-1", "WEB-2"]),
+            ),
+            (Selector::JsonPath("$.nothing".into()), Value::Null),
+        ] {
+            assert_eq!(select(&selector, &value).as_ref(), Ok(&want), "{selector:?}");
+        }
+        assert!(select(&Selector::JsonPath("$[".into()), &value).is_err());
+    }
+}
