@@ -70,7 +70,10 @@ impl Environment {
 
     /// The value of a variable; an empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// Whether the variable is set, be it to nothing.
@@ -105,7 +108,10 @@ fn read_secret(secret: &SecretRef) -> Result<String, ResolveError> {
         pointer: secret.pointer.clone(),
         source,
     })?;
-    let changed = || ResolveError::Changed { file: secret.file.clone(), pointer: secret.pointer.clone() };
+    let changed = || ResolveError::Changed {
+        file: secret.file.clone(),
+        pointer: secret.pointer.clone(),
+    };
     secret.find_in(&text).ok_or_else(changed)
 }
 
@@ -134,7 +140,10 @@ impl Secrets {
         if value.len() < SHORTEST_SECRET {
             return;
         }
-        let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self
+            .known
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let escaped = serde_json::to_string(value).unwrap_or_default();
         let fresh = known.values.insert(value.to_owned());
         known.values.insert(escaped.trim_matches('"').to_owned());
@@ -148,7 +157,10 @@ impl Secrets {
 
     /// The text with every known secret replaced by `[secret]`.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = self
+            .known
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match &known.matcher {
             Some(matcher) if matcher.is_match(text) => {
                 let masks = vec![MASK; known.values.len()];
@@ -164,7 +176,11 @@ mod tests {
     use super::*;
 
     fn environment() -> Environment {
-        let pairs = [("OPENAI_API_KEY", "sk-canary-12345"), ("HOST", "gym.local"), ("PIN_TOKEN", "1234")];
+        let pairs = [
+            ("OPENAI_API_KEY", "sk-canary-12345"),
+            ("HOST", "gym.local"),
+            ("PIN_TOKEN", "1234"),
+        ];
         Environment::new(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())), &[])
     }
 
@@ -172,9 +188,16 @@ mod tests {
     fn secrets_are_taken_out_by_value() {
         let env = environment();
         assert_eq!(env.secrets().redact("key sk-canary-12345!"), "key [secret]!");
-        assert_eq!(env.secrets().redact("gym.local 1234"), "gym.local 1234", "not secret, too short");
+        assert_eq!(
+            env.secrets().redact("gym.local 1234"),
+            "gym.local 1234",
+            "not secret, too short"
+        );
         env.secrets().add("quote\"inside");
-        assert_eq!(env.secrets().redact(r#"{"a":"quote\"inside"}"#), r#"{"a":"[secret]"}"#);
+        assert_eq!(
+            env.secrets().redact(r#"{"a":"quote\"inside"}"#),
+            r#"{"a":"[secret]"}"#
+        );
     }
 
     #[test]

@@ -1,8 +1,31 @@
 //! Runs benchmarks: lets each model of a plan try each scenario against its gyms, checks the final
 //! state, and reports what happened. No terminal, no arguments, no paths inside a run folder.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Runner`] | a plan in, trials in parallel, an end that is always told |
+//! | [`model`] | the seam for models, and the clients |
+//! | [`gym`] | the seam for gyms: HTTP, stdio |
+//! | [`verify`] | verifiers on the final state |
+//! | [`journal`] | where a run is written down: the dispatcher's seam to the disk |
+//! | [`env`] | variables and secrets as values |
 
+mod agent;
+mod dispatch;
 pub mod env;
 pub mod gym;
+mod job;
+pub mod journal;
 pub mod model;
+mod preflight;
 pub mod process;
+mod runner;
+mod slots;
+mod trial;
 pub mod verify;
+
+pub use dispatch::{Listener, Reporter};
+pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
+pub use journal::{Journal, JournalError, MemoryJournal, TrialFiles};
+pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
+pub use trial::DEFAULT_SYSTEM_PROMPT;

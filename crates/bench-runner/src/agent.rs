@@ -1,0 +1,458 @@
+//! The agent loop: prompt → model reply → tool calls → results → … until a final answer or a limit.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bench_core::outcome::Conversation;
+use bench_core::transcript::{Entry, ToolCall};
+use bench_core::{Event, Limits, ModelSettings, Scenario, TrialId, Usage};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::dispatch::Reporter;
+use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
+use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
+use crate::model::{AssistantTurn, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnRequest};
+use crate::slots::TrialSlot;
+use crate::verify::CallRecord;
+
+/// A wait longer than this is an event.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
+/// How much later than its deadline a gym may say that it has passed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What the loop works with.
+pub(crate) struct Agent<'a> {
+    pub(crate) trial: &'a TrialId,
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) repetition: u32,
+    pub(crate) system: &'a str,
+    pub(crate) model: &'a dyn ModelClient,
+    pub(crate) settings: &'a ModelSettings,
+    pub(crate) limits: &'a Limits,
+    pub(crate) retry: &'a RetryPolicy,
+    pub(crate) tools: &'a Toolbox,
+    pub(crate) gyms: &'a [(String, Box<dyn GymSession>)],
+    pub(crate) reporter: &'a Reporter,
+    pub(crate) slot: &'a TrialSlot,
+    /// When the trial's time began to run.
+    pub(crate) started: Instant,
+}
+
+/// What a conversation came to, as far as it got.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) answer: Option<String>,
+    pub(crate) turns: u32,
+    pub(crate) calls: Vec<CallRecord>,
+    pub(crate) usage: Usage,
+    /// Why a limit ended it.
+    pub(crate) limit: Option<String>,
+}
+
+impl Said {
+    pub(crate) fn conversation(&self) -> Conversation {
+        if self.limit.is_some() {
+            Conversation::LimitReached
+        } else {
+            Conversation::Answered
+        }
+    }
+}
+
+/// Why a conversation broke: says nothing about the model's skill.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Gym(#[from] GymError),
+}
+
+/// The tools of a trial: what the model sees, and which gym each belongs to.
+#[derive(Debug, Default)]
+pub(crate) struct Toolbox {
+    pub(crate) offered: Vec<ToolSpec>,
+    owners: Vec<usize>,
+    restricted: BTreeSet<String>,
+}
+
+impl Toolbox {
+    /// Merges the gyms' tools in order; of equal names the first gym's is offered. Restricted tools, and
+    /// with an allow-list all others, are hidden.
+    pub(crate) fn new(scenario: &Scenario, gyms: &[(String, Box<dyn GymSession>)]) -> Self {
+        let mut toolbox = Self {
+            restricted: scenario.restricted_tools.iter().cloned().collect(),
+            ..Self::default()
+        };
+        let mut seen = BTreeSet::new();
+        for (owner, (_, session)) in gyms.iter().enumerate() {
+            for tool in session.tools() {
+                let allowed = scenario
+                    .allowed_tools
+                    .as_ref()
+                    .is_none_or(|list| list.contains(&tool.name));
+                if allowed && !toolbox.restricted.contains(&tool.name) && seen.insert(tool.name.clone()) {
+                    toolbox.offered.push(tool.clone());
+                    toolbox.owners.push(owner);
+                }
+            }
+        }
+        toolbox
+    }
+
+    fn owner(&self, tool: &str) -> Option<usize> {
+        let index = self.offered.iter().position(|t| t.name == tool)?;
+        self.owners.get(index).copied()
+    }
+
+    fn unknown(&self, tool: &str) -> String {
+        if self.restricted.contains(tool) {
+            return format!("The tool `{tool}` is not allowed here.");
+        }
+        let names: Vec<&str> = self.offered.iter().map(|t| t.name.as_str()).collect();
+        format!(
+            "There is no tool `{tool}`. Available tools: {}.",
+            names.join(", ")
+        )
+    }
+}
+
+impl Agent<'_> {
+    /// Has the whole conversation. `said` holds what was said even if this breaks or is dropped half way.
+    pub(crate) async fn converse(&self, said: &mut Said) -> Result<(), Broken> {
+        let mut messages = Vec::new();
+        for (prompt, text) in self.scenario.prompts.iter().enumerate() {
+            let entry = Entry::User {
+                prompt,
+                text: text.text.clone(),
+            };
+            self.reporter.entry(self.trial, entry).await;
+            messages.push(Message::User(text.text.clone()));
+            self.answer_prompt(prompt, &mut messages, said).await?;
+            if said.limit.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns until the model calls no more tools, or a limit is reached.
+    async fn answer_prompt(
+        &self,
+        prompt: usize,
+        messages: &mut Vec<Message>,
+        said: &mut Said,
+    ) -> Result<(), Broken> {
+        loop {
+            if let Some(limit) = self.limit_before_turn(said) {
+                return self.end_by_limit(said, limit).await;
+            }
+            let Some(turn) = self.take_turn(prompt, messages, said).await? else {
+                return Ok(());
+            };
+            if turn.tool_calls.is_empty() {
+                said.answer = Some(turn.text.clone());
+                messages.push(Message::Assistant(turn));
+                return Ok(());
+            }
+            let most = self.limits.max_tool_calls as usize;
+            if said.calls.len() + turn.tool_calls.len() > most {
+                let limit = format!("tool call limit reached ({most} calls)");
+                return self.end_by_limit(said, limit).await;
+            }
+            let mut answers = Vec::with_capacity(turn.tool_calls.len());
+            for call in &turn.tool_calls {
+                let Some(left) = self.time_left() else { break };
+                answers.push(self.call_tool(call, said, left).await?);
+            }
+            if answers.len() < turn.tool_calls.len() {
+                return self.end_by_limit(said, self.time_limit()).await;
+            }
+            messages.push(Message::Assistant(turn));
+            messages.push(Message::Tools(answers));
+        }
+    }
+
+    fn limit_before_turn(&self, said: &Said) -> Option<String> {
+        if said.turns >= self.limits.max_turns {
+            return Some(format!("turn limit reached ({} turns)", self.limits.max_turns));
+        }
+        if let Some(most) = self.limits.max_tokens
+            && said.usage.total() >= most
+        {
+            return Some(format!("token limit reached ({most} tokens)"));
+        }
+        self.time_left().is_none().then(|| self.time_limit())
+    }
+
+    fn time_limit(&self) -> String {
+        format!("time limit reached ({} s)", self.limits.max_seconds)
+    }
+
+    /// What is left of the trial's time, waits for a provider not counted; `None` when it is over.
+    fn time_left(&self) -> Option<Duration> {
+        let spent = self.started.elapsed().saturating_sub(self.slot.away());
+        seconds(self.limits.max_seconds)
+            .checked_sub(spent)
+            .filter(|left| !left.is_zero())
+    }
+
+    async fn end_by_limit(&self, said: &mut Said, limit: String) -> Result<(), Broken> {
+        self.reporter.log(self.trial, &limit);
+        self.reporter
+            .entry(self.trial, Entry::Note { text: limit.clone() })
+            .await;
+        said.limit = Some(limit);
+        Ok(())
+    }
+
+    /// One model reply, recorded. `None` if the trial's time ran out while waiting for it.
+    async fn take_turn(
+        &self,
+        prompt: usize,
+        messages: &[Message],
+        said: &mut Said,
+    ) -> Result<Option<AssistantTurn>, Broken> {
+        let model_timeout = seconds(self.limits.model_timeout_seconds);
+        let left = self.time_left().unwrap_or_default();
+        let request = TurnRequest {
+            scenario: self.scenario,
+            repetition: self.repetition,
+            prompt,
+            turn: said.turns + 1,
+            system: self.system,
+            messages,
+            tools: &self.tools.offered,
+            settings: self.settings,
+            timeout: model_timeout.min(left),
+        };
+        let asked = Instant::now();
+        let away_before = self.slot.away();
+        let waits = Mutex::new(Vec::new());
+        let on_wait = |wait: Wait<'_>| self.note_wait(wait, &waits);
+        let reply = take_turn_with_retries(self.model, &request, self.retry, self.slot, &on_wait);
+        let what = format!("reply of {}", self.model.model());
+        let then = format!("given up after {} s", request.timeout.as_secs_f64().ceil());
+        let reply = self.watched(reply, &what, &then).await;
+        for text in waits.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.reporter.entry(self.trial, Entry::Note { text }).await;
+        }
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(_) if self.time_left().is_none() => {
+                self.end_by_limit(said, self.time_limit()).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        said.turns += 1;
+        said.usage += reply.usage;
+        let away = self.slot.away().saturating_sub(away_before);
+        let took = asked.elapsed().saturating_sub(away);
+        self.reporter
+            .log(self.trial, &describe_turn(said.turns, &reply.turn));
+        let entry = Entry::Assistant {
+            turn: said.turns,
+            text: reply.turn.text.clone(),
+            reasoning: reply.turn.reasoning.clone(),
+            tool_calls: reply.turn.tool_calls.clone(),
+            stop_reason: reply.stop_reason,
+            usage: reply.usage,
+            took_ms: millis(took),
+            raw: reply.turn.raw.clone(),
+        };
+        self.reporter.entry(self.trial, entry).await;
+        Ok(Some(reply.turn))
+    }
+
+    /// Called before each wait for a retry. Reported at once, and kept for the transcript.
+    fn note_wait(&self, wait: Wait<'_>, waits: &Mutex<Vec<String>>) {
+        let text = format!("{}; sent again in {:.1} s", wait.cause, wait.delay.as_secs_f64());
+        self.reporter.log(self.trial, &text);
+        if wait.delay >= LONG_WAIT {
+            let event = Event::TrialWaiting {
+                trial: self.trial.clone(),
+                waiting_for: format!("{}: {}", self.model.model(), wait.cause),
+                waited_ms: 0,
+                then: format!("sent again in {:.0} s", wait.delay.as_secs_f64().ceil()),
+            };
+            let reporter = self.reporter.clone();
+            drop(tokio::spawn(async move { reporter.note(event).await }));
+        }
+        waits.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    async fn call_tool(
+        &self,
+        call: &ToolCall,
+        said: &mut Said,
+        left: Duration,
+    ) -> Result<ToolAnswer, Broken> {
+        let called = Instant::now();
+        let (gym, output) = match (self.tools.owner(&call.name), arguments_of(call)) {
+            (None, _) => (None, told(self.tools.unknown(&call.name))),
+            (owner, Err(problem)) => (owner, told(problem)),
+            (Some(owner), Ok(arguments)) => (
+                Some(owner),
+                self.call_gym(owner, &call.name, arguments, left).await?,
+            ),
+        };
+        said.calls.push(CallRecord {
+            call: call.clone(),
+            failed: output.is_error,
+        });
+        let (for_model, cut_bytes) = cut_middle(&output.text, self.limits.tool_result_bytes);
+        let took = millis(called.elapsed());
+        let failed = if output.is_error { ", failed" } else { "" };
+        self.reporter.log(
+            self.trial,
+            &format!(
+                "  {} → {} bytes in {took} ms{failed}",
+                call.name,
+                output.text.len()
+            ),
+        );
+        let answer = ToolAnswer {
+            call_id: call.id.clone(),
+            tool: call.name.clone(),
+            text: for_model,
+            structured: match output.structured {
+                Value::Null => serde_json::from_str(&output.text).unwrap_or_default(),
+                ref structured => structured.clone(),
+            },
+            is_error: output.is_error,
+        };
+        let entry = Entry::ToolResult {
+            turn: said.turns,
+            call_id: call.id.clone(),
+            tool: call.name.clone(),
+            gym: gym
+                .and_then(|g| self.gyms.get(g))
+                .map(|(name, _)| name.clone())
+                .unwrap_or_default(),
+            is_error: output.is_error,
+            text: output.text,
+            structured: output.structured,
+            cut_bytes,
+            took_ms: took,
+        };
+        self.reporter.entry(self.trial, entry).await;
+        Ok(answer)
+    }
+
+    async fn call_gym(
+        &self,
+        owner: usize,
+        tool: &str,
+        arguments: Map<String, Value>,
+        left: Duration,
+    ) -> Result<ToolOutput, Broken> {
+        let Some((gym, session)) = self.gyms.get(owner) else {
+            return Ok(told(self.tools.unknown(tool)));
+        };
+        let deadline = ToolDeadline {
+            idle: seconds(self.limits.tool_timeout_seconds).min(left),
+            total: seconds(self.limits.tool_timeout_max_seconds).min(left),
+        };
+        let what = format!("tool {tool} of {gym}");
+        let then = format!("given up after {} s", deadline.idle.as_secs_f64().ceil());
+        let call = tokio::time::timeout(
+            deadline.total + GRACE,
+            session.call_tool(tool, arguments, deadline),
+        );
+        let late = |_| GymError::ToolTimeout {
+            gym: gym.clone(),
+            tool: tool.to_owned(),
+            after: deadline.total,
+        };
+        Ok(self
+            .watched(call, &what, &then)
+            .await
+            .unwrap_or_else(|over| Err(late(over)))?)
+    }
+
+    /// Waits, and reports the wait once it has lasted over a second.
+    async fn watched<T>(&self, work: impl Future<Output = T>, waiting_for: &str, then: &str) -> T {
+        tokio::pin!(work);
+        if let Ok(done) = tokio::time::timeout(LONG_WAIT, &mut work).await {
+            return done;
+        }
+        let event = Event::TrialWaiting {
+            trial: self.trial.clone(),
+            waiting_for: waiting_for.to_owned(),
+            waited_ms: millis(LONG_WAIT),
+            then: then.to_owned(),
+        };
+        self.reporter.note(event).await;
+        work.await
+    }
+}
+
+/// A sentence for the model in place of a tool's answer.
+fn told(text: String) -> ToolOutput {
+    ToolOutput {
+        text,
+        structured: Value::Null,
+        is_error: true,
+    }
+}
+
+fn arguments_of(call: &ToolCall) -> Result<Map<String, Value>, String> {
+    match &call.arguments {
+        Value::Object(arguments) => Ok(arguments.clone()),
+        Value::Null => Ok(Map::new()),
+        _ => Err(format!(
+            "The arguments of `{}` must be one JSON object.",
+            call.name
+        )),
+    }
+}
+
+/// The text, or its head and tail with a note between them, and how many bytes were left out.
+fn cut_middle(text: &str, most: usize) -> (String, usize) {
+    if text.len() <= most {
+        return (text.to_owned(), 0);
+    }
+    let head = text.floor_char_boundary(most / 2);
+    let tail = text.ceil_char_boundary(text.len() - most / 2);
+    let cut = tail - head;
+    let note = format!("\n[… {cut} of {} bytes left out here …]\n", text.len());
+    (format!("{}{note}{}", &text[..head], &text[tail..]), cut)
+}
+
+fn describe_turn(turn: u32, reply: &AssistantTurn) -> String {
+    let names: Vec<&str> = reply.tool_calls.iter().map(|c| c.name.as_str()).collect();
+    if names.is_empty() {
+        format!("turn {turn}: answer of {} characters", reply.text.chars().count())
+    } else {
+        format!("turn {turn}: calls {}", names.join(", "))
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_results_keep_head_and_tail_at_character_boundaries() {
+        assert_eq!(cut_middle("short", 5), ("short".to_owned(), 0));
+        let (text, cut) = cut_middle(&"ä".repeat(100), 21);
+        assert!(
+            text.starts_with("äää") && text.ends_with("äää") && text.contains("left out"),
+            "{text}"
+        );
+        assert_eq!(cut, 200 - 20);
+    }
+}

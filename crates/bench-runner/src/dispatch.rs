@@ -1,0 +1,276 @@
+//! The dispatcher: the one place where a run is written down and told to listeners.
+//!
+//! Trials only report. A thread of its own takes their reports in order, in batches: transcripts and
+//! trial files become durable, then the journal lines that name them (the commit point), then the
+//! reporters are answered and the listeners told. So nothing that a listener has seen can be lost,
+//! and writing never holds up a model or a tool.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bench_core::event::TrialFinished;
+use bench_core::transcript::{Entry, Line};
+use bench_core::{Event, Outcome, TrialId, TrialRecord};
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::env::Secrets;
+use crate::gym::ReportEvent;
+use crate::journal::{Journal, JournalError};
+use crate::process::LineLog;
+
+/// Reports that may wait to be written before reporters have to wait too.
+const QUEUE: usize = 4096;
+/// Reports that one commit covers at most.
+const BATCH: usize = 512;
+/// The longest pause between two ticks of the journal.
+const TICK: Duration = Duration::from_secs(2);
+
+/// Something that became durable, as listeners see it.
+pub type Listener = Box<dyn FnMut(&Event, DateTime<Utc>) + Send>;
+
+enum Report {
+    Event {
+        event: Box<Event>,
+        written: Option<oneshot::Sender<()>>,
+    },
+    Entry {
+        trial: TrialId,
+        line: Vec<u8>,
+    },
+    Log {
+        trial: TrialId,
+        text: String,
+    },
+    Finished {
+        record: Box<TrialRecord>,
+        replaces: Option<Outcome>,
+        written: oneshot::Sender<()>,
+    },
+}
+
+/// Reports to the dispatcher. Clones report to the same one.
+#[derive(Clone)]
+pub struct Reporter {
+    queue: mpsc::Sender<Report>,
+    secrets: Secrets,
+}
+
+/// The running dispatcher.
+pub(crate) struct Dispatcher {
+    thread: JoinHandle<Result<(), JournalError>>,
+}
+
+impl Dispatcher {
+    /// Starts the thread. `stop` is cancelled when the journal fails: no further work may be paid for.
+    pub(crate) fn start(
+        journal: Box<dyn Journal>,
+        listeners: Vec<Listener>,
+        secrets: Secrets,
+        stop: CancellationToken,
+    ) -> std::io::Result<(Reporter, Self)> {
+        let (queue, reports) = mpsc::channel(QUEUE);
+        let writer = Writer {
+            journal,
+            listeners,
+            stop,
+        };
+        let thread = std::thread::Builder::new()
+            .name("dispatcher".into())
+            .spawn(move || writer.run(reports))?;
+        Ok((Reporter { queue, secrets }, Self { thread }))
+    }
+
+    /// Waits until every report is written; all reporters must be gone. Blocking.
+    pub(crate) fn finish(self) -> Result<(), JournalError> {
+        let panicked = || JournalError::new(std::io::Error::other("the dispatcher panicked"));
+        self.thread.join().map_err(|_| panicked())?
+    }
+}
+
+impl Reporter {
+    /// Reports an event and waits until it is durable. `false` if it will never be.
+    pub async fn event(&self, event: Event) -> bool {
+        let (written, wait) = oneshot::channel();
+        let report = Report::Event {
+            event: Box::new(event),
+            written: Some(written),
+        };
+        self.queue.send(report).await.is_ok() && wait.await.is_ok()
+    }
+
+    /// Reports an event without waiting for the disk.
+    pub async fn note(&self, event: Event) {
+        drop(
+            self.queue
+                .send(Report::Event {
+                    event: Box::new(event),
+                    written: None,
+                })
+                .await,
+        ); // failed: the run is being stopped
+    }
+
+    /// Adds an entry to the transcript of a trial.
+    pub async fn entry(&self, trial: &TrialId, entry: Entry) {
+        let line = Line {
+            at: Utc::now(),
+            entry,
+        };
+        let Ok(text) = serde_json::to_string(&line) else {
+            return;
+        };
+        let mut line = self.secrets.redact(&text).into_owned().into_bytes();
+        line.push(b'\n');
+        let report = Report::Entry {
+            trial: trial.clone(),
+            line,
+        };
+        drop(self.queue.send(report).await); // the journal has failed: the run is being stopped
+    }
+
+    /// Adds a line to the log of a trial. Never waits: under a flood, lines are lost.
+    pub fn log(&self, trial: &TrialId, line: &str) {
+        let at = Utc::now().format("%H:%M:%S%.3f");
+        let text = format!("{at} {}\n", self.secrets.redact(line));
+        drop(self.queue.try_send(Report::Log {
+            trial: trial.clone(),
+            text,
+        }));
+    }
+
+    /// How gyms journal what they are about to create.
+    pub(crate) fn for_gyms(&self) -> ReportEvent {
+        let reporter = self.clone();
+        Arc::new(move |event| {
+            let reporter = reporter.clone();
+            Box::pin(async move {
+                reporter.event(event).await;
+            })
+        })
+    }
+
+    /// How gyms and verifiers write to the log of a trial.
+    pub(crate) fn for_log(&self, trial: &TrialId) -> LineLog {
+        let (reporter, trial) = (self.clone(), trial.clone());
+        Arc::new(move |line| reporter.log(&trial, line))
+    }
+
+    /// Reports the end of a trial and waits until it is durable. `false` if it will never be.
+    pub async fn finished(&self, mut record: TrialRecord, replaces: Option<Outcome>) -> bool {
+        self.redact_record(&mut record);
+        let (written, wait) = oneshot::channel();
+        let report = Report::Finished {
+            record: Box::new(record),
+            replaces,
+            written,
+        };
+        self.queue.send(report).await.is_ok() && wait.await.is_ok()
+    }
+
+    fn redact_record(&self, record: &mut TrialRecord) {
+        let Ok(text) = serde_json::to_string(&record) else {
+            return;
+        };
+        if let std::borrow::Cow::Owned(redacted) = self.secrets.redact(&text)
+            && let Ok(clean) = serde_json::from_str(&redacted)
+        {
+            *record = clean;
+        }
+    }
+}
+
+struct Writer {
+    journal: Box<dyn Journal>,
+    listeners: Vec<Listener>,
+    stop: CancellationToken,
+}
+
+impl Writer {
+    fn run(mut self, reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
+        let result = self.write_all(reports);
+        if result.is_err() {
+            self.stop.cancel();
+        }
+        result
+    }
+
+    fn write_all(&mut self, mut reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(JournalError::new)?;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let received = runtime
+                .block_on(async { tokio::time::timeout(TICK, reports.recv_many(&mut batch, BATCH)).await });
+            match received {
+                Ok(0) => return Ok(()),
+                Ok(_) => self.write(batch.drain(..))?,
+                Err(_) => {}
+            }
+            self.journal.tick(Utc::now())?;
+        }
+    }
+
+    fn write(&mut self, batch: impl Iterator<Item = Report>) -> Result<(), JournalError> {
+        let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        for report in batch {
+            match report {
+                Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
+                Report::Log { trial, text } => self.journal.log(&trial, &text)?,
+                Report::Event { event, written } => {
+                    events.push((*event, Utc::now()));
+                    waiting.extend(written);
+                }
+                Report::Finished {
+                    record,
+                    replaces,
+                    written,
+                } => {
+                    let at = record.completed_at;
+                    events.push((self.finish(*record, replaces)?, at));
+                    waiting.push(written);
+                }
+            }
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.journal.commit(&events)?;
+        for written in waiting {
+            written.send(()).ok(); // the reporter may have been cancelled meanwhile
+        }
+        for (event, at) in &events {
+            self.listeners
+                .iter_mut()
+                .for_each(|listener| listener(event, *at));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, record: TrialRecord, replaces: Option<Outcome>) -> Result<Event, JournalError> {
+        let files = self.journal.finish_trial(&record)?;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Ok(Event::TrialFinished(TrialFinished {
+            verifiers_passed: count(record.verdicts.iter().filter(|v| v.is_true()).count()),
+            verifiers_total: count(record.verdicts.len()),
+            trial: record.trial,
+            scenario_id: record.scenario_id,
+            model: record.model,
+            repetition: record.repetition,
+            attempt: record.attempt,
+            outcome: record.outcome,
+            replaces,
+            cause: record.cause,
+            turns: record.turns,
+            tool_calls: record.tool_calls,
+            usage: record.usage,
+            took_ms: record.took_ms,
+            record: files.record,
+            transcript: files.transcript,
+        }))
+    }
+}

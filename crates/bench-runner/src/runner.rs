@@ -1,0 +1,409 @@
+//! The runner: a plan in, trials in parallel, everything reported, an end that is always told.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bench_core::event::TrialFinished;
+use bench_core::record::FORMAT;
+use bench_core::{Event, Outcome, Plan, Trial, TrialId, TrialRecord};
+use chrono::Utc;
+use futures_util::FutureExt;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::{Dispatcher, Listener, Reporter};
+use crate::env::{Environment, Secrets};
+use crate::gym::Gym;
+
+use crate::journal::{Journal, JournalError, MemoryJournal};
+use crate::model::ModelClient;
+use crate::model::retry::RetryPolicy;
+use crate::preflight::preflight;
+use crate::process::CleanEnvironment;
+use crate::slots::{Slots, TrialSlot};
+use crate::trial::Attempt;
+use crate::verify::Verifier;
+
+/// Gyms that may be opened at once.
+const OPENING: usize = 32;
+
+/// Runs one plan. Made with [`Runner::builder`].
+pub struct Runner {
+    work: Arc<Work>,
+    journal: Box<dyn Journal>,
+    listeners: Vec<Listener>,
+    cancel: CancellationToken,
+    finished: BTreeMap<TrialId, TrialFinished>,
+}
+
+/// What all trials share.
+struct Work {
+    run_id: String,
+    plan: Plan,
+    gyms: BTreeMap<String, Arc<dyn Gym>>,
+    models: Vec<Arc<dyn ModelClient>>,
+    verifiers: BTreeMap<String, Arc<dyn Verifier>>,
+    retry: RetryPolicy,
+    secrets: Secrets,
+    children: CleanEnvironment,
+    opening: Semaphore,
+}
+
+/// How a run ended, as far as the runner can tell.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// Every trial of the plan is over.
+    Completed,
+    /// The cancel token was triggered. Finished trials are kept, the others stay to be resumed.
+    Cancelled,
+    /// The run itself broke: a gym could not be reached before the first trial, or nothing can be
+    /// written any more.
+    Failed(RunError),
+}
+
+/// Why a run broke.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Something that the plan names was not given to the builder.
+    #[error("the plan needs {what}, which was not given to the runner")]
+    Missing {
+        /// What.
+        what: String,
+    },
+    /// Gyms could not be reached before the first trial.
+    #[error("not all gyms can be reached:\n{}", problems.join("\n"))]
+    Gyms {
+        /// One sentence per gym.
+        problems: Vec<String>,
+    },
+    /// The dispatcher thread could not be started.
+    #[error("cannot start the dispatcher thread")]
+    Thread(#[source] std::io::Error),
+    /// Nothing can be written any more.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Collects what a run needs.
+pub struct RunnerBuilder {
+    run_id: String,
+    plan: Plan,
+    gyms: BTreeMap<String, Arc<dyn Gym>>,
+    models: BTreeMap<String, Arc<dyn ModelClient>>,
+    verifiers: BTreeMap<String, Arc<dyn Verifier>>,
+    journal: Box<dyn Journal>,
+    listeners: Vec<Listener>,
+    cancel: CancellationToken,
+    secrets: Secrets,
+    children: CleanEnvironment,
+    retry: RetryPolicy,
+    finished: BTreeMap<TrialId, TrialFinished>,
+}
+
+impl Runner {
+    /// Starts collecting what a run of `plan` needs. `run_id` reaches child processes as `BENCH_RUN_ID`.
+    pub fn builder(run_id: impl Into<String>, plan: Plan) -> RunnerBuilder {
+        RunnerBuilder {
+            run_id: run_id.into(),
+            plan,
+            gyms: BTreeMap::new(),
+            models: BTreeMap::new(),
+            verifiers: BTreeMap::new(),
+            journal: Box::new(MemoryJournal::default()),
+            listeners: Vec::new(),
+            cancel: CancellationToken::new(),
+            secrets: Secrets::default(),
+            children: CleanEnvironment::default(),
+            retry: RetryPolicy::default(),
+            finished: BTreeMap::new(),
+        }
+    }
+}
+
+impl RunnerBuilder {
+    /// A gym of the plan, found by its key.
+    #[must_use]
+    pub fn gym(mut self, gym: Arc<dyn Gym>) -> Self {
+        self.gyms.insert(gym.spec().key.clone(), gym);
+        self
+    }
+
+    /// A client for a model of the plan, found by `provider:name`.
+    #[must_use]
+    pub fn model(mut self, client: Arc<dyn ModelClient>) -> Self {
+        self.models.insert(client.model().to_string(), client);
+        self
+    }
+
+    /// A verifier for checks of this kind ([`bench_core::Check::Custom`]).
+    #[must_use]
+    pub fn verifier(mut self, kind: impl Into<String>, verifier: Arc<dyn Verifier>) -> Self {
+        self.verifiers.insert(kind.into(), verifier);
+        self
+    }
+
+    /// Where the run is written down; in memory without it.
+    #[must_use]
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.journal = Box::new(journal);
+        self
+    }
+
+    /// Told of every event once it is durable, from the dispatcher's thread. Must be quick.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Ends the run early: running trials are cancelled, their gyms closed, finished ones kept.
+    #[must_use]
+    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The environment: its secrets are taken out of everything that is written, and child processes
+    /// get PATH, HOME, LANG, TMPDIR and USER of it. Without it they get nothing.
+    #[must_use]
+    pub fn environment(mut self, env: &Environment) -> Self {
+        self.secrets = env.secrets().clone();
+        self.children = CleanEnvironment::of(env);
+        self
+    }
+
+    /// When failed model requests are sent again.
+    #[must_use]
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Trials of an earlier generation: those with a verdict are not run again.
+    #[must_use]
+    pub fn finished(mut self, finished: impl IntoIterator<Item = TrialFinished>) -> Self {
+        self.finished
+            .extend(finished.into_iter().map(|f| (f.trial.clone(), f)));
+        self
+    }
+
+    /// Checks that everything the plan names is there.
+    pub fn build(self) -> Result<Runner, RunError> {
+        let missing = |what: String| RunError::Missing { what };
+        let mut models = Vec::new();
+        for spec in &self.plan.models {
+            let client = self.models.get(&spec.model.to_string());
+            models.push(Arc::clone(
+                client.ok_or_else(|| missing(format!("the model `{}`", spec.model)))?,
+            ));
+        }
+        let keys = self.plan.scenarios.iter().flat_map(|s| &s.gym_keys);
+        if let Some(key) = keys.into_iter().find(|key| !self.gyms.contains_key(*key)) {
+            return Err(missing(format!("the gym `{key}`")));
+        }
+        let work = Work {
+            run_id: self.run_id,
+            plan: self.plan,
+            gyms: self.gyms,
+            models,
+            verifiers: self.verifiers,
+            retry: self.retry,
+            secrets: self.secrets,
+            children: self.children,
+            opening: Semaphore::new(OPENING),
+        };
+        Ok(Runner {
+            work: Arc::new(work),
+            journal: self.journal,
+            listeners: self.listeners,
+            cancel: self.cancel,
+            finished: self.finished,
+        })
+    }
+}
+
+impl Runner {
+    /// Runs every trial without a verdict and returns when all of it is written down.
+    pub async fn run(self) -> RunEnd {
+        let stop = self.cancel.child_token();
+        let secrets = self.work.secrets.clone();
+        let started = Dispatcher::start(self.journal, self.listeners, secrets, stop.clone());
+        let (reporter, dispatcher) = match started {
+            Ok(started) => started,
+            Err(error) => return RunEnd::Failed(RunError::Thread(error)),
+        };
+        let tried = run_all(&self.work, &self.finished, &reporter, &stop).await;
+        drop(reporter);
+        let written = tokio::task::spawn_blocking(|| dispatcher.finish()).await;
+        let panicked = |error| JournalError::new(std::io::Error::other(error));
+        match (written.unwrap_or_else(|error| Err(panicked(error))), tried) {
+            (Err(error), _) => RunEnd::Failed(error.into()),
+            (Ok(()), Err(error)) => RunEnd::Failed(error),
+            (Ok(()), Ok(())) if self.cancel.is_cancelled() => RunEnd::Cancelled,
+            (Ok(()), Ok(())) => RunEnd::Completed,
+        }
+    }
+}
+
+async fn run_all(
+    work: &Arc<Work>,
+    finished: &BTreeMap<TrialId, TrialFinished>,
+    reporter: &Reporter,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let mut trials = work.plan.trials();
+    trials.retain(|t| finished.get(&t.id).is_none_or(|f| !f.outcome.is_verdict()));
+    let already = work.plan.trial_count() - u32::try_from(trials.len()).unwrap_or(u32::MAX);
+    reporter
+        .note(Event::RunStarted {
+            trials: work.plan.trial_count(),
+            already_finished: already,
+        })
+        .await;
+    reach_gyms(work, &trials, reporter, stop).await?;
+    let slots = Slots::new(work.plan.max_concurrency as usize);
+    let mut running = JoinSet::new();
+    for trial in trials {
+        let slot = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            slot = slots.next() => slot,
+        };
+        let replaces = finished.get(&trial.id).map(|f| f.outcome);
+        let (work, reporter, stop) = (Arc::clone(work), reporter.clone(), stop.clone());
+        running.spawn(async move { work.run_trial(trial, slot, replaces, &reporter, &stop).await });
+        while running.try_join_next().is_some() {}
+    }
+    while running.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Reaches the gyms that the trials need, once, before the first of them.
+async fn reach_gyms(
+    work: &Work,
+    trials: &[Trial],
+    reporter: &Reporter,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let needed = |key: &str| {
+        trials
+            .iter()
+            .any(|t| work.plan.scenarios[t.scenario].gym_keys.iter().any(|k| k == key))
+    };
+    let gyms: Vec<_> = work
+        .gyms
+        .values()
+        .filter(|gym| needed(&gym.spec().key))
+        .cloned()
+        .collect();
+    let reached = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        reached = preflight(&gyms, &work.run_id, reporter) => reached,
+    };
+    reached.map_err(|errors| RunError::Gyms {
+        problems: errors.iter().map(ToString::to_string).collect(),
+    })
+}
+
+impl Work {
+    /// All attempts at one trial. The last one counts.
+    async fn run_trial(
+        &self,
+        trial: Trial,
+        slot: TrialSlot,
+        replaces: Option<Outcome>,
+        reporter: &Reporter,
+        stop: &CancellationToken,
+    ) {
+        for number in 1.. {
+            let attempt = self.attempt(&trial, number, &slot, reporter, stop);
+            let caught = AssertUnwindSafe(attempt).catch_unwind().await;
+            let record = caught.unwrap_or_else(|panic| self.panicked(&trial, number, &*panic));
+            let again =
+                record.outcome == Outcome::Errored && number <= self.plan.retries && !stop.is_cancelled();
+            if !again {
+                reporter.finished(record, replaces).await;
+                return;
+            }
+            let cause = record.cause.unwrap_or_default();
+            reporter
+                .note(Event::TrialRetried {
+                    trial: trial.id.clone(),
+                    attempt: number,
+                    cause,
+                })
+                .await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        trial: &Trial,
+        number: u32,
+        slot: &TrialSlot,
+        reporter: &Reporter,
+        cancel: &CancellationToken,
+    ) -> TrialRecord {
+        let scenario = &self.plan.scenarios[trial.scenario];
+        let gyms: Vec<_> = scenario
+            .gym_keys
+            .iter()
+            .filter_map(|key| self.gyms.get(key))
+            .cloned()
+            .collect();
+        let attempt = Attempt {
+            run_id: &self.run_id,
+            trial,
+            number,
+            scenario,
+            model: &self.plan.models[trial.model],
+            client: self.models[trial.model].as_ref(),
+            gyms: &gyms,
+            verifiers: &self.verifiers,
+            children: &self.children,
+            limits: &self.plan.limits_of(scenario),
+            retry: &self.retry,
+            reporter,
+            slot,
+            opening: &self.opening,
+            cancel,
+        };
+        attempt.run().await
+    }
+
+    /// A panic in a trial is that trial's error, not the run's.
+    fn panicked(&self, trial: &Trial, attempt: u32, panic: &(dyn std::any::Any + Send)) -> TrialRecord {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        let now = Utc::now();
+        TrialRecord {
+            format: FORMAT,
+            trial: trial.id.clone(),
+            scenario_id: self.plan.scenarios[trial.scenario].scenario_id.clone(),
+            model: self.plan.models[trial.model].model.to_string(),
+            repetition: trial.repetition,
+            attempt,
+            outcome: Outcome::Errored,
+            cause: Some(format!("the trial panicked: {said}")),
+            verdicts: Vec::new(),
+            answer: None,
+            turns: 0,
+            tool_calls: 0,
+            tool_errors: 0,
+            expected_tools_missed: Vec::new(),
+            usage: bench_core::Usage::default(),
+            gyms: Vec::new(),
+            started_at: now,
+            completed_at: now,
+            took_ms: 0,
+        }
+    }
+}

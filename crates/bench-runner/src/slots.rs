@@ -1,0 +1,131 @@
+//! Work slots: how many trials work at once, and how a trial that only waits gives its slot away.
+//!
+//! A trial that waits for a provider holds no work slot, so that others go on; but it still holds its
+//! gyms, so the number of trials in flight, working and waiting, is bounded too.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::model::retry::WorkSlot;
+
+/// Trials in flight for each that may work.
+const IN_FLIGHT_PER_SLOT: usize = 4;
+
+/// The slots of a run.
+pub(crate) struct Slots {
+    working: Arc<Semaphore>,
+    in_flight: Arc<Semaphore>,
+}
+
+/// A trial's place in flight, and its work slot while it has one.
+pub(crate) struct TrialSlot {
+    working: Arc<Semaphore>,
+    held: Mutex<Held>,
+    _in_flight: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Default)]
+struct Held {
+    permit: Option<OwnedSemaphorePermit>,
+    /// Since when it has been given away.
+    away_since: Option<Instant>,
+    /// How long it was given away before that.
+    away: Duration,
+}
+
+impl Slots {
+    /// `at_once` trials may work at the same time.
+    pub(crate) fn new(at_once: usize) -> Self {
+        let at_once = at_once.max(1);
+        Self {
+            working: Arc::new(Semaphore::new(at_once)),
+            in_flight: Arc::new(Semaphore::new(at_once.saturating_mul(IN_FLIGHT_PER_SLOT))),
+        }
+    }
+
+    /// Waits for a place and a work slot. Called by one task, so a trial that comes back from a wait
+    /// is behind at most one new trial.
+    pub(crate) async fn next(&self) -> TrialSlot {
+        let in_flight = Arc::clone(&self.in_flight).acquire_owned().await.ok(); // never closed
+        let permit = Arc::clone(&self.working).acquire_owned().await.ok();
+        let held = Mutex::new(Held {
+            permit,
+            ..Held::default()
+        });
+        TrialSlot {
+            working: Arc::clone(&self.working),
+            held,
+            _in_flight: in_flight,
+        }
+    }
+}
+
+impl TrialSlot {
+    /// How long the trial has been without a slot so far: time that no limit of the trial counts.
+    pub(crate) fn away(&self) -> Duration {
+        let held = self.lock();
+        held.away + held.away_since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WorkSlot for TrialSlot {
+    fn release(&self) {
+        let mut held = self.lock();
+        held.permit = None;
+        held.away_since.get_or_insert_with(Instant::now);
+    }
+
+    fn reacquire(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let permit = Arc::clone(&self.working).acquire_owned().await.ok();
+            let mut held = self.lock();
+            held.permit = permit;
+            let away = held
+                .away_since
+                .take()
+                .map(|since| since.elapsed())
+                .unwrap_or_default();
+            held.away += away;
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_waiting_trial_lets_another_work_but_not_without_bound() {
+        let slots = Slots::new(1);
+        let mut waiting = Vec::new();
+        for _ in 0..IN_FLIGHT_PER_SLOT {
+            let slot = slots.next().await;
+            slot.release();
+            waiting.push(slot);
+        }
+        assert!(slots.next().now_or_never().is_none(), "in flight is bounded");
+        drop(waiting.pop());
+        let working = slots.next().await;
+        assert!(
+            waiting[0].reacquire().now_or_never().is_none(),
+            "the one work slot is taken"
+        );
+        drop(working);
+        waiting[0].reacquire().await;
+        let away = waiting[0].away();
+        assert!(
+            away > Duration::ZERO && waiting[0].away() == away,
+            "time away stands still while working"
+        );
+    }
+
+    use futures_util::FutureExt;
+}

@@ -1,0 +1,332 @@
+//! One attempt at a trial: open its gyms, have the conversation, ask the verifiers, clean up.
+//!
+//! Whatever happens in between, the gyms are closed: in order here, and by their own guards if this
+//! future is dropped.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bench_core::outcome::judge;
+use bench_core::plan::PlannedScenario;
+use bench_core::record::{FORMAT, GymUse};
+use bench_core::transcript::Entry;
+use bench_core::{Event, Limits, ModelSpec, Outcome, Trial, TrialRecord, Verdict};
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::{Agent, Broken, Said, Toolbox, millis};
+use crate::dispatch::Reporter;
+use crate::gym::{Gym, GymError, GymSession, OpenRequest};
+use crate::model::ModelClient;
+use crate::model::retry::RetryPolicy;
+use crate::process::CleanEnvironment;
+use crate::slots::TrialSlot;
+use crate::verify::{TrialEnd, Verifier, verify_all};
+
+/// How long a gym may take to open.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a gym may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the system prompt says where a scenario gives none.
+pub const DEFAULT_SYSTEM_PROMPT: &str = "\
+You are an autonomous agent working in a live environment through tools. Nobody will answer questions: \
+decide yourself. Find out what is there before you change it, use the tools rather than guess, and change \
+nothing that was not asked for. If a tool call fails, read the error and try it differently. When the task \
+is done, say in one or two sentences what you did.";
+
+/// Everything an attempt needs. Shared by all attempts of a run but for the trial itself.
+pub(crate) struct Attempt<'a> {
+    pub(crate) run_id: &'a str,
+    pub(crate) trial: &'a Trial,
+    pub(crate) number: u32,
+    pub(crate) scenario: &'a PlannedScenario,
+    pub(crate) model: &'a ModelSpec,
+    pub(crate) client: &'a dyn ModelClient,
+    pub(crate) gyms: &'a [Arc<dyn Gym>],
+    pub(crate) verifiers: &'a BTreeMap<String, Arc<dyn Verifier>>,
+    pub(crate) children: &'a CleanEnvironment,
+    pub(crate) limits: &'a Limits,
+    pub(crate) retry: &'a RetryPolicy,
+    pub(crate) reporter: &'a Reporter,
+    pub(crate) slot: &'a TrialSlot,
+    /// At most so many gyms are opened at once: a burst of connects overflows a server's backlog.
+    pub(crate) opening: &'a tokio::sync::Semaphore,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
+type Open = Vec<(String, Box<dyn GymSession>)>;
+
+/// How an attempt ended, before it is written down.
+struct End {
+    outcome: Outcome,
+    cause: Option<String>,
+    verdicts: Vec<Verdict>,
+    said: Said,
+    gyms: Vec<GymUse>,
+}
+
+impl Attempt<'_> {
+    /// Tries once. Every way out is a record.
+    pub(crate) async fn run(&self) -> TrialRecord {
+        let (started_at, started) = (Utc::now(), Instant::now());
+        let id = &self.trial.id;
+        self.reporter
+            .note(Event::TrialStarted {
+                trial: id.clone(),
+                attempt: self.number,
+            })
+            .await;
+        self.reporter
+            .log(id, &format!("attempt {} with {}", self.number, self.model.model));
+        let end = match tempfile::Builder::new().prefix("bench-").tempdir() {
+            Ok(scratch) => self.in_scratch(scratch.path()).await,
+            Err(error) => End::errored(format!("cannot make a scratch folder: {error}")),
+        };
+        let cause = end.cause.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
+        self.reporter.log(id, &format!("{}{cause}", end.outcome.name()));
+        self.record(end, started_at, started.elapsed())
+    }
+
+    async fn in_scratch(&self, scratch: &Path) -> End {
+        let gyms = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return End::cancelled(Said::default()),
+            opened = self.open_gyms(scratch) => opened,
+        };
+        let gyms = match gyms {
+            Ok(gyms) => gyms,
+            Err(error) => return End::errored(error.to_string()),
+        };
+        let uses = self.uses(&gyms);
+        let mut end = self.converse_and_verify(&gyms, scratch).await;
+        end.gyms = uses;
+        if let Err(error) = self.close_gyms(gyms).await {
+            self.reporter.log(&self.trial.id, &error.to_string());
+        }
+        end
+    }
+
+    async fn converse_and_verify(&self, gyms: &Open, scratch: &Path) -> End {
+        let mut said = Said::default();
+        let broken = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return End::cancelled(said),
+            result = self.converse(gyms, &mut said) => result.err(),
+        };
+        if let Some(broken) = broken {
+            return End {
+                said,
+                ..End::errored(broken.to_string())
+            };
+        }
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => End::cancelled(said),
+            verdicts = self.verify(gyms, &said, scratch) => End::judged(said, verdicts),
+        }
+    }
+
+    async fn converse(&self, gyms: &Open, said: &mut Said) -> Result<(), Broken> {
+        let system = self
+            .scenario
+            .system_prompt
+            .as_deref()
+            .unwrap_or(DEFAULT_SYSTEM_PROMPT);
+        let tools = Toolbox::new(self.scenario, gyms);
+        if self.number > 1 {
+            self.reporter
+                .entry(&self.trial.id, Entry::Attempt { attempt: self.number })
+                .await;
+        }
+        self.reporter
+            .entry(
+                &self.trial.id,
+                Entry::System {
+                    text: system.to_owned(),
+                },
+            )
+            .await;
+        let agent = Agent {
+            trial: &self.trial.id,
+            scenario: self.scenario,
+            repetition: self.trial.repetition,
+            system,
+            model: self.client,
+            settings: &self.model.settings,
+            limits: self.limits,
+            retry: self.retry,
+            tools: &tools,
+            gyms,
+            reporter: self.reporter,
+            slot: self.slot,
+            started: Instant::now(),
+        };
+        agent.converse(said).await
+    }
+
+    async fn verify(&self, gyms: &Open, said: &Said, scratch: &Path) -> Vec<Verdict> {
+        let harness = Path::new(&self.scenario.origin.file);
+        let end = TrialEnd {
+            scenario: self.scenario,
+            answer: said.answer.as_deref(),
+            calls: &said.calls,
+            gyms,
+            scratch,
+            harness_dir: harness.parent().unwrap_or(Path::new(".")),
+            run_id: self.run_id,
+            trial: self.trial.id.as_str(),
+            children: self.children,
+            log: self.reporter.for_log(&self.trial.id),
+        };
+        let verdicts = verify_all(&self.scenario.verifiers, &end, self.verifiers).await;
+        for verdict in &verdicts {
+            self.reporter
+                .entry(&self.trial.id, Entry::Verdict(verdict.clone()))
+                .await;
+        }
+        verdicts
+    }
+
+    /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
+    async fn open_gyms(&self, scratch: &Path) -> Result<Open, GymError> {
+        let request = self.open_request(scratch);
+        let mut open: Open = Vec::with_capacity(self.gyms.len());
+        for gym in self.gyms {
+            let name = gym.spec().name.clone();
+            let permit = self.opening.acquire().await;
+            let opened = tokio::time::timeout(OPEN_TIMEOUT, gym.open(&request)).await;
+            drop(permit);
+            match opened.unwrap_or_else(|_| Err(not_opened(&name))) {
+                Ok(session) => open.push((name, session)),
+                Err(error) => {
+                    if let Err(error) = self.close_gyms(open).await {
+                        self.reporter.log(&self.trial.id, &error.to_string());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    fn open_request(&self, scratch: &Path) -> OpenRequest {
+        OpenRequest {
+            run_id: self.run_id.to_owned(),
+            trial: self.trial.id.clone(),
+            scratch: scratch.to_owned(),
+            report: self.reporter.for_gyms(),
+            log: self.reporter.for_log(&self.trial.id),
+            timeout: OPEN_TIMEOUT,
+        }
+    }
+
+    /// Closes every gym, whatever the others do. The first problem is returned.
+    async fn close_gyms(&self, gyms: Open) -> Result<(), GymError> {
+        let mut result = Ok(());
+        for (gym, session) in gyms {
+            let closed = tokio::time::timeout(CLOSE_TIMEOUT, session.close()).await;
+            let reason = || format!("closing took over {} s", CLOSE_TIMEOUT.as_secs());
+            result = result.and(closed.unwrap_or_else(|_| {
+                Err(GymError::Cleanup {
+                    gym,
+                    reason: reason(),
+                })
+            }));
+        }
+        result
+    }
+
+    fn uses(&self, open: &Open) -> Vec<GymUse> {
+        let uses = self.gyms.iter().zip(open).map(|(gym, (_, session))| GymUse {
+            gym: gym.spec().key.clone(),
+            protocol: session.protocol().to_owned(),
+            database_id: session.database_id().map(str::to_owned),
+        });
+        uses.collect()
+    }
+
+    fn record(&self, end: End, started_at: DateTime<Utc>, took: Duration) -> TrialRecord {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let missed = |tool: &&String| !end.said.calls.iter().any(|c| c.call.name == **tool);
+        let prompts = self.scenario.prompts.iter().flat_map(|p| &p.expected_tools);
+        let mut expected: Vec<&String> = self.scenario.expected_tools.iter().chain(prompts).collect();
+        expected.dedup();
+        TrialRecord {
+            format: FORMAT,
+            trial: self.trial.id.clone(),
+            scenario_id: self.scenario.scenario_id.clone(),
+            model: self.model.model.to_string(),
+            repetition: self.trial.repetition,
+            attempt: self.number,
+            outcome: end.outcome,
+            cause: end.cause,
+            verdicts: end.verdicts,
+            answer: end.said.answer.clone(),
+            turns: end.said.turns,
+            tool_calls: count(end.said.calls.len()),
+            tool_errors: count(end.said.calls.iter().filter(|c| c.failed).count()),
+            expected_tools_missed: expected.into_iter().filter(missed).cloned().collect(),
+            usage: end.said.usage,
+            gyms: end.gyms,
+            started_at,
+            completed_at: Utc::now().max(started_at),
+            took_ms: millis(took),
+        }
+    }
+}
+
+fn not_opened(gym: &str) -> GymError {
+    let reason = format!("no answer within {} s", OPEN_TIMEOUT.as_secs());
+    GymError::Open {
+        gym: gym.to_owned(),
+        reason,
+    }
+}
+
+impl End {
+    fn errored(cause: String) -> Self {
+        Self {
+            outcome: Outcome::Errored,
+            cause: Some(cause),
+            verdicts: Vec::new(),
+            said: Said::default(),
+            gyms: Vec::new(),
+        }
+    }
+
+    fn cancelled(said: Said) -> Self {
+        Self {
+            outcome: Outcome::Cancelled,
+            said,
+            ..Self::errored("the run was cancelled".into())
+        }
+    }
+
+    fn judged(said: Said, verdicts: Vec<Verdict>) -> Self {
+        let outcome = judge(said.conversation(), said.turns, &verdicts);
+        let cause = match outcome {
+            Outcome::Limit => said.limit.clone(),
+            Outcome::Errored => first_error(&verdicts),
+            _ => None,
+        };
+        Self {
+            outcome,
+            cause,
+            verdicts,
+            said,
+            gyms: Vec::new(),
+        }
+    }
+}
+
+fn first_error(verdicts: &[Verdict]) -> Option<String> {
+    let error = verdicts.iter().find_map(|v| match &v.status {
+        bench_core::VerdictStatus::Errored { error } => Some(format!("verifier `{}`: {error}", v.verifier)),
+        _ => None,
+    });
+    error.or_else(|| Some("the model was never asked: nothing to judge".into()))
+}

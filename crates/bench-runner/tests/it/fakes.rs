@@ -1,0 +1,315 @@
+//! Models and gyms that do what a test tells them.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use bench_core::harness::{Origin, World};
+use bench_core::limits::LimitOverrides;
+use bench_core::plan::{FORMAT, PlannedScenario};
+use bench_core::transcript::ToolCall;
+use bench_core::{
+    Check, Comparison, Event, GymSpec, Limits, ModelRef, ModelSettings, ModelSpec, Operator, Plan, Prompt,
+    Provider, Scenario, VerifierSpec,
+};
+use bench_runner::gym::{Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
+use bench_runner::model::{AssistantTurn, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+
+pub(crate) type Turns =
+    Arc<dyn Fn(&TurnRequest<'_>) -> BoxFuture<'static, Result<TurnReply, ModelError>> + Send + Sync>;
+
+/// A model that answers with a function of the request.
+pub(crate) struct FakeModel {
+    model: ModelRef,
+    turns: Turns,
+}
+
+impl FakeModel {
+    pub(crate) fn new(turns: Turns) -> Arc<Self> {
+        Arc::new(Self {
+            model: ModelRef::new(Provider::Compatible, "fake"),
+            turns,
+        })
+    }
+}
+
+impl ModelClient for FakeModel {
+    fn model(&self) -> &ModelRef {
+        &self.model
+    }
+
+    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+        (self.turns)(request)
+    }
+}
+
+/// A reply that ends the conversation.
+pub(crate) fn says(text: &str) -> TurnReply {
+    let turn = AssistantTurn {
+        text: text.into(),
+        ..AssistantTurn::default()
+    };
+    TurnReply {
+        turn,
+        stop_reason: "stop".into(),
+        ..TurnReply::default()
+    }
+}
+
+/// A reply that calls tools.
+pub(crate) fn calls(tools: &[(&str, Value)]) -> TurnReply {
+    let tool_calls = tools.iter().enumerate().map(|(n, (name, arguments))| ToolCall {
+        id: format!("call-{n}"),
+        name: (*name).into(),
+        arguments: arguments.clone(),
+    });
+    let turn = AssistantTurn {
+        tool_calls: tool_calls.collect(),
+        ..AssistantTurn::default()
+    };
+    TurnReply {
+        turn,
+        stop_reason: "tool_calls".into(),
+        ..TurnReply::default()
+    }
+}
+
+/// Answers with these replies in turn, then with "done".
+pub(crate) fn replies(list: Vec<TurnReply>) -> Turns {
+    Arc::new(move |request| {
+        let reply = list
+            .get(request.turn as usize - 1)
+            .cloned()
+            .unwrap_or_else(|| says("done"));
+        async move { Ok(reply) }.boxed()
+    })
+}
+
+/// A gym with one counter per session, the tools `add` and `fail`, and whatever `misbehave` does.
+pub(crate) struct FakeGym {
+    spec: GymSpec,
+    pub(crate) open_now: Arc<AtomicUsize>,
+    pub(crate) opened: Arc<AtomicUsize>,
+    pub(crate) most_open: Arc<AtomicUsize>,
+    misbehave: Misbehave,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Misbehave {
+    No,
+    RefuseToOpen,
+    HangInTool,
+    BreakInTool,
+    PanicInTool,
+    FailInQuery,
+}
+
+impl FakeGym {
+    pub(crate) fn new(misbehave: Misbehave) -> Arc<Self> {
+        Arc::new(Self {
+            spec: GymSpec::tracker(),
+            open_now: Arc::default(),
+            opened: Arc::default(),
+            most_open: Arc::default(),
+            misbehave,
+        })
+    }
+}
+
+struct FakeSession {
+    tools: Vec<ToolSpec>,
+    sum: Mutex<i64>,
+    open_now: Arc<AtomicUsize>,
+    misbehave: Misbehave,
+}
+
+impl Drop for FakeSession {
+    fn drop(&mut self) {
+        self.open_now.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Gym for FakeGym {
+    fn spec(&self) -> &GymSpec {
+        &self.spec
+    }
+
+    fn open<'a>(&'a self, request: &'a OpenRequest) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>> {
+        async move {
+            if self.misbehave == Misbehave::RefuseToOpen && request.trial.as_str() != "preflight" {
+                return Err(GymError::Open {
+                    gym: "fake".into(),
+                    reason: "connection refused".into(),
+                });
+            }
+            let named = Event::DatabaseNamed {
+                trial: request.trial.clone(),
+                gym: "tracker".into(),
+                database_id: "db".into(),
+            };
+            (request.report)(named).await;
+            self.opened.fetch_add(1, SeqCst);
+            let open = self.open_now.fetch_add(1, SeqCst) + 1;
+            self.most_open.fetch_max(open, SeqCst);
+            let tool = |name: &str| ToolSpec {
+                name: name.into(),
+                description: String::new(),
+                input_schema: Map::new(),
+            };
+            let session = FakeSession {
+                tools: vec![tool("add"), tool("fail")],
+                sum: Mutex::new(0),
+                open_now: Arc::clone(&self.open_now),
+                misbehave: self.misbehave,
+            };
+            Ok(Box::new(session) as Box<dyn GymSession>)
+        }
+        .boxed()
+    }
+}
+
+impl GymSession for FakeSession {
+    fn protocol(&self) -> &'static str {
+        "2025-11-25"
+    }
+
+    fn server(&self) -> String {
+        "fake 1".into()
+    }
+
+    fn database_id(&self) -> Option<&str> {
+        Some("db")
+    }
+
+    fn tools(&self) -> &[ToolSpec] {
+        &self.tools
+    }
+
+    fn call_tool<'a>(
+        &'a self,
+        tool: &'a str,
+        arguments: Map<String, Value>,
+        _deadline: ToolDeadline,
+    ) -> BoxFuture<'a, Result<ToolOutput, GymError>> {
+        async move {
+            match self.misbehave {
+                Misbehave::HangInTool => std::future::pending().await,
+                Misbehave::BreakInTool => {
+                    return Err(GymError::Broken {
+                        gym: "fake".into(),
+                        reason: "stream ended".into(),
+                    });
+                }
+                Misbehave::PanicInTool => panic!("out of cheese"),
+                _ => {}
+            }
+            if tool == "fail" {
+                return Ok(ToolOutput {
+                    text: "no".into(),
+                    is_error: true,
+                    ..ToolOutput::default()
+                });
+            }
+            let mut sum = self.sum.lock().unwrap();
+            *sum += arguments.get("n").and_then(Value::as_i64).unwrap_or(0);
+            Ok(ToolOutput {
+                text: sum.to_string(),
+                structured: json!({"sum": *sum}),
+                ..ToolOutput::default()
+            })
+        }
+        .boxed()
+    }
+
+    fn query<'a>(&'a self, _sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>> {
+        async move {
+            if self.misbehave == Misbehave::FailInQuery {
+                return Err(GymError::Sql {
+                    gym: "fake".into(),
+                    reason: "no such table: t".into(),
+                });
+            }
+            Ok(json!(*self.sum.lock().unwrap()))
+        }
+        .boxed()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), GymError>> {
+        async move {
+            drop(self);
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// A scenario that wants the sum to be 3.
+pub(crate) fn scenario(id: &str) -> Scenario {
+    Scenario {
+        scenario_id: id.into(),
+        name: String::new(),
+        description: String::new(),
+        origin: Origin::default(),
+        prompts: vec![Prompt {
+            text: "make it 3".into(),
+            expected_tools: vec![],
+            solution: None,
+        }],
+        verifiers: vec![VerifierSpec {
+            name: "sum is 3".into(),
+            description: None,
+            gym: None,
+            prompt: None,
+            check: Check::DatabaseState {
+                query: "SELECT sum".into(),
+                comparison: Comparison {
+                    operator: Operator::Equals,
+                    expected: json!(3),
+                },
+            },
+        }],
+        system_prompt: None,
+        world: World::Default,
+        limits: LimitOverrides::default(),
+        tags: vec![],
+        allowed_tools: None,
+        restricted_tools: vec![],
+        expected_tools: vec![],
+        weight: 1.0,
+        solution: None,
+        metadata: Map::new(),
+    }
+}
+
+/// A plan of these scenarios for the fake model on the fake gym.
+pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
+    let planned = |scenario: Scenario| PlannedScenario {
+        slug: scenario.scenario_id.clone(),
+        gym_keys: vec!["tracker".into()],
+        scenario,
+    };
+    Plan {
+        format: FORMAT,
+        harness_name: "test".into(),
+        label: None,
+        sources: vec![],
+        scenarios: scenarios.into_iter().map(planned).collect(),
+        models: vec![ModelSpec {
+            model: ModelRef::new(Provider::Compatible, "fake"),
+            slug: "fake".into(),
+            settings: ModelSettings::default(),
+            base_url: None,
+            script_sha256: None,
+        }],
+        runs,
+        gyms: vec![GymSpec::tracker()],
+        gyms_chosen: String::new(),
+        limits: Limits::default(),
+        max_concurrency: 4,
+        retries: 0,
+        launch_dir: "/".into(),
+        env_file: None,
+    }
+}

@@ -1,0 +1,276 @@
+//! Runs as a whole: order, parallelism, cancelling, retries, a journal that fails.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use bench_core::{Event, Outcome, TrialId, TrialRecord};
+use bench_runner::{Journal, JournalError, MemoryJournal, RunEnd, RunError, Runner, TrialFiles};
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::fakes::{FakeGym, FakeModel, Misbehave, Turns, calls, plan, replies, says, scenario};
+
+fn solve() -> Turns {
+    replies(vec![calls(&[("add", json!({"n": 3}))])])
+}
+
+#[tokio::test]
+async fn trials_run_at_once_up_to_the_limit_and_leave_nothing_open() {
+    let gym = FakeGym::new(Misbehave::No);
+    let journal = MemoryJournal::default();
+    let plan = plan((0..10).map(|n| scenario(&format!("s{n}"))).collect(), 5);
+    let runner = Runner::builder("run", plan)
+        .gym(gym.clone())
+        .model(FakeModel::new(Arc::new(|request| {
+            let reply = if request.turn == 1 {
+                calls(&[("add", json!({"n": 3}))])
+            } else {
+                says("done")
+            };
+            async move {
+                tokio::task::yield_now().await;
+                Ok(reply)
+            }
+            .boxed()
+        })))
+        .journal(journal.clone())
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    assert_eq!(journal.snapshot().records.len(), 50);
+    assert!(
+        journal
+            .snapshot()
+            .records
+            .values()
+            .all(|r| r.outcome == Outcome::Passed)
+    );
+    assert_eq!(gym.opened.load(SeqCst), 51, "one more for the preflight");
+    assert_eq!(gym.open_now.load(SeqCst), 0);
+    let most = gym.most_open.load(SeqCst);
+    assert!((2..=4).contains(&most), "{most} at once");
+}
+
+#[tokio::test]
+async fn every_listener_hears_of_what_is_durable_in_order() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let journal = MemoryJournal::default();
+    let (ears, durable) = (Arc::clone(&heard), journal.clone());
+    let runner = Runner::builder("run", plan(vec![scenario("a"), scenario("b")], 2))
+        .gym(FakeGym::new(Misbehave::No))
+        .model(FakeModel::new(solve()))
+        .journal(journal.clone())
+        .listener(Box::new(move |event, _at| {
+            assert!(
+                durable.snapshot().events.iter().any(|(e, _)| e == event),
+                "told before it was written"
+            );
+            ears.lock().unwrap().push(event.clone());
+        }))
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let written: Vec<Event> = journal
+        .snapshot()
+        .events
+        .into_iter()
+        .map(|(event, _)| event)
+        .collect();
+    assert_eq!(*heard.lock().unwrap(), written);
+    assert_eq!(
+        written[0],
+        Event::RunStarted {
+            trials: 4,
+            already_finished: 0
+        }
+    );
+}
+
+#[tokio::test]
+async fn cancelling_keeps_finished_trials_and_closes_every_gym() {
+    let gym = FakeGym::new(Misbehave::No);
+    let journal = MemoryJournal::default();
+    let cancel = CancellationToken::new();
+    let trigger = cancel.clone();
+    let finished = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&finished);
+    let model: Turns = Arc::new(|request| {
+        let stuck = request.repetition == 2;
+        let reply = if request.turn == 1 {
+            calls(&[("add", json!({"n": 3}))])
+        } else {
+            says("done")
+        };
+        async move {
+            if stuck {
+                std::future::pending::<()>().await;
+            }
+            Ok(reply)
+        }
+        .boxed()
+    });
+    let runner = Runner::builder("run", plan(vec![scenario("a"), scenario("b")], 20))
+        .gym(gym.clone())
+        .model(FakeModel::new(model))
+        .journal(journal.clone())
+        .cancel(cancel)
+        .listener(Box::new(move |event, _| {
+            if matches!(event, Event::TrialFinished(_)) && counter.fetch_add(1, SeqCst) == 1 {
+                trigger.cancel();
+            }
+        }))
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Cancelled));
+    let records = journal.snapshot().records;
+    let count = |outcome| {
+        records
+            .values()
+            .filter(|r: &&TrialRecord| r.outcome == outcome)
+            .count()
+    };
+    assert!(count(Outcome::Passed) >= 2, "finished ones are kept");
+    assert!(
+        count(Outcome::Cancelled) >= 1 && records.len() < 40,
+        "others are cancelled or stay pending"
+    );
+    assert_eq!(gym.open_now.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_errored_trial_is_tried_again_and_only_the_last_attempt_counts() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&attempts);
+    let model: Turns = Arc::new(move |request| {
+        assert!(
+            seen.fetch_add(1, SeqCst) > 0 || request.turn == 1,
+            "the first attempt panics at once"
+        );
+        let reply = if request.turn == 1 {
+            calls(&[("add", json!({"n": 3}))])
+        } else {
+            says("done")
+        };
+        let first = seen.load(SeqCst) == 1;
+        async move {
+            assert!(!first, "boom");
+            Ok(reply)
+        }
+        .boxed()
+    });
+    let mut plan = plan(vec![scenario("a")], 1);
+    plan.retries = 1;
+    let journal = MemoryJournal::default();
+    let runner = Runner::builder("run", plan)
+        .gym(FakeGym::new(Misbehave::No))
+        .model(FakeModel::new(model))
+        .journal(journal.clone())
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let memory = journal.snapshot();
+    let record = memory.records.values().next().unwrap();
+    assert_eq!((record.outcome, record.attempt), (Outcome::Passed, 2));
+    let retried = |(event, _): &&(Event, DateTime<Utc>)| matches!(event, Event::TrialRetried { attempt: 1, cause, .. } if cause.contains("boom"));
+    assert_eq!(memory.events.iter().filter(retried).count(), 1);
+}
+
+/// A journal whose disk is full after some commits.
+struct FullDisk {
+    left: usize,
+}
+
+impl Journal for FullDisk {
+    fn transcript(&mut self, _: &TrialId, _: &[u8]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn log(&mut self, _: &TrialId, _: &str) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn finish_trial(&mut self, _: &TrialRecord) -> Result<TrialFiles, JournalError> {
+        Ok(TrialFiles::default())
+    }
+
+    fn commit(&mut self, _: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => {
+                return Err(JournalError::new(std::io::Error::from(
+                    std::io::ErrorKind::StorageFull,
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, _: DateTime<Utc>) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_written_down_stops_paying() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let gym = FakeGym::new(Misbehave::No);
+    let model: Turns = Arc::new(move |_| {
+        counter.fetch_add(1, SeqCst);
+        async {
+            tokio::task::yield_now().await;
+            Ok(says("done"))
+        }
+        .boxed()
+    });
+    let runner = Runner::builder("run", plan(vec![scenario("a")], 1000))
+        .gym(gym.clone())
+        .model(FakeModel::new(model))
+        .journal(FullDisk { left: 10 })
+        .build()
+        .unwrap();
+    let end = runner.run().await;
+    assert!(matches!(end, RunEnd::Failed(RunError::Journal(_))), "{end:?}");
+    assert!(
+        asked.load(SeqCst) < 100,
+        "{} requests were paid for",
+        asked.load(SeqCst)
+    );
+    assert_eq!(gym.open_now.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_resumed_run_tries_only_what_has_no_verdict() {
+    let run = async |finished| {
+        let journal = MemoryJournal::default();
+        let runner = Runner::builder("run", plan(vec![scenario("a"), scenario("b")], 2))
+            .gym(FakeGym::new(Misbehave::No))
+            .model(FakeModel::new(solve()))
+            .journal(journal.clone())
+            .finished(finished)
+            .build()
+            .unwrap();
+        assert!(matches!(runner.run().await, RunEnd::Completed));
+        let events = journal.snapshot().events.into_iter().map(|(event, _)| event);
+        events
+            .filter_map(|e| {
+                if let Event::TrialFinished(f) = e {
+                    Some(f)
+                } else {
+                    None
+                }
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut first = run(vec![]).await;
+    assert_eq!(first.len(), 4);
+    first.retain(|f| f.trial.as_str() != "a~fake~2");
+    first[0].outcome = Outcome::Errored;
+    let again = run(first.clone()).await;
+    let ids: Vec<_> = again.iter().map(|f| (f.trial.as_str(), f.replaces)).collect();
+    assert_eq!(ids.len(), 2, "{ids:?}");
+    assert!(ids.contains(&(first[0].trial.as_str(), Some(Outcome::Errored))));
+    assert!(ids.contains(&("a~fake~2", None)));
+}
