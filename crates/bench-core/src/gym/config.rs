@@ -135,11 +135,13 @@ fn read_servers(entry: &Entry<'_>, at: &At<'_>, file: &mut GymFile) {
 
 /// What to write instead of an unknown name: the nearest one, or all of them.
 pub(crate) fn available<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-    if let Some(meant) = suggest::closest(name, known.clone()) {
-        return format!("did you mean `{meant}`?");
+    match suggest::closest(name, known.clone()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => {
+            let mut known: Vec<&str> = known.collect();
+            known.sort_unstable();
+            known.dedup();
+            format!("available: {}", suggest::quoted_list(known))
+        }
     }
-    let mut known: Vec<&str> = known.collect();
-    known.sort_unstable();
-    known.dedup();
-    format!("available: {}", suggest::quoted_list(known))
 }

@@ -176,12 +176,14 @@ fn read_source(cx: &Reading<'_>, in_folder: bool, harness: &mut Harness, log: &L
         log.enter_scenario(None);
         let mut document = match document {
             Ok(document) => document,
-            Err(Problems(wrong)) => {
-                log.extend(wrong);
+            Err(problem) => {
+                log.push(problem);
                 continue;
             }
         };
-        log.extend(document.decode_strings(task_form::MAY_BE_ENCODED));
+        for problem in document.decode_strings(task_form::MAY_BE_ENCODED) {
+            log.push(problem);
+        }
         let at = At::root(&document, log);
         if in_folder && is_gym_file(&at) {
             return None;
@@ -247,14 +249,12 @@ fn is_gym_file(at: &At<'_>) -> bool {
 }
 
 fn is_rows(path: &str) -> bool {
-    let ending = Path::new(path)
-        .extension()
-        .map(std::ffi::OsStr::to_ascii_lowercase);
+    let ending = Path::new(path).extension().map(|e| e.to_ascii_lowercase());
     ending.is_some_and(|e| e == "jsonl" || e == "ndjson")
 }
 
 /// A file is rows by its ending, or because each of its lines is a value and the whole is not.
-fn open(source: &Source) -> Vec<Result<Document, Problems>> {
+fn open(source: &Source) -> Vec<Result<Document, Problem>> {
     if is_rows(&source.path) {
         return Document::parse_rows(&source.shown, &source.text);
     }
@@ -283,11 +283,9 @@ fn told_apart(found: Vec<Found>, log: &Log) -> Vec<Scenario> {
         match owners.get(&id) {
             None => drop(owners.insert(id, place)),
             Some(_) if may_rename => {
-                let mut n = 2;
-                while !taken.insert(format!("{id}-{n}")) {
-                    n += 1;
-                }
-                scenario.scenario_id = format!("{id}-{n}");
+                let fresh = (2..).map(|n| format!("{id}-{n}")).find(|id| !taken.contains(id));
+                scenario.scenario_id = fresh.unwrap_or(id);
+                taken.insert(scenario.scenario_id.clone());
             }
             Some(first) => {
                 let message = format!("the scenario id `{id}` is taken: it stands at {first} already");

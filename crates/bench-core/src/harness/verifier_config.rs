@@ -73,7 +73,7 @@ pub(super) fn command(cx: &Reading<'_>, fields: &mut Fields<'_>) -> Option<Check
     });
     let env_at = fields.some("env");
     let env: std::collections::BTreeMap<String, String> =
-        env_at.as_ref().and_then(At::read).unwrap_or_default();
+        env_at.as_ref().and_then(|at| at.read()).unwrap_or_default();
     for (name, at) in env_at.iter().flat_map(|at| at.entries().unwrap_or_default()) {
         if is_secret_name(name)
             && env
@@ -132,7 +132,7 @@ fn stdout(fields: &mut Fields<'_>) -> Option<Option<Comparison>> {
     }
 }
 
-pub(super) fn tool_execution(fields: &mut Fields<'_>) -> Check {
+pub(super) fn tool_execution(fields: &mut Fields<'_>) -> Option<Check> {
     let selected = common::names(fields, "selected_tools");
     let required = common::names(fields, "required");
     if !selected.is_empty() && !required.is_empty() {
@@ -178,7 +178,7 @@ pub(super) fn tool_execution(fields: &mut Fields<'_>) -> Check {
     if only_selected && check == required {
         check.minimum_tool_calls = Some(1);
     }
-    Check::ToolExecution(check)
+    Some(Check::ToolExecution(check))
 }
 
 fn call_pattern(at: &At<'_>) -> Option<CallPattern> {

@@ -13,7 +13,7 @@ use jsonc_parser::errors::{ParseError, ParseErrorKind};
 use jsonc_parser::{ParseOptions, parse_to_ast};
 use serde_json::{Map, Number, Value};
 
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Place, Problem};
 
 pub(crate) mod read;
 
@@ -73,12 +73,12 @@ pub(crate) struct Document {
 
 impl Document {
     /// Parses a whole file.
-    pub(crate) fn parse(file: &str, text: &str, syntax: Syntax) -> Result<Self, Problems> {
+    pub(crate) fn parse(file: &str, text: &str, syntax: Syntax) -> Result<Self, Problem> {
         Self::parse_at(file, text, syntax, 1, None)
     }
 
     /// Parses a file of rows, one value a line. Empty lines do not count.
-    pub(crate) fn parse_rows(file: &str, text: &str) -> Vec<Result<Self, Problems>> {
+    pub(crate) fn parse_rows(file: &str, text: &str) -> Vec<Result<Self, Problem>> {
         let lines = without_mark(text)
             .lines()
             .zip(1..)
@@ -95,7 +95,7 @@ impl Document {
         syntax: Syntax,
         first_line: u32,
         row: Option<usize>,
-    ) -> Result<Self, Problems> {
+    ) -> Result<Self, Problem> {
         let text = without_mark(text).to_owned();
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
@@ -117,7 +117,7 @@ impl Document {
             Ok(root) => document.root = root,
             Err(wrong) => {
                 let place = document.place(wrong.start, "");
-                return Err(wrong.into_problem(place).into());
+                return Err(wrong.into_problem(place));
             }
         }
         Ok(document)
@@ -329,13 +329,13 @@ fn convert(ast: Ast<'_>) -> Result<Node, Wrong> {
         Ast::NullKeyword(_) => Kind::Null,
         Ast::BooleanLit(literal) => Kind::Bool(literal.value),
         Ast::StringLit(literal) => Kind::Text(literal.value.into_owned()),
-        Ast::NumberLit(literal) => {
-            let refused = |_| {
+        Ast::NumberLit(literal) => match literal.value.parse() {
+            Ok(number) => Kind::Number(number),
+            Err(_) => {
                 let message = format!("not JSON: `{}` is no number that can be held", literal.value);
-                Wrong::at(range.start, message)
-            };
-            Kind::Number(literal.value.parse().map_err(refused)?)
-        }
+                return Err(Wrong::at(range.start, message));
+            }
+        },
         Ast::Array(array) => Kind::List(
             array
                 .elements
@@ -534,7 +534,7 @@ mod tests {
         let [Ok(_), Err(bad)] = rows.as_slice() else {
             panic!("{rows:?}")
         };
-        assert_eq!(bad.0[0].place.line, Some(4));
+        assert_eq!(bad.place.line, Some(4));
         let mut rows = rows;
         let Ok(row) = &mut rows[0] else { panic!() };
         assert_eq!((row.row, row.place(0, "").line), (Some(0), Some(2)));

@@ -33,13 +33,6 @@ impl Log {
         self.problems.borrow_mut().push(problem);
     }
 
-    /// Notes several.
-    pub(crate) fn extend(&self, problems: Vec<Problem>) {
-        for problem in problems {
-            self.push(problem);
-        }
-    }
-
     /// All problems, in the order in which they were noted.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
