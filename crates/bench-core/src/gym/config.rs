@@ -57,6 +57,7 @@ pub fn read(source: &Source, is_set: &dyn Fn(&str) -> bool) -> Result<GymFile, P
     } else {
         unknown_form(&at);
     }
+    log.sort_after(0);
     let (mut file, warnings) = Problems(log.into_problems()).or_value(file)?;
     file.warnings = warnings;
     Ok(file)

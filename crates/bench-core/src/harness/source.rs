@@ -112,9 +112,10 @@ impl Harness {
         let mut read_any = false;
         for source in sources {
             let reading = Reading { source, read_file };
-            let Some(mut of_file) = read_source(&reading, sources.len() > 1, &mut harness, &log) else {
-                continue;
-            };
+            let noted = log.len();
+            let of_file = read_source(&reading, sources.len() > 1, &mut harness, &log);
+            log.sort_after(noted);
+            let Some(mut of_file) = of_file else { continue };
             read_any = true;
             let sha256 = sha256_hex(&source.text);
             harness.sources.push(SourceRef {

@@ -33,6 +33,18 @@ impl Log {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// How many are noted.
+    pub(crate) fn len(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
+    /// Puts all problems but the first `kept` into the order of their places: those of one file.
+    pub(crate) fn sort_after(&self, kept: usize) {
+        if let Some(problems) = self.problems.borrow_mut().get_mut(kept..) {
+            problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
+        }
+    }
+
     /// All problems, in the order in which they were noted.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
@@ -273,6 +285,17 @@ impl<'d> Fields<'d> {
         }
     }
 
+    /// The known names for people: each once, none that only programs write.
+    fn known_names(&self) -> String {
+        let mut names = Vec::new();
+        for name in self.known.iter().copied().filter(|name| !name.starts_with('$')) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        suggest::quoted_list(names)
+    }
+
     /// Members that are known but say nothing to us.
     pub(crate) fn ignore(&mut self, names: &[&'static str]) {
         self.known.extend(names);
@@ -294,10 +317,7 @@ impl<'d> Fields<'d> {
             } else if !self.known.contains(&name) {
                 let hint = match suggest::closest(name, self.known.iter().copied()) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!(
-                        "known here are {}",
-                        suggest::quoted_list(self.known.iter().copied())
-                    ),
+                    None => format!("known here are {}", self.known_names()),
                 };
                 let message = format!("unknown field `{name}` is ignored");
                 self.at.log.push(Problem::warning(place, message).hint(hint));
