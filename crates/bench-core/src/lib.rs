@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod plan;
 pub mod problem;
 pub mod record;
+pub mod schema;
 pub mod session;
 pub mod setting;
 pub mod solution;

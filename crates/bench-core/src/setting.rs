@@ -44,17 +44,16 @@ impl SecretRef {
     /// the same.
     pub fn find_in(&self, text: &str) -> Option<String> {
         let whole = Document::parse("", text, Syntax::WithComments).ok();
-        let found = match whole {
-            Some(document) => document.root.find(&self.pointer)?,
-            None => {
-                let (row, rest) = self.pointer.strip_prefix('/')?.split_once('/')?;
-                let row = Document::parse_rows("", text)
-                    .into_iter()
-                    .nth(row.parse().ok()?)?
-                    .ok()?;
-                row.root.find(&format!("/{rest}"))?
-            }
-        };
+        let found = whole.and_then(|document| document.root.find(&self.pointer));
+        // A file of one row is a whole too, only with another pointer.
+        let found = found.or_else(|| {
+            let (row, rest) = self.pointer.strip_prefix('/')?.split_once('/')?;
+            let row = Document::parse_rows("", text)
+                .into_iter()
+                .nth(row.parse().ok()?)?
+                .ok()?;
+            row.root.find(&format!("/{rest}"))
+        })?;
         let value = plain_text(&found)?;
         (sha256_hex(&value) == self.sha256).then(|| format!("{}{value}", self.prefix))
     }
@@ -185,6 +184,11 @@ mod tests {
         let rows = "{\"a\": 1}\n\n{\"a\": \"{\\\"b\\\": \\\"s3cret\\\"}\"}\n";
         assert_eq!(found("/1/a/b", rows).as_deref(), Some("Bearer s3cret"));
         assert_eq!(found("/0/a/b", rows), None);
+        assert_eq!(
+            found("/0/a", "{\"a\": \"s3cret\"}").as_deref(),
+            Some("Bearer s3cret"),
+            "one row"
+        );
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 /// The candidate nearest to `word`, if it is near enough to be what was meant.
 ///
-/// At most one edit per three characters (swapped neighbours are one edit), case ignored. A word that
-/// is the beginning of exactly one candidate counts as near too (`expected` → `expected_value`).
+/// At most one edit per three characters (swapped neighbours are one edit), case ignored. One of which
+/// the other is the beginning counts as near too, if it is the only one (`expected` → `expected_value`).
 pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.trim().to_lowercase();
     let allowed = (word.chars().count() / 3).max(1);
@@ -15,7 +15,11 @@ pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         if distance <= allowed && best.is_none_or(|(d, _)| distance < d) {
             best = Some((distance, candidate));
         }
-        if word.len() >= 4 && lower.starts_with(&word) {
+        let shorter = word.len().min(lower.len());
+        if shorter >= 4
+            && (lower.starts_with(&word) || word.starts_with(&lower))
+            && !longer.contains(&candidate)
+        {
             longer.push(candidate);
         }
     }

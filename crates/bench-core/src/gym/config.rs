@@ -10,7 +10,7 @@ use super::entry::{self, Entry};
 use super::settings::SettingReader;
 use crate::harness::Source;
 use crate::json::read::{At, Log};
-use crate::json::{Document, Syntax};
+use crate::json::{Document, Kind, Syntax};
 use crate::problem::{Problem, Problems};
 use crate::suggest;
 
@@ -90,7 +90,7 @@ fn read_gyms(entry: &Entry<'_>, at: &At<'_>, file: &mut GymFile) {
     }
     if file.gyms.is_empty()
         && let Some(at) = fields.any("gyms")
-        && at.names().is_empty()
+        && matches!(&at.node.kind, Kind::Object(members) if members.is_empty())
     {
         at.error("the file names no gym");
     }
@@ -136,13 +136,11 @@ fn read_servers(entry: &Entry<'_>, at: &At<'_>, file: &mut GymFile) {
 
 /// What to write instead of an unknown name: the nearest one, or all of them.
 pub(crate) fn available<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-    match suggest::closest(name, known.clone()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => {
-            let mut known: Vec<&str> = known.collect();
-            known.sort_unstable();
-            known.dedup();
-            format!("available: {}", suggest::quoted_list(known))
-        }
+    if let Some(meant) = suggest::closest(name, known.clone()) {
+        return format!("did you mean `{meant}`?");
     }
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    known.dedup();
+    format!("available: {}", suggest::quoted_list(known))
 }

@@ -61,8 +61,7 @@ impl<'a> SettingReader<'a> {
 
     /// An `http` or `https` address.
     pub(crate) fn url(&self, at: &At<'_>) -> Option<Setting> {
-        let text = self.checked_text(at)?;
-        check_url(at, &text)?;
+        check_url(at, &at.read::<String>()?)?;
         self.text(at)
     }
 

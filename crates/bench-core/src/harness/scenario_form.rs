@@ -39,7 +39,7 @@ fn scenario(cx: &Reading<'_>, at: &At<'_>) -> Option<Found> {
     let id_at = fields.some("scenario_id").or_else(|| fields.some("name"));
     let id = id_at
         .as_ref()
-        .and_then(|at| at.read::<String>())
+        .and_then(At::read::<String>)
         .map(|id| id.trim().to_owned());
     match &id {
         None if id_at.is_none() => {

@@ -177,14 +177,12 @@ fn read_source(cx: &Reading<'_>, in_folder: bool, harness: &mut Harness, log: &L
         log.enter_scenario(None);
         let mut document = match document {
             Ok(document) => document,
-            Err(problem) => {
-                log.push(problem);
+            Err(Problems(wrong)) => {
+                log.extend(wrong);
                 continue;
             }
         };
-        for problem in document.decode_strings(task_form::MAY_BE_ENCODED) {
-            log.push(problem);
-        }
+        log.extend(document.decode_strings(task_form::MAY_BE_ENCODED));
         let at = At::root(&document, log);
         if in_folder && is_gym_file(&at) {
             return None;
@@ -231,10 +229,10 @@ fn unknown_form(at: &At<'_>) {
         suggest::closest(name, ["scenarios", "user_prompt"]).map(|meant| (name.to_owned(), meant))
     });
     match typo {
-        Some((name, meant)) => at.error_with(message, format!("did you mean `{meant}` instead of `{name}`?")),
-        None if at.has("prompts") => {
+        _ if at.has("prompts") => {
             at.error_with(message, "put the scenario into a list: {\"scenarios\": [ … ]}");
         }
+        Some((name, meant)) => at.error_with(message, format!("did you mean `{meant}` instead of `{name}`?")),
         None => at.error_with(
             message,
             "write {\"scenarios\": [ … ]}; `bench-cli schema` prints the form",
@@ -250,12 +248,14 @@ fn is_gym_file(at: &At<'_>) -> bool {
 }
 
 fn is_rows(path: &str) -> bool {
-    let ending = Path::new(path).extension().map(|e| e.to_ascii_lowercase());
+    let ending = Path::new(path)
+        .extension()
+        .map(std::ffi::OsStr::to_ascii_lowercase);
     ending.is_some_and(|e| e == "jsonl" || e == "ndjson")
 }
 
 /// A file is rows by its ending, or because each of its lines is a value and the whole is not.
-fn open(source: &Source) -> Vec<Result<Document, Problem>> {
+fn open(source: &Source) -> Vec<Result<Document, Problems>> {
     if is_rows(&source.path) {
         return Document::parse_rows(&source.shown, &source.text);
     }
@@ -284,12 +284,20 @@ fn told_apart(found: Vec<Found>, log: &Log) -> Vec<Scenario> {
         match owners.get(&id) {
             None => drop(owners.insert(id, place)),
             Some(_) if may_rename => {
-                let fresh = (2..).map(|n| format!("{id}-{n}")).find(|id| !taken.contains(id));
-                scenario.scenario_id = fresh.unwrap_or(id);
-                taken.insert(scenario.scenario_id.clone());
+                let mut n = 2;
+                while !taken.insert(format!("{id}-{n}")) {
+                    n += 1;
+                }
+                scenario.scenario_id = format!("{id}-{n}");
             }
             Some(first) => {
-                let message = format!("the scenario id `{id}` is taken: it stands at {first} already");
+                // The place without its path in the document: line and column are enough to find it.
+                let first = Place {
+                    pointer: String::new(),
+                    scenario: None,
+                    ..first.clone()
+                };
+                let message = format!("the scenario id `{id}` is used twice: first at {first}");
                 log.push(Problem::error(place, message).hint("give each scenario an id of its own"));
             }
         }

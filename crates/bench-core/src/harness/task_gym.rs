@@ -28,12 +28,13 @@ pub(super) fn nested(cx: &Reading<'_>, list: &At<'_>) -> Vec<GymSpec> {
     let mut gyms: Vec<GymSpec> = Vec::new();
     for at in list.one_or_many() {
         let Some(mut fields) = at.fields() else { continue };
+        fields.ignore(FLAT);
+        fields.ignore(&["user_info"]);
         let name = fields.require_text("mcp_server_name");
         if fields.some("mcp_server_url").is_none() {
             fields.missing("mcp_server_url");
         }
         let gym = server(cx, &mut fields, "mcp_server_url", name.unwrap_or_default());
-        fields.ignore(&["user_info"]);
         fields.finish();
         let Some(gym) = gym else { continue };
         if gyms.iter().any(|other| other.name == gym.name) {

@@ -73,7 +73,7 @@ pub(super) fn command(cx: &Reading<'_>, fields: &mut Fields<'_>) -> Option<Check
     });
     let env_at = fields.some("env");
     let env: std::collections::BTreeMap<String, String> =
-        env_at.as_ref().and_then(|at| at.read()).unwrap_or_default();
+        env_at.as_ref().and_then(At::read).unwrap_or_default();
     for (name, at) in env_at.iter().flat_map(|at| at.entries().unwrap_or_default()) {
         if is_secret_name(name)
             && env
@@ -132,7 +132,7 @@ fn stdout(fields: &mut Fields<'_>) -> Option<Option<Comparison>> {
     }
 }
 
-pub(super) fn tool_execution(fields: &mut Fields<'_>) -> Option<Check> {
+pub(super) fn tool_execution(fields: &mut Fields<'_>) -> Check {
     let selected = common::names(fields, "selected_tools");
     let required = common::names(fields, "required");
     if !selected.is_empty() && !required.is_empty() {
@@ -178,7 +178,7 @@ pub(super) fn tool_execution(fields: &mut Fields<'_>) -> Option<Check> {
     if only_selected && check == required {
         check.minimum_tool_calls = Some(1);
     }
-    Some(Check::ToolExecution(check))
+    Check::ToolExecution(check)
 }
 
 fn call_pattern(at: &At<'_>) -> Option<CallPattern> {
@@ -281,7 +281,13 @@ fn judge(fields: &mut Fields<'_>) -> Option<ResponseCheck> {
 fn json_schema(at: &At<'_>) -> Option<ResponseCheck> {
     let schema = at.value();
     if let Err(error) = jsonschema::validator_for(&schema) {
-        at.error(format!("`json_schema` is not a JSON Schema: {error}"));
+        let within = error.instance_path().to_string();
+        let within = if within.is_empty() {
+            String::new()
+        } else {
+            format!(" at {within}")
+        };
+        at.error(format!("`json_schema` is not a JSON Schema{within}: {error}"));
         return None;
     }
     Some(ResponseCheck::JsonSchema { schema })
@@ -351,7 +357,8 @@ fn text_comparison(fields: &mut Fields<'_>) -> Option<Comparison> {
     let never = equality && !comparison.expected.is_string();
     if never || comparison.check(&Value::String(String::new())).is_err() {
         let at = fields.any("expected_value")?;
-        return at.wrong_type("a string, because it is compared with a text");
+        at.error("`expected_value` must be a string, because it is compared with a text");
+        return None;
     }
     Some(comparison)
 }

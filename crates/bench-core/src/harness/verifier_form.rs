@@ -5,6 +5,7 @@
 
 use super::source::Reading;
 use super::verifier_config;
+use crate::json::Kind;
 use crate::json::read::At;
 use crate::suggest;
 use crate::verifier::{Check, VerifierSpec};
@@ -21,6 +22,11 @@ const TYPES: [&str; 6] = [
 
 /// Reads one verifier or a list of them. Those that cannot be read are noted and left out.
 pub(super) fn read(cx: &Reading<'_>, at: &At<'_>, prompt: Option<usize>) -> Vec<VerifierSpec> {
+    if !matches!(at.node.kind, Kind::Object(_) | Kind::List(_) | Kind::Null) {
+        return at
+            .wrong_type("an object or a list of objects")
+            .unwrap_or_default();
+    }
     at.one_or_many()
         .iter()
         .filter_map(|at| verifier(cx, at, prompt))
@@ -41,7 +47,7 @@ fn verifier(cx: &Reading<'_>, at: &At<'_>, prompt: Option<usize>) -> Option<Veri
         .filter(|gym| !gym.is_empty());
     fields.ignore(&["gym"]);
     let kind_at = fields.any("verifier_type");
-    let kind = kind_at.as_ref().and_then(|at| at.read::<String>());
+    let kind = kind_at.as_ref().and_then(At::read::<String>);
     if kind_at.is_none() {
         fields.missing("verifier_type");
     }
@@ -66,7 +72,7 @@ fn check(cx: &Reading<'_>, kind_at: &At<'_>, kind: &str, config: &At<'_>) -> Opt
     let check = match kind.trim() {
         "database_state" => verifier_config::database_state(&mut fields),
         "response_check" => verifier_config::response_check(&mut fields),
-        "tool_execution" => verifier_config::tool_execution(&mut fields),
+        "tool_execution" => Some(verifier_config::tool_execution(&mut fields)),
         "tool_result" => verifier_config::tool_result(&mut fields),
         "http" => verifier_config::http(&mut fields),
         "command" => verifier_config::command(cx, &mut fields),

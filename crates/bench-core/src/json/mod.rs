@@ -13,7 +13,8 @@ use jsonc_parser::errors::{ParseError, ParseErrorKind};
 use jsonc_parser::{ParseOptions, parse_to_ast};
 use serde_json::{Map, Number, Value};
 
-use crate::problem::{Place, Problem};
+use crate::problem::{Place, Problem, Problems};
+use crate::setting::is_secret_name;
 
 pub(crate) mod read;
 
@@ -73,12 +74,12 @@ pub(crate) struct Document {
 
 impl Document {
     /// Parses a whole file.
-    pub(crate) fn parse(file: &str, text: &str, syntax: Syntax) -> Result<Self, Problem> {
+    pub(crate) fn parse(file: &str, text: &str, syntax: Syntax) -> Result<Self, Problems> {
         Self::parse_at(file, text, syntax, 1, None)
     }
 
     /// Parses a file of rows, one value a line. Empty lines do not count.
-    pub(crate) fn parse_rows(file: &str, text: &str) -> Vec<Result<Self, Problem>> {
+    pub(crate) fn parse_rows(file: &str, text: &str) -> Vec<Result<Self, Problems>> {
         let lines = without_mark(text)
             .lines()
             .zip(1..)
@@ -95,7 +96,7 @@ impl Document {
         syntax: Syntax,
         first_line: u32,
         row: Option<usize>,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Problems> {
         let text = without_mark(text).to_owned();
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
@@ -117,7 +118,7 @@ impl Document {
             Ok(root) => document.root = root,
             Err(wrong) => {
                 let place = document.place(wrong.start, "");
-                return Err(wrong.into_problem(place));
+                return Err(wrong.into_problem(place).into());
             }
         }
         Ok(document)
@@ -149,7 +150,7 @@ impl Document {
             column: Some(u32::try_from(column).unwrap_or(u32::MAX)),
             pointer: pointer.to_owned(),
             scenario: None,
-            source_line: (source.len() <= LONGEST_SHOWN_LINE).then(|| source.to_owned()),
+            source_line: may_be_shown(source).then(|| source.to_owned()),
         }
     }
 
@@ -169,6 +170,8 @@ impl Document {
         let mut broken = Vec::new();
         for member in members.iter_mut().filter(|m| names.contains(&m.name.as_str())) {
             if let Err(wrong) = member.value.decode() {
+                // Said once is enough: no reader shall find a string there.
+                member.value.kind = Kind::Null;
                 broken.push((member.value.start, member.name.clone(), wrong));
             }
         }
@@ -251,6 +254,11 @@ impl Node {
     }
 }
 
+/// A line may be shown with a problem unless it is too long to help, or may hold a secret.
+fn may_be_shown(line: &str) -> bool {
+    line.len() <= LONGEST_SHOWN_LINE && !is_secret_name(line) && !(line.contains("://") && line.contains('@'))
+}
+
 /// Members as a map; of a name that repeats, the last value counts.
 pub(crate) fn to_map(members: &[Member]) -> Map<String, Value> {
     members
@@ -329,13 +337,13 @@ fn convert(ast: Ast<'_>) -> Result<Node, Wrong> {
         Ast::NullKeyword(_) => Kind::Null,
         Ast::BooleanLit(literal) => Kind::Bool(literal.value),
         Ast::StringLit(literal) => Kind::Text(literal.value.into_owned()),
-        Ast::NumberLit(literal) => match literal.value.parse() {
-            Ok(number) => Kind::Number(number),
-            Err(_) => {
+        Ast::NumberLit(literal) => {
+            let refused = |_| {
                 let message = format!("not JSON: `{}` is no number that can be held", literal.value);
-                return Err(Wrong::at(range.start, message));
-            }
-        },
+                Wrong::at(range.start, message)
+            };
+            Kind::Number(literal.value.parse().map_err(refused)?)
+        }
         Ast::Array(array) => Kind::List(
             array
                 .elements
@@ -396,6 +404,7 @@ fn syntax_error(text: &str, error: &ParseError) -> Wrong {
             "None" | "undefined" | "nil" => Some("JSON writes null"),
             "NaN" | "Infinity" => Some("JSON has no such number; write null or a string"),
             "" => None,
+            _ if start == 0 => Some("a JSON file begins with { or ["),
             _ => Some("strings need double quotes"),
         },
         _ => None,
@@ -519,6 +528,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_may_hold_a_secret_is_not_shown() {
+        for (line, shown) in [
+            (r#"{"query": "SELECT 1"}"#, true),
+            (r#"{"api_key": "abc"}"#, false),
+            (r#"["postgresql://u:p@host/db"]"#, false),
+            (r#"{"url": "http://host/mcp"}"#, true),
+        ] {
+            let document = Document::parse("a", line, Syntax::Strict).unwrap();
+            assert_eq!(document.place(0, "").source_line.is_some(), shown, "{line}");
+        }
+    }
+
+    #[test]
     fn comments_are_for_gym_files_only() {
         let text = "{ // servers\n \"a\": [1,], }";
         assert!(Document::parse("a", text, Syntax::WithComments).is_ok());
@@ -534,7 +556,7 @@ mod tests {
         let [Ok(_), Err(bad)] = rows.as_slice() else {
             panic!("{rows:?}")
         };
-        assert_eq!(bad.place.line, Some(4));
+        assert_eq!(bad.0[0].place.line, Some(4));
         let mut rows = rows;
         let Ok(row) = &mut rows[0] else { panic!() };
         assert_eq!((row.row, row.place(0, "").line), (Some(0), Some(2)));

@@ -33,6 +33,13 @@ impl Log {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Notes several.
+    pub(crate) fn extend(&self, problems: Vec<Problem>) {
+        for problem in problems {
+            self.push(problem);
+        }
+    }
+
     /// How many are noted.
     pub(crate) fn len(&self) -> usize {
         self.problems.borrow().len()
