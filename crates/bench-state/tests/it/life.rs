@@ -1,0 +1,541 @@
+//! An ordinary life: create, record, read, end; names, times, permissions, and what the files look like.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::thread;
+
+use bench_state::{CancelReason, Ending, ItemRef, RunStatus, RunStore, Standing, StateError};
+use chrono::TimeDelta;
+
+use crate::job::{Bed, Event, Packing, Plan, Session, Summary, at, id, now, packed, told};
+
+#[test]
+fn readers_are_never_behind_although_snapshots_are_rare() {
+    let bed = Bed::new();
+    let run = bed.start();
+    run.record(packed(7), now()).unwrap();
+    assert!(
+        !run.snapshot_if_due(now() + TimeDelta::milliseconds(1999))
+            .unwrap()
+    );
+    assert!(
+        fs::read_to_string(run.dir().join("state.json"))
+            .unwrap()
+            .contains(r#""packed": 0"#)
+    );
+
+    assert_eq!(told(&bed.only()), "running 1/3");
+    assert_eq!(bed.only().standing, Standing::Alive);
+    assert_eq!(bed.view(run.id()).session().unwrap().weights, [7]);
+
+    assert!(run.snapshot_if_due(now() + TimeDelta::seconds(2)).unwrap());
+    assert!(
+        fs::read_to_string(run.dir().join("state.json"))
+            .unwrap()
+            .contains(r#""packed": 1"#)
+    );
+    run.record(packed(8), now()).unwrap();
+    assert_eq!(
+        told(&bed.only()),
+        "running 2/3",
+        "snapshot plus the line after it"
+    );
+    assert_eq!(bed.view(run.id()).session().unwrap().weights, [7, 8]);
+    assert!(
+        run.snapshot_if_due(now() - TimeDelta::hours(1)).unwrap(),
+        "a clock set back stops nothing"
+    );
+    run.finish(Ending::Completed, now()).unwrap();
+}
+
+#[test]
+fn the_files_of_a_run_that_is_over() {
+    let bed = Bed::new();
+    let run = bed.start();
+    run.put_item(&id("one"), &"first".to_owned()).unwrap();
+    run.record(packed(5), now()).unwrap();
+    let reason = CancelReason::Interrupted;
+    run.finish(Ending::Cancelled { reason }, at("2026-01-02T04:00:00Z"))
+        .unwrap();
+
+    insta::assert_snapshot!(anonymous(&bed, "state.json"), @r#"
+    {
+      "format": 1,
+      "run_id": "<run>",
+      "status": "cancelled",
+      "started_at": "2026-01-02T03:04:05.678Z",
+      "completed_at": "2026-01-02T04:00:00.000Z",
+      "error": null,
+      "cause": "interrupted",
+      "progress": {
+        "packed": 1,
+        "of": 3
+      },
+      "label": "red",
+      "worker": {
+        "pid": <pid>,
+        "host": "<host>",
+        "boot_id": "<boot>",
+        "start_ticks": <ticks>,
+        "exe": "<exe>"
+      },
+      "generation": 1,
+      "updated_at": "2026-01-02T04:00:00.000Z",
+      "journal": {
+        "seq": 3,
+        "bytes": <length of the journal>
+      }
+    }
+    "#);
+    insta::assert_snapshot!(anonymous(&bed, "session.json"), @r#"
+    {
+      "store": {
+        "format": 1,
+        "run_id": "<run>",
+        "journal": {
+          "seq": 3,
+          "bytes": <length of the journal>
+        }
+      },
+      "weights": [
+        5
+      ]
+    }
+    "#);
+    insta::assert_snapshot!(anonymous(&bed, "events.jsonl"), @r#"
+    {"seq":1,"at":"2026-01-02T03:04:05.678Z","generation":1,"store":{"begun":{"format":1,"run_id":"<run>","summary":{"label":"red"},"worker":{"pid": <pid>,"host":"<host>","boot_id":"<boot>","start_ticks": <ticks>,"exe":"<exe>"}}},"crc":"<crc>"}
+    {"seq":2,"at":"2026-01-02T03:04:05.678Z","generation":1,"event":"packed","weight":5,"crc":"<crc>"}
+    {"seq":3,"at":"2026-01-02T04:00:00.000Z","generation":1,"store":{"over":{"status":"cancelled","error":null,"cause":"interrupted"}},"crc":"<crc>"}
+    "#);
+    insta::assert_snapshot!(anonymous(&bed, "plan.json"), @r#"
+    {
+      "boxes": 3
+    }
+    "#);
+    let mut names: Vec<String> = fs::read_dir(bed.only().dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    insta::assert_snapshot!(names.join(" "), @"events.jsonl lease.lock logs plan.json session.json state.json state.lock trials");
+}
+
+/// A file without what differs from run to run and from machine to machine.
+fn anonymous(bed: &Bed, file: &str) -> String {
+    let run = bed.only();
+    let worker = run.state.worker.as_ref().unwrap();
+    let mut text = fs::read_to_string(run.dir.join(file)).unwrap();
+    let mut hide = |what: String, with: &str| text = text.replace(&what, with);
+    hide(run.state.id.to_string(), "<run>");
+    hide(format!("{:?}", worker.host), "\"<host>\"");
+    hide(
+        format!("{:?}", worker.exe.as_ref().unwrap().to_str().unwrap()),
+        "\"<exe>\"",
+    );
+    hide(format!("{:?}", worker.boot_id.as_ref().unwrap()), "\"<boot>\"");
+    for space in ["", " "] {
+        hide(format!("\"pid\":{space}{}", worker.pid), "\"pid\": <pid>");
+        hide(
+            format!("\"start_ticks\":{space}{}", worker.start_ticks.unwrap()),
+            "\"start_ticks\": <ticks>",
+        );
+        hide(
+            format!("\"bytes\":{space}{}", journal_length(&run.dir)),
+            "\"bytes\": <length of the journal>",
+        );
+    }
+    let crc = |line: &str| match line.split_once(r#""crc":""#) {
+        Some((before, _)) => format!(r#"{before}"crc":"<crc>"}}"#),
+        None => line.to_owned(),
+    };
+    text.lines().map(crc).collect::<Vec<_>>().join("\n")
+}
+
+fn journal_length(dir: &Path) -> u64 {
+    fs::metadata(dir.join("events.jsonl")).unwrap().len()
+}
+
+#[test]
+fn everything_put_in_comes_out() {
+    let bed = Bed::new();
+    let run = bed.start();
+    let one = id("one");
+    let mut log = run.item_log(&one).unwrap();
+    log.append(&packed(1)).unwrap();
+    assert!(
+        bed.view(run.id())
+            .item_log::<Event>(&one)
+            .unwrap()
+            .unwrap()
+            .next()
+            .is_none(),
+        "still buffered"
+    );
+    log.append(&packed(2)).unwrap();
+    let log_ref = log.sync().unwrap();
+    writeln!(run.text_log(&one).unwrap(), "hello").unwrap();
+    let item_ref = run.put_item(&one, &"first".to_owned()).unwrap();
+    run.record(packed(1), now()).unwrap();
+    let id_of_run = run.id().clone();
+    let finished = run.finish(Ending::Completed, now()).unwrap();
+    assert_eq!(finished.session, Session { weights: vec![1] });
+
+    let view = bed.view(&id_of_run);
+    assert_eq!(view.plan().unwrap(), Plan { boxes: 3 });
+    assert_eq!(view.session().unwrap(), finished.session);
+    assert_eq!(view.items().unwrap(), std::slice::from_ref(&one));
+    assert_eq!(view.item(&one).unwrap().unwrap(), "first");
+    assert_eq!(view.item(&id("two")).unwrap(), None);
+    let lines: Vec<Event> = view
+        .item_log(&one)
+        .unwrap()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(lines, [packed(1), packed(2)]);
+    assert!(view.item_log::<Event>(&id("two")).unwrap().is_none());
+    let mut text = String::new();
+    view.text_log(&one)
+        .unwrap()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(text, "hello\n");
+    assert!(view.text_log(&id("two")).unwrap().is_none());
+    let mut events = view.events().unwrap();
+    let recorded: Vec<_> = events.by_ref().map(Result::unwrap).collect();
+    assert_eq!(
+        recorded
+            .iter()
+            .map(|r| (r.seq, r.at, r.generation))
+            .collect::<Vec<_>>(),
+        [(2, now(), 1)]
+    );
+    assert_eq!(events.report(), bench_state::JournalReport::default());
+    let of = |file: &str| ItemRef::of(&fs::read(view.dir().join("trials").join(file)).unwrap());
+    assert_eq!((item_ref, log_ref), (of("one.json"), of("one.jsonl")));
+}
+
+#[test]
+fn the_first_ending_stands() {
+    let bed = Bed::new();
+    let (guard, recorder) = bed.start().split();
+    let other = recorder.clone();
+    guard.finish(Ending::Completed, now()).unwrap();
+    for outcome in [
+        recorder.record(packed(1), now()),
+        other.snapshot(now()),
+        other.snapshot_if_due(now()).map(drop),
+        other.progress().map(drop),
+    ] {
+        let error = outcome.unwrap_err();
+        assert!(
+            matches!(error, StateError::AlreadyOver { completed_at, .. } if completed_at == now()),
+            "{error}"
+        );
+    }
+    assert_eq!(told(&bed.only()), "completed 0/3");
+}
+
+#[test]
+fn an_ending_that_somebody_else_wrote_stands_too() {
+    let bed = Bed::new();
+    let (guard, recorder) = bed.start().split();
+    let settled = r#""failed", "completed_at": "2026-01-02T05:00:00Z", "cause": "worker_lost", "error": "gone", "x": """#;
+    bed.edit(guard.id(), "state.json", r#""completed_at": null,"#, "");
+    bed.edit(guard.id(), "state.json", r#""cause": null,"#, "");
+    bed.edit(guard.id(), "state.json", r#""error": null,"#, "");
+    bed.edit(guard.id(), "state.json", r#""running""#, settled);
+    assert!(matches!(
+        recorder.snapshot(now()),
+        Err(StateError::AlreadyOver { .. })
+    ));
+    let error = guard.finish(Ending::Completed, now()).map(drop).unwrap_err();
+    assert!(matches!(error, StateError::AlreadyOver { .. }), "{error}");
+    assert_eq!(told(&bed.only()), "failed 0/3 worker_lost: gone");
+}
+
+#[test]
+fn a_worker_whose_run_was_continued_by_another_one_is_told_to_stop() {
+    let bed = Bed::new();
+    let (guard, recorder) = bed.start().split();
+    bed.edit(
+        guard.id(),
+        "state.json",
+        r#""generation": 1"#,
+        r#""generation": 2"#,
+    );
+    let error = recorder.snapshot(now()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StateError::Superseded {
+                ours: 1,
+                current: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = guard.finish(Ending::Completed, now()).map(drop).unwrap_err();
+    assert!(matches!(error, StateError::Superseded { .. }), "{error}");
+}
+
+#[test]
+fn a_run_never_ends_before_it_started() {
+    let bed = Bed::new();
+    let run = bed.start();
+    let finished = run.finish(Ending::Completed, now() - TimeDelta::days(1)).unwrap();
+    assert_eq!(
+        finished.state.status,
+        RunStatus::Over {
+            completed_at: now(),
+            ending: Ending::Completed
+        }
+    );
+    assert_eq!(bed.only().state.status, finished.state.status);
+}
+
+#[test]
+fn many_threads_record_into_one_dense_journal() {
+    let bed = Bed::new();
+    let (guard, recorder) = bed.start().split();
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let recorder = recorder.clone();
+            scope.spawn(move || {
+                for n in 0..20 {
+                    recorder
+                        .record_batch(&[(packed(thread), now()), (packed(n), now())])
+                        .unwrap();
+                    recorder.snapshot(now()).unwrap();
+                }
+            });
+        }
+    });
+    let run = guard.finish(Ending::Completed, now()).unwrap().state;
+    assert_eq!(run.progress.packed, 320);
+    let mut events = bed.view(&run.id).events().unwrap();
+    let seqs: Vec<u64> = events.by_ref().map(|recorded| recorded.unwrap().seq).collect();
+    assert_eq!(seqs, (2..=321).collect::<Vec<_>>());
+    assert!(events.report().faults.is_empty());
+}
+
+#[test]
+fn runs_are_found_by_id_prefix_or_latest() {
+    let bed = Bed::new();
+    assert!(matches!(
+        bed.store.resolve("latest"),
+        Err(StateError::NoRuns { .. })
+    ));
+    let old = bed.finished(at("2026-01-02T03:04:05Z"));
+    let new = bed.finished(at("2026-01-03T03:04:05Z"));
+    let resolve = |text: &str| bed.store.resolve(text);
+    assert_eq!(resolve("latest").unwrap(), new);
+    assert_eq!(resolve(old.as_str()).unwrap(), old);
+    assert_eq!(resolve("run_20260102").unwrap(), old);
+    assert_eq!(resolve("20260103").unwrap(), new);
+    let told = |text: &str| {
+        let root = bed.store.root().display().to_string();
+        let message = resolve(text).unwrap_err().to_string();
+        message
+            .replace(&root, "ROOT")
+            .replace(old.as_str(), "OLD")
+            .replace(new.as_str(), "NEW")
+    };
+    insta::assert_snapshot!(told("run_2026"), @"`run_2026` fits 2 runs in `ROOT/runs`; give more of the id: NEW, OLD");
+    insta::assert_snapshot!(told("run_2025"), @"no run `run_2025` in `ROOT/runs`");
+    insta::assert_snapshot!(told("../x"), @"no run `../x` in `ROOT/runs`");
+    insta::assert_snapshot!(told(""), @"no run `` in `ROOT/runs`");
+}
+
+#[test]
+fn the_list_is_newest_first_and_opens_only_what_it_shows() {
+    let bed = Bed::new();
+    let ids: Vec<_> = (1..=5)
+        .map(|day| bed.finished(at(&format!("2026-01-0{day}T00:00:00Z"))))
+        .collect();
+    fs::write(bed.dir(&ids[0]).join("state.json"), "broken").unwrap();
+    let listing = bed.store.list(Some(3), now()).unwrap();
+    let shown: Vec<_> = listing.runs.iter().map(|run| run.state.id.clone()).collect();
+    assert_eq!(shown, [ids[4].clone(), ids[3].clone(), ids[2].clone()]);
+    assert_eq!((listing.problems.len(), listing.not_shown), (0, 2));
+    assert_eq!(bed.store.list(None, now()).unwrap().problems.len(), 1);
+}
+
+#[test]
+fn a_summary_serializes_like_state_json_with_the_present_added() {
+    let bed = Bed::new();
+    let run = bed.start();
+    let json = serde_json::to_value(bed.only()).unwrap();
+    assert_eq!(json["status"], "running");
+    assert_eq!(json["label"], "red");
+    assert_eq!(json["progress"]["of"], 3);
+    assert_eq!(json["standing"], "alive");
+    assert_eq!(json["dir"], bed.dir(run.id()).to_str().unwrap());
+    assert!(json["heartbeat_at"].is_string());
+    run.finish(Ending::Completed, now()).unwrap();
+    assert!(serde_json::to_value(bed.only()).unwrap()["heartbeat_at"].is_null());
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_read_what_is_written() {
+    use std::os::unix::fs::PermissionsExt;
+
+    fn check(path: &Path, seen: &mut usize) {
+        let mode = fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        *seen += 1;
+        if path.is_dir() {
+            assert_eq!(mode, 0o700, "{}", path.display());
+            for entry in fs::read_dir(path).unwrap() {
+                check(&entry.unwrap().path(), seen);
+            }
+        } else {
+            assert_eq!(mode, 0o600, "{}", path.display());
+        }
+    }
+
+    let bed = Bed::new();
+    let run = bed.start();
+    run.item_log(&id("one")).unwrap();
+    run.text_log(&id("one")).unwrap();
+    run.finish(Ending::Completed, now()).unwrap();
+    bed.finished(now());
+    let mut seen = 0;
+    check(bed.store.root(), &mut seen);
+    assert!(seen > 20, "only {seen} files and folders");
+}
+
+#[test]
+fn values_that_do_not_fit_their_place_are_refused_before_anything_exists() {
+    struct Odd;
+    impl bench_state::Job for Odd {
+        type Plan = Plan;
+        type Summary = serde_json::Value;
+        type Progress = u32;
+        type Session = serde_json::Value;
+        type Event = serde_json::Value;
+        type Item = u32;
+
+        fn begin(plan: &Plan) -> (u32, serde_json::Value) {
+            let session = match plan.boxes {
+                1 => serde_json::json!([]),
+                2 => serde_json::json!({"store": "mine"}),
+                _ => serde_json::json!({}),
+            };
+            (0, session)
+        }
+
+        fn fold(
+            _: &mut u32,
+            _: &mut serde_json::Value,
+            _: &serde_json::Value,
+            _: chrono::DateTime<chrono::Utc>,
+        ) {
+        }
+    }
+    let bed = Bed::new();
+    let store = RunStore::<Odd>::open(bed.store.root()).unwrap();
+    let refused = |boxes, summary| {
+        store
+            .create(&Plan { boxes }, summary, now())
+            .map(drop)
+            .unwrap_err()
+            .to_string()
+    };
+    let fine = serde_json::json!({"label": "x"});
+    assert_eq!(
+        refused(1, fine.clone()),
+        "cannot store the job's session: it is not a JSON object"
+    );
+    assert_eq!(
+        refused(2, fine),
+        "cannot store the job's session: `store` is the store's own name"
+    );
+    assert_eq!(
+        refused(3, "x".into()),
+        "cannot store the job's summary: it is not a JSON object"
+    );
+    let taken = serde_json::json!({"status": "great"});
+    assert_eq!(
+        refused(3, taken),
+        "cannot store the job's summary: `status` is the store's own name"
+    );
+    assert!(store.list(None, now()).unwrap().runs.is_empty());
+    assert_eq!(
+        fs::read_dir(bed.store.root().join(".store")).unwrap().count(),
+        1,
+        "staging left behind"
+    );
+}
+
+#[test]
+fn a_refused_event_stops_nothing() {
+    let bed = Bed::new();
+    let store = RunStore::<Loose>::open(bed.store.root()).unwrap();
+    let run = store
+        .create(&Plan { boxes: 1 }, Summary { label: String::new() }, now())
+        .unwrap();
+    let event = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+    let good = (event(r#"{"n": 1}"#), now());
+    let bad = (event(r#"{"seq": 1}"#), now());
+    assert!(matches!(
+        run.record_batch(&[good.clone(), bad]),
+        Err(StateError::Unstorable { .. })
+    ));
+    run.record(good.0, now()).unwrap();
+    assert_eq!(
+        run.progress().unwrap(),
+        1,
+        "nothing of the refused batch was taken"
+    );
+    run.finish(Ending::Completed, now()).unwrap();
+}
+
+struct Loose;
+
+impl bench_state::Job for Loose {
+    type Plan = Plan;
+    type Summary = Summary;
+    type Progress = u32;
+    type Session = Session;
+    type Event = serde_json::Value;
+    type Item = u32;
+
+    fn begin(_: &Plan) -> (u32, Session) {
+        (0, Session::default())
+    }
+
+    fn fold(progress: &mut u32, _: &mut Session, _: &serde_json::Value, _: chrono::DateTime<chrono::Utc>) {
+        *progress += 1;
+    }
+}
+
+#[test]
+fn obstacles_are_named_with_their_path() {
+    let told = |bed: &Bed| {
+        let store = RunStore::<Packing>::open(bed.store.root());
+        let outcome =
+            store.and_then(|store| store.create(&Plan { boxes: 1 }, Summary { label: "x".into() }, now()));
+        outcome
+            .map(drop)
+            .unwrap_err()
+            .to_string()
+            .replace(bed.folder().to_str().unwrap(), "FOLDER")
+    };
+    let bed = Bed::new();
+    fs::write(bed.folder().join("results"), "a file").unwrap();
+    assert_eq!(told(&bed), "cannot open `FOLDER/results`");
+    let bed = Bed::new();
+    fs::create_dir(bed.folder().join("results")).unwrap();
+    fs::write(bed.folder().join("results/runs"), "a file").unwrap();
+    assert_eq!(told(&bed), "cannot create folder `FOLDER/results/runs`");
+    let bed = Bed::new();
+    bed.finished(now());
+    fs::write(bed.folder().join("results/.store/format"), "2").unwrap();
+    assert!(
+        told(&bed).starts_with("`FOLDER/results/.store/format` has format 2, this version writes up to 1")
+    );
+}

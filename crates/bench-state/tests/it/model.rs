@@ -1,0 +1,123 @@
+//! Random histories against a model: whatever was done, and wherever it was cut off, what was recorded is told.
+
+use std::fs;
+use std::io::Write;
+
+use bench_state::Ending;
+use proptest::prelude::*;
+
+use crate::job::{Bed, now, packed};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Record(Vec<u32>),
+    Snapshot,
+    /// A reader looks at the live run.
+    Look,
+    /// The machine dies here: what is on the disk, with this done to it, is read by a fresh process.
+    Crash(Damage),
+}
+
+/// What a crash or a clumsy hand may do to files without losing anything that was recorded.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    None,
+    TornLine(u8),
+    StateLost,
+    StateTorn(u8),
+    SessionLost,
+    SessionTorn(u8),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        Just(Damage::None),
+        any::<u8>().prop_map(Damage::TornLine),
+        Just(Damage::StateLost),
+        any::<u8>().prop_map(Damage::StateTorn),
+        Just(Damage::SessionLost),
+        any::<u8>().prop_map(Damage::SessionTorn),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::collection::vec(any::<u32>(), 0..4).prop_map(Step::Record),
+        2 => Just(Step::Snapshot),
+        1 => Just(Step::Look),
+        2 => damage().prop_map(Step::Crash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_recorded_is_told(steps in prop::collection::vec(step(), 1..12), completes in any::<bool>()) {
+        let bed = Bed::new();
+        let run = bed.start();
+        let id = run.id().clone();
+        let mut model: Vec<u32> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Record(weights) => {
+                    let events: Vec<_> = weights.iter().map(|weight| (packed(*weight), now())).collect();
+                    run.record_batch(&events).unwrap();
+                    model.extend(weights);
+                }
+                Step::Snapshot => run.snapshot(now()).unwrap(),
+                Step::Look => expect(&bed, &id, "running", &model),
+                Step::Crash(damage) => {
+                    let wreck = Bed::new();
+                    bed.copy_into(&wreck);
+                    hurt(&wreck, &id, damage);
+                    expect(&wreck, &id, "failed", &model);
+                    expect(&wreck, &id, "failed", &model);
+                }
+            }
+        }
+        let word = if completes {
+            run.finish(Ending::Completed, now()).unwrap();
+            "completed"
+        } else {
+            drop(run);
+            "failed"
+        };
+        expect(&bed, &id, word, &model);
+    }
+}
+
+fn expect(bed: &Bed, id: &bench_state::RunId, word: &str, model: &[u32]) {
+    let view = bed.view(id);
+    let state = &view.summary().state;
+    assert_eq!(state.status.word(), word);
+    assert_eq!(state.progress.packed as usize, model.len());
+    assert_eq!(view.session().unwrap().weights, model);
+    let events = view.events().unwrap().map(|recorded| recorded.unwrap().event);
+    assert!(events.eq(model.iter().map(|weight| packed(*weight))));
+}
+
+fn hurt(bed: &Bed, id: &bench_state::RunId, damage: Damage) {
+    let path = |file: &str| bed.dir(id).join(file);
+    let tear = |file: &str, at: u8| {
+        let whole = fs::read(path(file)).unwrap();
+        fs::write(path(file), &whole[..whole.len() * usize::from(at) / 256]).unwrap();
+    };
+    match damage {
+        Damage::None => {}
+        Damage::TornLine(at) => {
+            let journal = fs::read(path("events.jsonl")).unwrap();
+            let line = &journal[..journal.iter().position(|byte| *byte == b'\n').unwrap()];
+            let mut file = fs::OpenOptions::new()
+                .append(true)
+                .open(path("events.jsonl"))
+                .unwrap();
+            file.write_all(&line[..line.len() * usize::from(at) / 256])
+                .unwrap();
+        }
+        Damage::StateLost => fs::remove_file(path("state.json")).unwrap(),
+        Damage::StateTorn(at) => tear("state.json", at),
+        Damage::SessionLost => fs::remove_file(path("session.json")).unwrap(),
+        Damage::SessionTorn(at) => tear("session.json", at),
+    }
+}

@@ -1,0 +1,105 @@
+//! What a reader may touch: nothing, unless there is something to settle.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use bench_state::RunStore;
+
+use crate::job::{Bed, Packing, id, now, packed, told};
+
+/// Everything below a folder: content and time of the last change.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        if path.is_dir() {
+            found.extend(contents(&path));
+            found.insert(path, (Vec::new(), modified));
+        } else {
+            found.insert(path.clone(), (fs::read(&path).unwrap(), modified));
+        }
+    }
+    found
+}
+
+#[test]
+fn reading_runs_that_are_well_writes_nothing() {
+    let bed = Bed::new();
+    let over = bed.finished(now());
+    let run = bed.start();
+    run.record(packed(1), now()).unwrap();
+    let before = contents(bed.folder());
+    for _ in 0..2 {
+        let listing = bed.store.list(None, now()).unwrap();
+        assert_eq!((listing.runs.len(), listing.problems.len()), (2, 0));
+        for id_of_run in [&over, run.id()] {
+            let view = bed.view(id_of_run);
+            view.plan().unwrap();
+            view.session().unwrap();
+            view.events().unwrap().for_each(drop);
+            view.item(&id("one")).unwrap();
+        }
+        bed.store.resolve("latest").unwrap();
+    }
+    assert_eq!(contents(bed.folder()), before);
+    run.finish(bench_state::Ending::Completed, now()).unwrap();
+}
+
+#[test]
+fn a_store_that_does_not_exist_reads_as_empty_and_is_not_created() {
+    let bed = Bed::new();
+    let listing = bed.store.list(None, now()).unwrap();
+    assert_eq!(
+        (listing.runs.len(), listing.problems.len(), listing.not_shown),
+        (0, 0, 0)
+    );
+    assert!(
+        bed.store
+            .read(&"run_20260102_030405_0badcafe".parse().unwrap(), now())
+            .is_err()
+    );
+    assert!(!bed.store.root().exists());
+}
+
+#[test]
+fn an_orphan_is_settled_once_and_on_the_disk() {
+    let bed = Bed::new();
+    let run = bed.orphan();
+    let first = bed.only();
+    let after = contents(bed.folder());
+    assert!(
+        fs::read_to_string(bed.dir(&run).join("state.json"))
+            .unwrap()
+            .contains(r#""status": "failed""#)
+    );
+    assert_eq!(bed.only().state.status, first.state.status);
+    assert_eq!(contents(bed.folder()), after, "settled twice");
+}
+
+#[test]
+fn an_orphan_that_cannot_be_written_is_told_as_over_all_the_same() {
+    let bed = Bed::new();
+    let run = bed.orphan();
+    // A folder where the lock file should be: nobody can settle anything here, as on a read-only disk.
+    fs::remove_file(bed.dir(&run).join("state.lock")).unwrap();
+    fs::create_dir(bed.dir(&run).join("state.lock")).unwrap();
+    let before = fs::read(bed.dir(&run).join("state.json")).unwrap();
+    let listing = bed.store.list(None, now()).unwrap();
+    assert!(told(&listing.runs[0]).starts_with("failed 2/3 worker_lost"));
+    assert!(listing.problems[0].to_string().contains("state.lock"));
+    assert_eq!(fs::read(bed.dir(&run).join("state.json")).unwrap(), before);
+}
+
+#[test]
+fn another_handle_to_the_same_store_in_the_same_process_does_not_mistake_a_live_run() {
+    let bed = Bed::new();
+    let run = bed.start();
+    let other = RunStore::<Packing>::open(bed.store.root()).unwrap();
+    for _ in 0..100 {
+        assert!(!other.list(None, now()).unwrap().runs[0].state.status.is_over());
+    }
+    run.finish(bench_state::Ending::Completed, now()).unwrap();
+}
