@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(crate) struct Agent<'a> {
     pub(crate) trial: &'a TrialId,
     pub(crate) scenario: &'a Scenario,
     pub(crate) repetition: u32,
+    pub(crate) scratch: &'a Path,
     pub(crate) system: &'a str,
     pub(crate) model: &'a dyn ModelClient,
     pub(crate) settings: &'a ModelSettings,
@@ -224,6 +226,7 @@ impl Agent<'_> {
             repetition: self.repetition,
             prompt,
             turn: said.turns + 1,
+            scratch: self.scratch,
             system: self.system,
             messages,
             tools: &self.tools.offered,

@@ -115,7 +115,7 @@ impl Attempt<'_> {
         let broken = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return End::cancelled(said),
-            result = self.converse(gyms, &mut said) => result.err(),
+            result = self.converse(gyms, scratch, &mut said) => result.err(),
         };
         if let Some(broken) = broken {
             return End {
@@ -130,7 +130,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn converse(&self, gyms: &Open, said: &mut Said) -> Result<(), Broken> {
+    async fn converse(&self, gyms: &Open, scratch: &Path, said: &mut Said) -> Result<(), Broken> {
         let system = self
             .scenario
             .system_prompt
@@ -154,6 +154,7 @@ impl Attempt<'_> {
             trial: &self.trial.id,
             scenario: self.scenario,
             repetition: self.trial.repetition,
+            scratch,
             system,
             model: self.client,
             settings: &self.model.settings,

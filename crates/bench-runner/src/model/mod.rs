@@ -3,22 +3,50 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`ModelClient`] | the seam: one call is one request |
+//! | `http`, `failure`, `wire` | sending a request, what its failure means, what formats share |
 //! | `openai_chat`, `anthropic` | wire formats over HTTP |
-//! | `script`, `oracle`, `noop` | models that need no network |
-//! | `retry` | when a failed request is sent again, and when |
-//! | `connect` | from a [`bench_core::ModelSpec`] and the environment to a client |
+//! | [`script`], `oracle`, `noop` | models that need no network; `play` is what they share |
+//! | [`retry`] | whether a failed request is sent again, and when |
+//! | [`mod@connect`], `providers` | from a [`bench_core::ModelSpec`] and the environment to a client |
 //!
 //! History is kept as the provider sent it: an [`AssistantTurn`] carries its raw form, which goes back
 //! verbatim (signatures, unknown fields), beside the view that the agent loop reads.
 
+mod anthropic;
+pub mod connect;
+mod failure;
+#[cfg(test)]
+mod fixture;
+pub(crate) mod http;
+mod noop;
+mod openai_chat;
+mod oracle;
+mod play;
+mod providers;
+pub mod retry;
+pub mod script;
+mod wire;
+
+use std::path::Path;
 use std::time::Duration;
 
-pub mod retry;
 use bench_core::transcript::ToolCall;
 use bench_core::{ModelRef, ModelSettings, Scenario, Usage};
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+pub use connect::{ConnectError, Connector, connect};
+pub use providers::{ProviderStatus, providers};
+pub use retry::{RetryPolicy, SemaphoreSlot, Wait, WorkSlot, take_turn_with_retries};
+
+/// The name under which a tool is offered when several gyms of a trial have one of its name.
+///
+/// Whoever lists the tools for a model uses it, and the models that play a part find tools by it.
+pub fn qualified_tool_name(gym: &str, tool: &str) -> String {
+    format!("{gym}__{tool}")
+}
 
 /// Answers one turn of a conversation.
 ///
@@ -43,6 +71,8 @@ pub struct TurnRequest<'a> {
     pub prompt: usize,
     /// Which reply of the trial this will be, from 1.
     pub turn: u32,
+    /// The trial's own scratch folder, `{{trial_dir}}` for models that play a part.
+    pub scratch: &'a Path,
     /// The system prompt.
     pub system: &'a str,
     /// The conversation so far; the last message is the user's or holds tool answers.
@@ -137,7 +167,8 @@ pub struct ModelError {
 }
 
 /// Kinds of failures of a model request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorClass {
     /// 429.

@@ -200,3 +200,233 @@ impl Spent {
         (self.waited <= policy.max_total_delay).then_some(delay)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bench_core::{ModelRef, Provider};
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+
+    use super::super::fixture::{Talk, scenario};
+    use super::*;
+
+    /// Fails as its list says, then answers. Counts its requests.
+    struct Flaky {
+        model: ModelRef,
+        failures: Mutex<std::vec::IntoIter<ModelError>>,
+        requests: AtomicU32,
+        free_slots: Option<Arc<Semaphore>>,
+    }
+
+    impl Flaky {
+        fn new(failures: Vec<ModelError>) -> Self {
+            let model = ModelRef::new(Provider::Compatible, "flaky");
+            let failures = Mutex::new(failures.into_iter());
+            Self {
+                model,
+                failures,
+                requests: AtomicU32::new(0),
+                free_slots: None,
+            }
+        }
+    }
+
+    impl ModelClient for Flaky {
+        fn model(&self) -> &ModelRef {
+            &self.model
+        }
+
+        fn take_turn<'a>(&'a self, _: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            if let Some(slots) = &self.free_slots {
+                assert_eq!(slots.available_permits(), 0, "a request holds the slot");
+            }
+            let failure = self.failures.lock().unwrap().next();
+            std::future::ready(failure.map_or_else(|| Ok(TurnReply::default()), Err)).boxed()
+        }
+    }
+
+    fn failure(class: ErrorClass, retry_after: Option<u64>) -> ModelError {
+        let retry_after = retry_after.map(Duration::from_secs);
+        ModelError {
+            model: "m".into(),
+            class,
+            status: None,
+            retry_after,
+            message: "it broke".into(),
+        }
+    }
+
+    type Waits = Vec<(ErrorClass, u32, Duration)>;
+
+    async fn run(
+        client: &Flaky,
+        policy: &RetryPolicy,
+        slot: &dyn WorkSlot,
+    ) -> (Result<TurnReply, ModelError>, Waits, Duration) {
+        let waits = Mutex::new(Waits::new());
+        let start = Instant::now();
+        let note = |wait: Wait<'_>| {
+            assert_eq!(wait.cause, "it broke");
+            waits.lock().unwrap().push((wait.class, wait.attempt, wait.delay));
+        };
+        let scenario = scenario(json!([{"text": "1"}]), Value::Null);
+        let retried = Retried {
+            client,
+            policy,
+            slot,
+            note: &note,
+        };
+        let outcome = Talk::new(&retried, &scenario).ask().await;
+        (outcome, waits.into_inner().unwrap(), start.elapsed())
+    }
+
+    /// So that a `Talk` can make the request.
+    struct Retried<'a> {
+        client: &'a Flaky,
+        policy: &'a RetryPolicy,
+        slot: &'a dyn WorkSlot,
+        note: &'a (dyn Fn(Wait<'_>) + Sync),
+    }
+
+    impl ModelClient for Retried<'_> {
+        fn model(&self) -> &ModelRef {
+            self.client.model()
+        }
+
+        fn take_turn<'a>(
+            &'a self,
+            request: &'a TurnRequest<'a>,
+        ) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+            Box::pin(take_turn_with_retries(
+                self.client,
+                request,
+                self.policy,
+                self.slot,
+                self.note,
+            ))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transient_failures_are_waited_out_with_growing_bounds() {
+        let classes = [
+            ErrorClass::Overloaded,
+            ErrorClass::Network,
+            ErrorClass::Timeout,
+            ErrorClass::RateLimit,
+        ];
+        let client = Flaky::new(
+            classes
+                .iter()
+                .cycle()
+                .take(8)
+                .map(|class| failure(*class, None))
+                .collect(),
+        );
+        let (outcome, waits, took) = run(&client, &RetryPolicy::default(), &()).await;
+        outcome.unwrap();
+        assert_eq!(client.requests.load(Ordering::Relaxed), 9);
+        for (index, (class, attempt, delay)) in waits.iter().enumerate() {
+            assert_eq!((*class, *attempt as usize), (classes[index % 4], index + 1));
+            let bound = Duration::from_secs(1 << index.min(6)).min(Duration::from_secs(60));
+            assert!(*delay <= bound, "{index}: {delay:?}");
+        }
+        let drawn: Duration = waits.iter().map(|wait| wait.2).sum();
+        assert!(
+            took >= drawn && took < drawn + Duration::from_millis(20),
+            "{took:?} {drawn:?}"
+        );
+        assert!(waits.iter().any(|wait| wait.2 != waits[0].2), "delays are drawn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_gives_up_after_the_last_retry_and_says_so() {
+        let client = Flaky::new(vec![failure(ErrorClass::Overloaded, None); 50]);
+        let (outcome, waits, _) = run(&client, &RetryPolicy::default(), &()).await;
+        assert_eq!(waits.len(), 8);
+        assert_eq!(outcome.unwrap_err().message, "it broke; gave up after 9 requests");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn final_failures_are_never_tried_again() {
+        for class in [
+            ErrorClass::Auth,
+            ErrorClass::OutOfCredit,
+            ErrorClass::BadRequest,
+            ErrorClass::ContextTooLong,
+            ErrorClass::NoScript,
+        ] {
+            let client = Flaky::new(vec![failure(class, Some(1)); 2]);
+            let (outcome, waits, took) = run(&client, &RetryPolicy::default(), &()).await;
+            assert_eq!(outcome.unwrap_err(), failure(class, Some(1)), "as it came");
+            assert_eq!((waits.len(), took), (0, Duration::ZERO));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn malformed_answers_are_asked_for_twice_more() {
+        let client = Flaky::new(vec![failure(ErrorClass::Malformed, None); 50]);
+        run(&client, &RetryPolicy::default(), &()).await.0.unwrap_err();
+        assert_eq!(client.requests.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_after_is_obeyed_but_not_beyond_the_budget() {
+        let client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(90))]);
+        let (outcome, _, took) = run(&client, &RetryPolicy::default(), &()).await;
+        outcome.unwrap();
+        assert!(
+            took >= Duration::from_secs(90) && took <= Duration::from_millis(99_100),
+            "{took:?}"
+        );
+
+        let client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(400)); 50]);
+        let (outcome, waits, _) = run(&client, &RetryPolicy::default(), &()).await;
+        outcome.unwrap_err();
+        assert_eq!(waits.len(), 1, "two would be over ten minutes");
+
+        let client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(u64::MAX))]);
+        let (outcome, waits, _) = run(&client, &RetryPolicy::default(), &()).await;
+        outcome.unwrap_err();
+        assert_eq!(waits, []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_holds_no_slot() {
+        let slots = Arc::new(Semaphore::new(1));
+        let mut client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(10))]);
+        client.free_slots = Some(Arc::clone(&slots));
+        let slot = SemaphoreSlot::acquire(Arc::clone(&slots)).await;
+        let start = Instant::now();
+        let policy = RetryPolicy::default();
+        let waiting = run(&client, &policy, &slot);
+        let other = async {
+            let permit = slots.acquire().await.unwrap();
+            assert_eq!(
+                start.elapsed(),
+                Duration::ZERO,
+                "the slot is free as soon as the wait begins"
+            );
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            drop(permit);
+        };
+        let ((outcome, _, took), ()) = futures_util::future::join(waiting, other).await;
+        outcome.unwrap();
+        assert!(took >= Duration::from_secs(60), "it waits for the slot: {took:?}");
+        assert_eq!(slots.available_permits(), 0, "held on return");
+        drop(slot);
+        assert_eq!(slots.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_wait_leaves_the_slot_free() {
+        let slots = Arc::new(Semaphore::new(1));
+        let client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(10))]);
+        let slot = SemaphoreSlot::acquire(Arc::clone(&slots)).await;
+        let policy = RetryPolicy::default();
+        let cut = tokio::time::timeout(Duration::from_secs(1), run(&client, &policy, &slot)).await;
+        assert!(cut.is_err());
+        assert_eq!(slots.available_permits(), 1);
+    }
+}

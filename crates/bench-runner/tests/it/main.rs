@@ -1,4 +1,5 @@
-//! The runner with invented models and gyms: every way a trial, or a run, can end.
+//! The runner with invented models and gyms: every way a trial, or a run, can end. Model clients against
+//! real sockets: what they send, understand, and make of a bad world.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,5 +8,6 @@
 )]
 
 mod fakes;
+mod models;
 mod outcomes;
 mod running;

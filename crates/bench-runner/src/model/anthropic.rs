@@ -1,0 +1,269 @@
+//! Messages: the format of Anthropic.
+//!
+//! Thin and not streaming. The model's content blocks go back as they came: thinking with its
+//! signature, redacted thinking, blocks that we do not know. The format requires a limit of output
+//! tokens: [`DEFAULT_MAX_TOKENS`] is sent where none is set. All answers to the tool calls of one
+//! turn are blocks of one user message.
+
+use std::borrow::Cow;
+
+use bench_core::transcript::ToolCall;
+use bench_core::{ModelRef, Usage};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::http::{Answer, Endpoint};
+use super::wire::{Fields, our_name, wire_name, word};
+use super::{AssistantTurn, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
+
+/// Value of the `anthropic-version` header.
+pub(super) const VERSION: &str = "2023-06-01";
+
+/// Output tokens that are allowed where the settings do not say.
+const DEFAULT_MAX_TOKENS: u64 = 8192;
+
+/// A client for messages.
+pub(super) struct Anthropic {
+    endpoint: Endpoint,
+}
+
+impl Anthropic {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint }
+    }
+
+    async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
+        let body = Body {
+            model: &self.endpoint.model.name,
+            request,
+        };
+        let answer = self.endpoint.post(&body, request.timeout).await?;
+        let reply: Reply = self.endpoint.parse(&answer)?;
+        self.understand(reply, &answer, request.tools)
+    }
+
+    fn understand(&self, reply: Reply, answer: &Answer, tools: &[ToolSpec]) -> Result<TurnReply, ModelError> {
+        if let Some(error) = &reply.error {
+            return Err(self.endpoint.refused_inside(error, answer));
+        }
+        let Some(blocks) = reply.content else {
+            return Err(self.endpoint.malformed("it holds no content", answer));
+        };
+        let turn = turn_of(blocks, tools).map_err(|why| self.endpoint.malformed(why, answer))?;
+        Ok(TurnReply {
+            turn,
+            stop_reason: reply.stop_reason.unwrap_or_default(),
+            usage: usage_of(&reply.usage),
+            served_by: word(reply.model),
+            request_id: answer.request_id().or_else(|| word(reply.id)),
+        })
+    }
+}
+
+impl ModelClient for Anthropic {
+    fn model(&self) -> &ModelRef {
+        &self.endpoint.model
+    }
+
+    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+        Box::pin(self.ask(request))
+    }
+}
+
+/// A request, written straight from what it borrows.
+struct Body<'a> {
+    model: &'a str,
+    request: &'a TurnRequest<'a>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (request, settings) = (self.request, self.request.settings);
+        let mut fields = Fields::new(serializer.serialize_map(None)?, &settings.extra);
+        fields.put("model", self.model)?;
+        fields.put(
+            "max_tokens",
+            &settings.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+        )?;
+        if !request.system.is_empty() {
+            fields.put("system", request.system)?;
+        }
+        fields.put(
+            "messages",
+            &request.messages.iter().filter_map(sent).collect::<Vec<_>>(),
+        )?;
+        if !request.tools.is_empty() {
+            fields.put("tools", &request.tools.iter().map(tool).collect::<Vec<_>>())?;
+        }
+        fields.put_some("temperature", settings.temperature.as_ref())?;
+        fields.put_some("top_p", settings.top_p.as_ref())?;
+        fields.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Sent<'a> {
+    role: &'static str,
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Blocks(&'a Value),
+    Results(Vec<SentResult<'a>>),
+}
+
+#[derive(Serialize)]
+struct SentResult<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    tool_use_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    content: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_error: bool,
+}
+
+/// A message as it is sent. A turn without any block is left out: the provider refuses to read it back.
+fn sent(message: &Message) -> Option<Sent<'_>> {
+    Some(match message {
+        Message::User(text) => Sent {
+            role: "user",
+            content: Content::Text(text),
+        },
+        Message::Assistant(turn) if turn.raw.as_array().is_some_and(Vec::is_empty) => return None,
+        Message::Assistant(turn) => Sent {
+            role: "assistant",
+            content: Content::Blocks(&turn.raw),
+        },
+        Message::Tools(answers) => Sent {
+            role: "user",
+            content: Content::Results(answers.iter().map(result).collect()),
+        },
+    })
+}
+
+fn result(answer: &ToolAnswer) -> SentResult<'_> {
+    SentResult {
+        kind: "tool_result",
+        tool_use_id: &answer.call_id,
+        content: &answer.text,
+        is_error: answer.is_error,
+    }
+}
+
+#[derive(Serialize)]
+struct SentTool<'a> {
+    name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    input_schema: &'a Map<String, Value>,
+}
+
+fn tool(spec: &ToolSpec) -> SentTool<'_> {
+    SentTool {
+        name: wire_name(&spec.name),
+        description: &spec.description,
+        input_schema: &spec.input_schema,
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    id: Option<String>,
+    model: Option<String>,
+    content: Option<Vec<Value>>,
+    stop_reason: Option<String>,
+    #[serde(default)]
+    usage: Value,
+    error: Option<Value>,
+}
+
+/// What we read in the content blocks, and the blocks themselves.
+fn turn_of(blocks: Vec<Value>, tools: &[ToolSpec]) -> Result<AssistantTurn, &'static str> {
+    let mut turn = AssistantTurn::default();
+    for block in &blocks {
+        let text = |name: &str| block.get(name).and_then(Value::as_str);
+        match text("type").ok_or("a content block has no type")? {
+            "text" => turn.text.push_str(text("text").unwrap_or_default()),
+            "thinking" => turn.reasoning.push_str(text("thinking").unwrap_or_default()),
+            "tool_use" => turn.tool_calls.push(ToolCall {
+                id: text("id").ok_or("a tool call has no id")?.to_owned(),
+                name: our_name(tools, text("name").ok_or("a tool call has no name")?),
+                arguments: block
+                    .get("input")
+                    .cloned()
+                    .unwrap_or_else(|| Value::Object(Map::new())),
+            }),
+            _ => {} // stays in the raw form
+        }
+    }
+    turn.raw = Value::Array(blocks);
+    Ok(turn)
+}
+
+/// Tokens. This provider counts what a cache read or wrote beside the input, not in it.
+fn usage_of(usage: &Value) -> Usage {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let cached_tokens = count("cache_read_input_tokens");
+    let beside = cached_tokens.unwrap_or(0) + count("cache_creation_input_tokens").unwrap_or(0);
+    Usage {
+        input_tokens: count("input_tokens").map(|input| input + beside),
+        output_tokens: count("output_tokens"),
+        cached_tokens,
+        reasoning_tokens: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn blocks_are_read_and_kept() {
+        let blocks = vec![
+            json!({"type": "thinking", "thinking": "hm", "signature": "sig"}),
+            json!({"type": "redacted_thinking", "data": "xyz"}),
+            json!({"type": "text", "text": "I look."}),
+            json!({"type": "tool_use", "id": "t1", "name": "a", "input": {"z": 1, "a": 2}}),
+            json!({"type": "tool_use", "id": "t2", "name": "b", "input": {}}),
+        ];
+        let turn = turn_of(blocks.clone(), &[]).unwrap();
+        assert_eq!((turn.text.as_str(), turn.reasoning.as_str()), ("I look.", "hm"));
+        let calls: Vec<_> = turn
+            .tool_calls
+            .iter()
+            .map(|c| (c.id.as_str(), c.name.as_str()))
+            .collect();
+        assert_eq!(calls, [("t1", "a"), ("t2", "b")]);
+        assert_eq!(
+            turn.raw.to_string(),
+            Value::Array(blocks).to_string(),
+            "order of fields included"
+        );
+        assert!(turn_of(vec![json!({"type": "tool_use", "name": "a"})], &[]).is_err());
+        assert!(turn_of(vec![json!("text")], &[]).is_err());
+    }
+
+    #[test]
+    fn a_turn_without_blocks_is_not_sent_back() {
+        let empty = AssistantTurn {
+            raw: json!([]),
+            ..AssistantTurn::default()
+        };
+        assert!(sent(&Message::Assistant(empty)).is_none());
+    }
+
+    #[test]
+    fn input_includes_what_the_cache_read_and_wrote() {
+        let usage = usage_of(&json!({"input_tokens": 10, "cache_read_input_tokens": 100,
+            "cache_creation_input_tokens": 1000, "output_tokens": 7}));
+        assert_eq!((usage.input_tokens, usage.cached_tokens), (Some(1110), Some(100)));
+        assert_eq!(usage_of(&Value::Null), Usage::default());
+    }
+}

@@ -1,0 +1,308 @@
+//! What a provider's refusal means: its status and its own error type → [`ErrorClass`].
+//!
+//! Whether a request is tried again is decided by status and typed fields, never by words. Words only
+//! tell kinds apart that are final anyway: providers report a full context or an empty account as a
+//! plain 400.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::ErrorClass;
+
+/// The most characters of a provider's message that are kept.
+const LONGEST_MESSAGE: usize = 400;
+
+/// What a provider said about a failure.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Said {
+    /// Its type and its code, as far as given.
+    names: Vec<String>,
+    /// Its code, where that is a number: a status inside an answer that says 200.
+    code: Option<u16>,
+    /// Whether it refused this content, not the sender.
+    moderated: bool,
+    /// In its own words.
+    pub(super) message: String,
+}
+
+impl Said {
+    /// Reads the body of an error answer, in all the forms that providers and gateways use.
+    pub(super) fn of_body(body: &[u8]) -> Self {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(document) => Self::of_document(&document),
+            Err(_) => Self {
+                message: String::from_utf8_lossy(body).into_owned(),
+                ..Self::default()
+            },
+        }
+    }
+
+    fn of_document(document: &Value) -> Self {
+        match document.get("error") {
+            Some(error @ Value::Object(_)) => Self::of_error(error),
+            Some(Value::String(message)) => Self {
+                message: message.clone(),
+                ..Self::of_error(document)
+            },
+            _ => Self::of_error(document),
+        }
+    }
+
+    /// Reads an error object: `{type?, code?, message | detail, metadata?}`.
+    pub(super) fn of_error(error: &Value) -> Self {
+        let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
+        let words = text("message").or_else(|| match error.get("detail") {
+            Some(Value::String(detail)) => Some(detail.clone()),
+            other => other.map(Value::to_string),
+        });
+        Self {
+            names: [text("type"), text("code")].into_iter().flatten().collect(),
+            code: error
+                .get("code")
+                .and_then(Value::as_u64)
+                .and_then(|code| u16::try_from(code).ok()),
+            moderated: error.pointer("/metadata/reasons").is_some(),
+            message: words.unwrap_or_else(|| error.to_string()),
+        }
+    }
+
+    /// The status that counts: the answer's own, or the one inside an answer that says 200.
+    pub(super) fn status(&self, of_answer: u16) -> u16 {
+        let inside = self.code.filter(|code| (400..600).contains(code));
+        if (200..300).contains(&of_answer) {
+            inside.unwrap_or(of_answer)
+        } else {
+            of_answer
+        }
+    }
+
+    /// The kind of failure that an answer with this status reports.
+    pub(super) fn class(&self, status: u16) -> ErrorClass {
+        if let Some(class) = self.names.iter().find_map(|name| always(name)) {
+            return class;
+        }
+        match self.status(status) {
+            403 if self.moderated => ErrorClass::BadRequest,
+            401 | 403 => ErrorClass::Auth,
+            402 => ErrorClass::OutOfCredit,
+            408 | 409 | 425 => ErrorClass::Timeout,
+            413 => ErrorClass::ContextTooLong,
+            429 => ErrorClass::RateLimit,
+            501 | 505 => ErrorClass::BadRequest,
+            500..=599 => ErrorClass::Overloaded,
+            300..=499 => self.final_kind(),
+            _ => self
+                .names
+                .iter()
+                .find_map(|name| inside_success(name))
+                .unwrap_or(ErrorClass::Malformed),
+        }
+    }
+
+    /// Tells refusals apart by words; none of the kinds is tried again.
+    fn final_kind(&self) -> ErrorClass {
+        let words = self.message.to_lowercase();
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+        if says(&[
+            "prompt is too long",
+            "context length",
+            "context window",
+            "context size",
+        ]) {
+            ErrorClass::ContextTooLong
+        } else if says(&["credit balance is too low"]) {
+            ErrorClass::OutOfCredit
+        } else if says(&["incorrect api key", "invalid api key", "api key not valid"]) {
+            ErrorClass::Auth
+        } else {
+            ErrorClass::BadRequest
+        }
+    }
+
+    /// Its words on one line, shortened.
+    pub(super) fn short(text: &str) -> String {
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match line.char_indices().nth(LONGEST_MESSAGE) {
+            Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+            None => line,
+        }
+    }
+}
+
+/// Names of errors that mean the same whatever the status is.
+fn always(name: &str) -> Option<ErrorClass> {
+    Some(match name {
+        "insufficient_quota" | "billing_not_active" | "billing_hard_limit_reached" | "billing_error" => {
+            ErrorClass::OutOfCredit
+        }
+        "context_length_exceeded" | "exceed_context_size_error" | "string_above_max_length" => {
+            ErrorClass::ContextTooLong
+        }
+        _ => return None,
+    })
+}
+
+/// Names of errors inside an answer that says 200.
+fn inside_success(name: &str) -> Option<ErrorClass> {
+    Some(match name {
+        "rate_limit_error" | "rate_limit_exceeded" => ErrorClass::RateLimit,
+        "overloaded_error" | "api_error" | "server_error" => ErrorClass::Overloaded,
+        "timeout_error" => ErrorClass::Timeout,
+        "authentication_error" | "permission_error" | "invalid_api_key" => ErrorClass::Auth,
+        "invalid_request_error" | "not_found_error" => ErrorClass::BadRequest,
+        _ => return None,
+    })
+}
+
+/// How long a provider asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |name: &str| text(name)?.parse::<f64>().ok();
+    let seconds = |n: f64| Duration::try_from_secs_f64(n).ok();
+    number("retry-after-ms")
+        .and_then(|ms| seconds(ms / 1000.0))
+        .or_else(|| {
+            number("retry-after").and_then(seconds).or_else(|| {
+                let date = httpdate::parse_http_date(text("retry-after")?).ok()?;
+                Some(date.duration_since(now).unwrap_or_default())
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn classes_follow_status_and_typed_fields() {
+        use ErrorClass::*;
+        let openai = |kind: &str, code: &str| json!({"error": {"message": "m", "type": kind, "code": code}});
+        let anthropic = |kind: &str| json!({"type": "error", "error": {"type": kind, "message": "m"}});
+        let says = |message: &str| json!({"error": {"message": message, "type": "invalid_request_error"}});
+        for (status, body, want) in [
+            (400, openai("invalid_request_error", "x"), BadRequest),
+            (
+                400,
+                openai("invalid_request_error", "context_length_exceeded"),
+                ContextTooLong,
+            ),
+            (
+                400,
+                json!({"error": {"code": 400, "type": "exceed_context_size_error"}}),
+                ContextTooLong,
+            ),
+            (
+                400,
+                says("prompt is too long: 208310 tokens > 200000 maximum"),
+                ContextTooLong,
+            ),
+            (
+                400,
+                says("Your credit balance is too low to access the API"),
+                OutOfCredit,
+            ),
+            (
+                400,
+                json!({"code": "invalid argument", "error": "Incorrect API key provided: xa***"}),
+                Auth,
+            ),
+            (401, openai("invalid_request_error", "invalid_api_key"), Auth),
+            (
+                402,
+                json!({"error": {"code": 402, "message": "Insufficient credits"}}),
+                OutOfCredit,
+            ),
+            (403, anthropic("permission_error"), Auth),
+            (
+                403,
+                json!({"error": {"code": 403, "metadata": {"reasons": ["hate"]}}}),
+                BadRequest,
+            ),
+            (404, anthropic("not_found_error"), BadRequest),
+            (404, json!({"detail": "Not Found"}), BadRequest),
+            (408, json!({}), Timeout),
+            (409, json!({}), Timeout),
+            (413, anthropic("request_too_large"), ContextTooLong),
+            (
+                422,
+                json!({"detail": [{"loc": ["body"], "msg": "bad"}]}),
+                BadRequest,
+            ),
+            (425, json!({}), Timeout),
+            (429, anthropic("rate_limit_error"), RateLimit),
+            (429, openai("requests", "rate_limit_exceeded"), RateLimit),
+            (
+                429,
+                openai("insufficient_quota", "insufficient_quota"),
+                OutOfCredit,
+            ),
+            (500, anthropic("api_error"), Overloaded),
+            (500, says("maximum context length"), Overloaded),
+            (501, json!({}), BadRequest),
+            (502, json!("bad gateway"), Overloaded),
+            (503, json!(null), Overloaded),
+            (504, json!({}), Overloaded),
+            (529, anthropic("overloaded_error"), Overloaded),
+            (302, json!({}), BadRequest),
+            (
+                200,
+                json!({"error": {"code": 429, "message": "slow down"}}),
+                RateLimit,
+            ),
+            (200, anthropic("overloaded_error"), Overloaded),
+            (200, json!({"error": {"message": "?"}}), Malformed),
+        ] {
+            let said = Said::of_body(body.to_string().as_bytes());
+            assert_eq!(said.class(status), want, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn messages_are_found_in_every_form() {
+        for (body, want) in [
+            (r#"{"error":{"message":"no"}}"#, "no"),
+            (r#"{"error":"model not found"}"#, "model not found"),
+            (r#"{"detail":"Not Found"}"#, "Not Found"),
+            (r#"{"message":"slow"}"#, "slow"),
+            ("<html>502</html>", "<html>502</html>"),
+            (r#"{"odd":1}"#, r#"{"odd":1}"#),
+            ("", ""),
+        ] {
+            assert_eq!(Said::of_body(body.as_bytes()).message, want);
+        }
+        assert_eq!(Said::short("a\n  b"), "a b");
+        assert_eq!(
+            Said::short(&"ä".repeat(1000)).chars().count(),
+            LONGEST_MESSAGE + 1
+        );
+    }
+
+    #[test]
+    fn retry_after_is_read_in_all_forms() {
+        let now = httpdate::parse_http_date("Sat, 21 Nov 2026 10:00:00 GMT").unwrap();
+        let after = |name: &'static str, value: &str| {
+            retry_after(
+                &HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]),
+                now,
+            )
+        };
+        let secs = |n: u64| Some(Duration::from_secs(n));
+        assert_eq!(after("retry-after", "7"), secs(7));
+        assert_eq!(after("retry-after", "0.25"), Some(Duration::from_millis(250)));
+        assert_eq!(after("retry-after-ms", "1500"), Some(Duration::from_millis(1500)));
+        assert_eq!(after("retry-after", "Sat, 21 Nov 2026 10:00:30 GMT"), secs(30));
+        assert_eq!(
+            after("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT"),
+            secs(0),
+            "already over"
+        );
+        for odd in ["soon", "-1", "NaN", "1e400", ""] {
+            assert_eq!(after("retry-after", odd), None, "{odd}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

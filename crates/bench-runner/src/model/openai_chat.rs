@@ -1,0 +1,366 @@
+//! Chat completions: the format of `OpenAI`, and of everybody who is compatible with it (Ollama, vLLM,
+//! llama.cpp, `OpenRouter`, xAI, …).
+//!
+//! Thin and not streaming. Nothing is sent that was not asked for, except what the format requires.
+//! The model's message goes back as it came, unknown fields included; only a `role` or an id of a tool
+//! call that the server left out is filled in, because the conversation could not go on without it.
+
+use std::borrow::Cow;
+
+use bench_core::transcript::ToolCall;
+use bench_core::{ModelRef, Usage};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::http::{Answer, Endpoint};
+use super::wire::{Fields, our_name, wire_name, word};
+use super::{AssistantTurn, Message, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
+
+/// Hosts that call the limit of output tokens `max_completion_tokens`; everybody else knows `max_tokens`.
+const NEW_LIMIT_NAME: [&str; 3] = ["api.openai.com", "openai.azure.com", "api.x.ai"];
+
+/// A client for chat completions.
+pub(super) struct OpenAiChat {
+    endpoint: Endpoint,
+    limit_name: &'static str,
+}
+
+impl OpenAiChat {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        let host = endpoint.url.host_str().unwrap_or_default();
+        let new = NEW_LIMIT_NAME.iter().any(|known| host.ends_with(known));
+        Self {
+            endpoint,
+            limit_name: if new {
+                "max_completion_tokens"
+            } else {
+                "max_tokens"
+            },
+        }
+    }
+
+    async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
+        let body = Body {
+            model: &self.endpoint.model.name,
+            limit_name: self.limit_name,
+            request,
+        };
+        let answer = self.endpoint.post(&body, request.timeout).await?;
+        let reply: Reply = self.endpoint.parse(&answer)?;
+        self.understand(reply, &answer, request.tools)
+    }
+
+    fn understand(&self, reply: Reply, answer: &Answer, tools: &[ToolSpec]) -> Result<TurnReply, ModelError> {
+        // Gateways report some failures inside an answer that says 200.
+        if let Some(error) = &reply.error {
+            return Err(self.endpoint.refused_inside(error, answer));
+        }
+        let first = reply.choices.and_then(|choices| choices.into_iter().next());
+        let choice = first.ok_or_else(|| self.endpoint.malformed("it holds no choice", answer))?;
+        if let Some(error) = &choice.error {
+            return Err(self.endpoint.refused_inside(error, answer));
+        }
+        let Some(Value::Object(message)) = choice.message else {
+            return Err(self.endpoint.malformed("the choice holds no message", answer));
+        };
+        Ok(TurnReply {
+            turn: turn_of(message, tools),
+            stop_reason: choice.finish_reason.unwrap_or_default(),
+            usage: usage_of(&reply.usage),
+            served_by: word(reply.model),
+            request_id: answer.request_id().or_else(|| word(reply.id)),
+        })
+    }
+}
+
+impl ModelClient for OpenAiChat {
+    fn model(&self) -> &ModelRef {
+        &self.endpoint.model
+    }
+
+    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+        Box::pin(self.ask(request))
+    }
+}
+
+/// A request, written straight from what it borrows.
+struct Body<'a> {
+    model: &'a str,
+    limit_name: &'static str,
+    request: &'a TurnRequest<'a>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let settings = self.request.settings;
+        let mut fields = Fields::new(serializer.serialize_map(None)?, &settings.extra);
+        fields.put("model", self.model)?;
+        fields.put("messages", &messages(self.request))?;
+        if !self.request.tools.is_empty() {
+            fields.put("tools", &self.request.tools.iter().map(tool).collect::<Vec<_>>())?;
+        }
+        fields.put_some("temperature", settings.temperature.as_ref())?;
+        fields.put_some("top_p", settings.top_p.as_ref())?;
+        fields.put_some(self.limit_name, settings.max_output_tokens.as_ref())?;
+        fields.put_some("seed", settings.seed.as_ref())?;
+        fields.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+enum Sent<'a> {
+    System {
+        content: &'a str,
+    },
+    User {
+        content: &'a str,
+    },
+    Tool {
+        tool_call_id: &'a str,
+        content: &'a str,
+    },
+    #[serde(untagged)]
+    Assistant(&'a Value),
+}
+
+/// The conversation: one message per tool answer, the model's own messages as they came.
+fn messages<'a>(request: &TurnRequest<'a>) -> Vec<Sent<'a>> {
+    let mut sent = Vec::with_capacity(request.messages.len() + 1);
+    if !request.system.is_empty() {
+        sent.push(Sent::System {
+            content: request.system,
+        });
+    }
+    for message in request.messages {
+        match message {
+            Message::User(text) => sent.push(Sent::User { content: text }),
+            Message::Assistant(turn) => sent.push(Sent::Assistant(&turn.raw)),
+            Message::Tools(answers) => {
+                sent.extend(answers.iter().map(|a| Sent::Tool {
+                    tool_call_id: &a.call_id,
+                    content: &a.text,
+                }));
+            }
+        }
+    }
+    sent
+}
+
+#[derive(Serialize)]
+struct SentTool<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: SentFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct SentFunction<'a> {
+    name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters: &'a Map<String, Value>,
+}
+
+fn tool(spec: &ToolSpec) -> SentTool<'_> {
+    let function = SentFunction {
+        name: wire_name(&spec.name),
+        description: &spec.description,
+        parameters: &spec.input_schema,
+    };
+    SentTool {
+        kind: "function",
+        function,
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    id: Option<String>,
+    model: Option<String>,
+    choices: Option<Vec<Choice>>,
+    #[serde(default)]
+    usage: Value,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Option<Value>,
+    finish_reason: Option<String>,
+    error: Option<Value>,
+}
+
+/// What we read in a message, and the message itself.
+fn turn_of(mut message: Map<String, Value>, tools: &[ToolSpec]) -> AssistantTurn {
+    message.entry("role").or_insert_with(|| "assistant".into());
+    let mut tool_calls = Vec::new();
+    if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
+        for (index, call) in calls.iter_mut().enumerate() {
+            tool_calls.push(call_of(call, index, tools));
+        }
+    }
+    let text = |name: &str| message.get(name).map(text_of).unwrap_or_default();
+    let mut said = text("content");
+    if said.is_empty() {
+        said = text("refusal");
+    }
+    let mut reasoning = text("reasoning_content");
+    if reasoning.is_empty() {
+        reasoning = text("reasoning");
+    }
+    AssistantTurn {
+        text: said,
+        reasoning,
+        tool_calls,
+        raw: Value::Object(message),
+    }
+}
+
+/// A text, or the text parts of a list of parts.
+fn text_of(content: &Value) -> String {
+    let part = |part: &Value| {
+        part.get("text")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().map(part).collect(),
+        _ => String::new(),
+    }
+}
+
+fn call_of(call: &mut Value, index: usize, tools: &[ToolSpec]) -> ToolCall {
+    let id = match call.get("id").and_then(Value::as_str) {
+        Some(id) if !id.is_empty() => id.to_owned(),
+        _ => {
+            let id = format!("call_{index}");
+            if let Some(fields) = call.as_object_mut() {
+                fields.insert("id".to_owned(), id.clone().into());
+            }
+            id
+        }
+    };
+    let name = call
+        .pointer("/function/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let arguments = call
+        .pointer("/function/arguments")
+        .map_or_else(empty, arguments_of);
+    ToolCall {
+        id,
+        name: our_name(tools, name),
+        arguments,
+    }
+}
+
+/// Arguments come as JSON in a text (none at all is an empty text); what is no JSON stays a text.
+fn arguments_of(arguments: &Value) -> Value {
+    match arguments {
+        Value::String(text) if text.trim().is_empty() => empty(),
+        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+        Value::Null => empty(),
+        value => value.clone(),
+    }
+}
+
+fn empty() -> Value {
+    Value::Object(Map::new())
+}
+
+/// Tokens. Where the total shows that reasoning was not counted as output (xAI), it is added.
+fn usage_of(usage: &Value) -> Usage {
+    let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+    let input_tokens = count("/prompt_tokens");
+    let mut output_tokens = count("/completion_tokens");
+    let reasoning_tokens = count("/completion_tokens_details/reasoning_tokens");
+    if let (Some(input), Some(output), Some(reasoning)) = (input_tokens, output_tokens, reasoning_tokens)
+        && reasoning > 0
+        && count("/total_tokens") == Some(input + output + reasoning)
+    {
+        output_tokens = Some(output + reasoning);
+    }
+    let cached_tokens = count("/prompt_tokens_details/cached_tokens");
+    Usage {
+        input_tokens,
+        output_tokens,
+        cached_tokens,
+        reasoning_tokens,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn turn(message: Value) -> AssistantTurn {
+        let Value::Object(message) = message else {
+            panic!("a message is an object")
+        };
+        turn_of(message, &[])
+    }
+
+    #[test]
+    fn arguments_are_parsed_and_kept_as_text_where_they_are_no_json() {
+        for (arguments, want) in [
+            (json!(r#"{"a":1}"#), json!({"a": 1})),
+            (json!(r#"{"a":"#), json!(r#"{"a":"#)),
+            (json!("[1]"), json!([1])),
+            (json!(""), json!({})),
+            (json!({"a": 1}), json!({"a": 1})),
+            (Value::Null, json!({})),
+        ] {
+            let turn =
+                turn(json!({"tool_calls": [{"id": "c", "function": {"name": "t", "arguments": arguments}}]}));
+            assert_eq!(turn.tool_calls[0].arguments, want);
+        }
+    }
+
+    #[test]
+    fn what_the_conversation_needs_is_filled_in_and_nothing_else() {
+        let call = json!({"function": {"name": "t", "arguments": "{}"}, "index": 0});
+        let turn = turn(json!({"content": null, "tool_calls": [call]}));
+        assert_eq!(turn.tool_calls[0].id, "call_0");
+        insta::assert_snapshot!(turn.raw, @r#"{"content":null,"tool_calls":[{"function":{"name":"t","arguments":"{}"},"index":0,"id":"call_0"}],"role":"assistant"}"#);
+    }
+
+    #[test]
+    fn text_is_found_in_every_form() {
+        assert_eq!(turn(json!({"content": "a"})).text, "a");
+        assert_eq!(
+            turn(json!({"content": [{"type": "text", "text": "a"}, {"text": "b"}]})).text,
+            "ab"
+        );
+        assert_eq!(
+            turn(json!({"content": null, "refusal": "I cannot"})).text,
+            "I cannot"
+        );
+        assert_eq!(
+            turn(json!({"content": "a", "reasoning_content": "hm"})).reasoning,
+            "hm"
+        );
+        assert_eq!(turn(json!({"reasoning": "hm"})).reasoning, "hm");
+        assert_eq!(turn(json!({})).text, "");
+    }
+
+    #[test]
+    fn reasoning_is_part_of_the_output_whoever_counts() {
+        let usage = |total: u64| {
+            let details = json!({"reasoning_tokens": 70});
+            usage_of(
+                &json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": total,
+                "completion_tokens_details": details, "prompt_tokens_details": {"cached_tokens": 4}}),
+            )
+        };
+        assert_eq!(usage(85).output_tokens, Some(75), "not counted yet");
+        assert_eq!(usage(15).output_tokens, Some(5), "counted already");
+        assert_eq!(usage(15).cached_tokens, Some(4));
+        assert_eq!(usage_of(&Value::Null), Usage::default(), "unknown, not 0");
+    }
+}

@@ -1,0 +1,225 @@
+//! Bad worlds: each failure of a provider or of the network becomes the right typed error, in time,
+//! with a text that helps and holds no secret.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use bench_runner::model::{ErrorClass, ModelError};
+use serde_json::json;
+
+use super::stub::{Answer, End, Stub, raw};
+use super::talk::{CANARY, Talk};
+
+const MODELS: [&str; 2] = ["openai:m", "anthropic:m"];
+
+async fn error_of(model: &str, url: &str) -> ModelError {
+    let mut talk = Talk::with(model, url);
+    talk.timeout = Duration::from_secs(5);
+    talk.ask().await.unwrap_err()
+}
+
+/// The error for an answer, without the stub's port.
+async fn shown(model: &str, answer: Answer) -> String {
+    let stub = Stub::start([answer]).await;
+    error_of(model, &stub.url)
+        .await
+        .to_string()
+        .replace(&stub.url, "http://stub")
+}
+
+#[tokio::test]
+async fn every_status_has_its_class() {
+    use ErrorClass::*;
+    for (status, want) in [
+        (302, BadRequest),
+        (400, BadRequest),
+        (401, Auth),
+        (402, OutOfCredit),
+        (403, Auth),
+        (404, BadRequest),
+        (408, Timeout),
+        (409, Timeout),
+        (413, ContextTooLong),
+        (422, BadRequest),
+        (425, Timeout),
+        (429, RateLimit),
+        (500, Overloaded),
+        (502, Overloaded),
+        (503, Overloaded),
+        (504, Overloaded),
+        (529, Overloaded),
+    ] {
+        let stub = Stub::start([Answer::new(status, "<html>gateway</html>")]).await;
+        for model in MODELS {
+            let error = error_of(model, &stub.url).await;
+            assert_eq!(
+                (error.class, error.status),
+                (want, Some(status)),
+                "{model} {status}: {error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn texts_hold_the_providers_words_and_what_to_try_next() {
+    let openai = |status, kind: &str, code: &str, message: &str| {
+        let error = json!({"message": message, "type": kind, "param": null, "code": code});
+        Answer::json(status, &json!({"error": error})).header("x-request-id", "req_5")
+    };
+    let text = shown(
+        "openai:m",
+        openai(
+            401,
+            "invalid_request_error",
+            "invalid_api_key",
+            "Incorrect API key",
+        ),
+    )
+    .await;
+    insta::assert_snapshot!(text, @"openai:m: 401: Incorrect API key (request req_5); check OPENAI_API_KEY");
+    let text = shown(
+        "openai:m",
+        openai(429, "insufficient_quota", "insufficient_quota", "Check your plan"),
+    )
+    .await;
+    insta::assert_snapshot!(text, @"openai:m: 429: Check your plan (request req_5); add credit to the account of OPENAI_API_KEY");
+    let text = shown(
+        "openai:m",
+        openai(404, "invalid_request_error", "model_not_found", "No model m"),
+    )
+    .await;
+    insta::assert_snapshot!(text, @"openai:m: 404: No model m (request req_5); check the name `m` and the address http://stub/chat/completions");
+    let text = shown(
+        "openai:m",
+        openai(400, "x", "context_length_exceeded", "Too long"),
+    )
+    .await;
+    insta::assert_snapshot!(text, @"openai:m: 400: Too long (request req_5)");
+    let anthropic = |status, kind: &str, message: &str| {
+        Answer::json(
+            status,
+            &json!({"type": "error", "error": {"type": kind, "message": message}}),
+        )
+    };
+    let text = shown("anthropic:m", anthropic(529, "overloaded_error", "Overloaded")).await;
+    insta::assert_snapshot!(text, @"anthropic:m: 529: Overloaded");
+    let moved = Answer::new(301, "").header("location", "https://elsewhere.example/");
+    insta::assert_snapshot!(shown("anthropic:m", moved).await, @"anthropic:m: 301 without a word; redirects are not followed; set ANTHROPIC_BASE_URL");
+    insta::assert_snapshot!(shown("openai:m", Answer::new(200, "<html>welcome</html>")).await, @"openai:m: the answer is not what the format promises (expected value at line 1 column 1); is http://stub/chat/completions right? It begins: <html>welcome</html>");
+}
+
+#[tokio::test]
+async fn no_secret_reaches_an_error() {
+    let echo = format!("{}key {CANARY} is wrong", "x".repeat(395));
+    for status in [400, 401, 429, 500, 200] {
+        let stub = Stub::start([Answer::json(status, &json!({"error": {"message": echo}}))]).await;
+        for model in MODELS {
+            let error = error_of(model, &stub.url).await;
+            assert!(
+                !format!("{error} {error:?}").contains("sk-can"),
+                "not even a part of it: {error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_read_in_both_forms() {
+    let limited = |value: &str| Answer::json(429, &json!({})).header("retry-after", value);
+    let stub = Stub::start([limited("7")]).await;
+    for model in MODELS {
+        assert_eq!(
+            error_of(model, &stub.url).await.retry_after,
+            Some(Duration::from_secs(7))
+        );
+    }
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+    let stub = Stub::start([limited(&date)]).await;
+    let after = error_of("openai:m", &stub.url).await.retry_after.unwrap();
+    assert!(
+        after > Duration::from_secs(90) && after <= Duration::from_secs(100),
+        "{after:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Stub::start([Answer::json(200, &json!({}))]).await;
+    let stub = Stub::start([Answer::new(307, "").header("location", &elsewhere.url)]).await;
+    error_of("openai:m", &stub.url).await;
+    assert_eq!(elsewhere.seen().len(), 0, "no key goes elsewhere");
+}
+
+#[tokio::test]
+async fn broken_connections_are_network_errors() {
+    let refused = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"id\":";
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n";
+    for (what, url) in [
+        ("refused", refused),
+        ("closed", raw(b"", End::Close).await),
+        ("reset", raw(b"", End::Reset).await),
+        ("cut", raw(head, End::Close).await),
+        ("cut by a reset", raw(head, End::Reset).await),
+        ("cut in chunks", raw(chunked, End::Close).await),
+        ("no HTTP", raw(b"220 smtp.example ESMTP\r\n", End::Close).await),
+    ] {
+        for model in MODELS {
+            let error = error_of(model, &url).await;
+            assert_eq!(error.class, ErrorClass::Network, "{what}: {error}");
+            assert!(error.to_string().contains(&url), "{what}: {error}");
+        }
+    }
+    let nowhere = error_of("openai:m", "http://no-such-host.invalid").await;
+    assert_eq!(nowhere.class, ErrorClass::Network, "{nowhere}");
+    assert!(nowhere.message.contains("OPENAI_BASE_URL"), "{nowhere}");
+}
+
+#[tokio::test]
+async fn silence_ends_with_the_time_of_the_request() {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{";
+    for url in [raw(b"", End::Hang).await, raw(head, End::Hang).await] {
+        for model in MODELS {
+            let mut talk = Talk::with(model, &url);
+            talk.timeout = Duration::from_millis(100);
+            let start = Instant::now();
+            let error = talk.ask().await.unwrap_err();
+            assert_eq!(error.class, ErrorClass::Timeout, "{error}");
+            assert!(error.message.contains("within 100ms"), "{error}");
+            assert!(start.elapsed() < Duration::from_secs(5));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_refused() {
+    let announced = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 70000000\r\n\r\n{", End::Hang).await;
+    let error = error_of("openai:m", &announced).await;
+    assert_eq!(error.class, ErrorClass::BadRequest, "at once: {error}");
+    let stub = Stub::start([Answer::new(500, vec![b' '; (64 << 20) + 1])]).await;
+    let error = error_of("anthropic:m", &stub.url).await;
+    insta::assert_snapshot!(error, @"anthropic:m: the answer is over 64 MiB; check the address");
+}
+
+#[tokio::test]
+async fn what_is_no_reply_is_malformed() {
+    for body in [
+        "",
+        "{",
+        "null",
+        "7",
+        "\"text\"",
+        "{}",
+        "\u{feff}{}",
+        "data: {\"x\":1}\n\n",
+    ] {
+        let stub = Stub::start([Answer::new(200, body)]).await;
+        for model in MODELS {
+            let error = error_of(model, &stub.url).await;
+            assert_eq!(error.class, ErrorClass::Malformed, "{body:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Model clients over HTTP: what they send, what they understand, what they do when the world is bad.
+
+mod anthropic;
+mod faults;
+mod openai_chat;
+mod shape;
+mod stub;
+mod talk;
