@@ -23,6 +23,7 @@ pub mod hash;
 pub mod id;
 mod json;
 pub mod limits;
+pub mod lint;
 pub mod model;
 pub mod outcome;
 pub mod plan;

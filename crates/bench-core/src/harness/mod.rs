@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::gym::GymSpec;
 use crate::limits::LimitOverrides;
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::verifier::VerifierSpec;
 
 mod common;
@@ -129,6 +129,16 @@ impl Default for Scenario {
 }
 
 impl Scenario {
+    /// Where it was written, for problems that concern all of it.
+    pub fn place(&self) -> Place {
+        Place {
+            line: Some(self.origin.line),
+            pointer: self.origin.pointer.clone(),
+            scenario: Some(self.scenario_id.clone()),
+            ..Place::file(self.origin.file.clone())
+        }
+    }
+
     /// Whether a solution is written down for any of it.
     pub fn has_solution(&self) -> bool {
         self.solution.is_some() || self.prompts.iter().any(|p| p.solution.is_some())

@@ -1,6 +1,6 @@
 //! From a harness and the command line to a plan, rejecting early and all at once.
 
-use super::gyms::{GymChoice, Gyms, place_of};
+use super::gyms::{GymChoice, Gyms};
 use super::{FORMAT, Plan, PlannedScenario, model_slugs, scenario_slugs};
 use crate::gym::GymSpec;
 use crate::harness::{Harness, Scenario};
@@ -308,7 +308,7 @@ impl<'a> PlanBuilder<'a> {
                 let user = scenarios
                     .iter()
                     .find(|scenario| scenario.gym_keys.contains(&gym.key));
-                let place = user.map_or_else(Place::default, |scenario| place_of(scenario));
+                let place = user.map_or_else(Place::default, |scenario| scenario.place());
                 problems.push(Problem::error(place, message).hint(hint));
             }
         }
@@ -320,6 +320,6 @@ fn note_odd(scenario: &Scenario, models: &[ModelSpec], problems: &mut Problems) 
     let oracle = models.iter().any(|spec| spec.model.provider == Provider::Oracle);
     if oracle && !scenario.has_solution() && !scenario.prompts.is_empty() {
         let message = "it has no `solution`, so `oracle` has nothing to play";
-        problems.push(Problem::warning(place_of(scenario), message).hint("write one, or leave `oracle` out"));
+        problems.push(Problem::warning(scenario.place(), message).hint("write one, or leave `oracle` out"));
     }
 }

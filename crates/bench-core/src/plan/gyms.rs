@@ -3,7 +3,7 @@
 use crate::gym::config::available;
 use crate::gym::{GymSpec, Seed, Transport};
 use crate::harness::{Scenario, World};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::suggest;
 use crate::verifier::{Check, ResponseCheck, VerifierSpec};
 
@@ -86,7 +86,7 @@ impl<'c> Gyms<'c> {
         if self.choice.default.is_empty() {
             let names = self.choice.available.iter().map(|gym| gym.name.as_str());
             let hint = format!("choose with --gym; available: {}", suggest::quoted_list(names));
-            problems.push(Problem::error(place_of(scenario), "no gym is chosen for it").hint(hint));
+            problems.push(Problem::error(scenario.place(), "no gym is chosen for it").hint(hint));
         }
         let names = self.choice.default.iter();
         names
@@ -99,7 +99,7 @@ impl<'c> Gyms<'c> {
         if found.is_none() {
             let names = self.choice.available.iter().map(|gym| gym.name.as_str());
             let message = format!("there is no gym `{name}`");
-            problems.push(Problem::error(place_of(scenario), message).hint(available(name, names)));
+            problems.push(Problem::error(scenario.place(), message).hint(available(name, names)));
         }
         found.cloned()
     }
@@ -168,16 +168,6 @@ fn moved(own: &GymSpec, chosen: &GymSpec) -> GymSpec {
     gym
 }
 
-/// Where a scenario was written.
-pub(super) fn place_of(scenario: &Scenario) -> Place {
-    Place {
-        line: Some(scenario.origin.line),
-        pointer: scenario.origin.pointer.clone(),
-        scenario: Some(scenario.scenario_id.clone()),
-        ..Place::file(scenario.origin.file.clone())
-    }
-}
-
 fn check_verifier(scenario: &Scenario, verifier: &VerifierSpec, gyms: &[GymSpec], problems: &mut Problems) {
     let asked = match &verifier.gym {
         None => gyms.first(),
@@ -189,7 +179,7 @@ fn check_verifier(scenario: &Scenario, verifier: &VerifierSpec, gyms: &[GymSpec]
                     verifier.name
                 );
                 let names = gyms.iter().map(|gym| gym.name.as_str());
-                problems.push(Problem::error(place_of(scenario), message).hint(available(name, names)));
+                problems.push(Problem::error(scenario.place(), message).hint(available(name, names)));
             }
             found
         }
@@ -209,7 +199,7 @@ fn check_verifier(scenario: &Scenario, verifier: &VerifierSpec, gyms: &[GymSpec]
             verifier.name, gym.name
         );
         let hint = "add `sql_runner_url` to the gym, or check with `tool_result`";
-        problems.push(Problem::error(place_of(scenario), message).hint(hint));
+        problems.push(Problem::error(scenario.place(), message).hint(hint));
     }
 }
 
@@ -226,7 +216,7 @@ fn check_solution(scenario: &Scenario, gyms: &[GymSpec], problems: &mut Problems
                 call.tool
             );
             let names = gyms.iter().map(|gym| gym.name.as_str());
-            problems.push(Problem::error(place_of(scenario), message).hint(available(server, names)));
+            problems.push(Problem::error(scenario.place(), message).hint(available(server, names)));
         }
     }
 }

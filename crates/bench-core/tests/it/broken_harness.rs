@@ -31,7 +31,7 @@ fn not_json() {
     insta::assert_snapshot!(say("{\"scenarios\": [],}"), @"error: h.json:1:17: not JSON: trailing commas are not allowed (hint: remove the comma after the last element)");
     insta::assert_snapshot!(say("{'scenarios': []}"), @"error: h.json:1:2: not JSON: single-quoted strings are not allowed (hint: strings need double quotes)");
     insta::assert_snapshot!(say("{\"scenarios\": [{\"scenario_id\": \"a\", \"prompts\": ["), @"error: h.json:1:48: not JSON: unterminated array (hint: a closing bracket is missing; was the file cut off?)");
-    insta::assert_snapshot!(say("scenarios:\n  - scenario_id: a\n"), @"error: h.json:1:1: not JSON: unexpected word (hint: strings need double quotes)");
+    insta::assert_snapshot!(say("scenarios:\n  - scenario_id: a\n"), @"error: h.json:1:1: not JSON: unexpected word (hint: a JSON file begins with { or [)");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn not_a_harness() {
     insta::assert_snapshot!(say("[]"), @"error: h.json:1:1: the list is empty (hint: a file holds at least one task)");
     insta::assert_snapshot!(say("[1]"), @"error: h.json:1:2 at /0: each element must be an object, not 1");
     insta::assert_snapshot!(say("{\"scenaros\": []}"), @"error: h.json:1:1: neither `scenarios` nor `user_prompt` is in it: this is no harness file (hint: did you mean `scenarios` instead of `scenaros`?)");
-    insta::assert_snapshot!(say("{\"scenario_id\": \"a\", \"prompts\": []}"), @"error: h.json:1:1: neither `scenarios` nor `user_prompt` is in it: this is no harness file (hint: did you mean `scenarios` instead of `scenario_id`?)");
+    insta::assert_snapshot!(say("{\"scenario_id\": \"a\", \"prompts\": []}"), @r#"error: h.json:1:1: neither `scenarios` nor `user_prompt` is in it: this is no harness file (hint: put the scenario into a list: {"scenarios": [ … ]})"#);
     insta::assert_snapshot!(say("{\"mcpServers\": {}}"), @"error: h.json:1:1: this is a gym file, not a harness file (hint: give it with --gym-config, and a harness file beside it)");
     insta::assert_snapshot!(say("{\"scenarios\": []}"), @"error: h.json:1:15 at /scenarios: `scenarios` is empty (hint: a harness file holds at least one scenario)");
     insta::assert_snapshot!(say("{\"scenarios\": {\"a\": 1}}"), @"error: h.json:1:15 at /scenarios: `scenarios` must be a list, not an object");
@@ -68,10 +68,10 @@ fn scenarios() {
     error: h.json:1:58 at /scenarios/1: each element must be an object, not a string
     "#);
     insta::assert_snapshot!(say(r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt": "Do it"}]}]}"#), @r#"
-    error: h.json:1:49 at /scenarios/0/prompts/0 (scenario `a`): `prompt_text` is missing
-    warning: h.json:1:50 at /scenarios/0/prompts/0/prompt (scenario `a`): unknown field `prompt` is ignored (hint: known here are `prompt_text`, `expected_tools`, `restricted_tools`, `verifier`, `verifiers` and `solution`)
+    error: h.json:1:49 at /scenarios/0/prompts/0 (scenario `a`): `prompt_text` is missing (hint: is it misspelt as `prompt`?)
+    warning: h.json:1:50 at /scenarios/0/prompts/0/prompt (scenario `a`): unknown field `prompt` is ignored (hint: did you mean `prompt_text`?)
     "#);
-    insta::assert_snapshot!(say("{\"scenarios\": [{\"scenario_id\": \"a\", \"prompts\": []},\n{\"scenario_id\": \"b\", \"prompts\": []},\n{\"scenario_id\": \"a\", \"prompts\": []}]}"), @"error: h.json:3:17 at /scenarios/2/scenario_id (scenario `a`): the scenario id `a` is taken: it stands at h.json:1:32 at /scenarios/0/scenario_id (scenario `a`) already (hint: give each scenario an id of its own)");
+    insta::assert_snapshot!(say("{\"scenarios\": [{\"scenario_id\": \"a\", \"prompts\": []},\n{\"scenario_id\": \"b\", \"prompts\": []},\n{\"scenario_id\": \"a\", \"prompts\": []}]}"), @"error: h.json:3:17 at /scenarios/2/scenario_id (scenario `a`): the scenario id `a` is used twice: first at h.json:1:32 (hint: give each scenario an id of its own)");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn solutions() {
 
 #[test]
 fn verifiers() {
-    insta::assert_snapshot!(with_verifier("\"x\""), @"error: h.json:2:13 at /scenarios/0/prompts/0/verifier (scenario `s`): `verifier` must be an object, not a string");
+    insta::assert_snapshot!(with_verifier("\"x\""), @"error: h.json:2:13 at /scenarios/0/prompts/0/verifier (scenario `s`): `verifier` must be an object or a list of objects, not a string");
     insta::assert_snapshot!(with_verifier("[1, null]"), @r#"
     error: h.json:2:14 at /scenarios/0/prompts/0/verifier/0 (scenario `s`): each element must be an object, not 1
     error: h.json:2:17 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): each element must be an object, not null
@@ -136,7 +136,7 @@ fn database_state() {
     insta::assert_snapshot!(with_config("database_state", r#"{"query": "  ", "expected_value": 1}"#), @"error: h.json:3:11 at /scenarios/0/prompts/0/verifier/validation_config/query (scenario `s`): `query` is empty");
     insta::assert_snapshot!(with_config("database_state", r#"{"qeury": "SELECT 1", "expected": 1}"#), @r#"
     error: h.json:3:1 at /scenarios/0/prompts/0/verifier/validation_config (scenario `s`): `query` is missing (hint: is it misspelt as `qeury`?)
-    error: h.json:3:1 at /scenarios/0/prompts/0/verifier/validation_config (scenario `s`): `expected_value` is missing
+    error: h.json:3:1 at /scenarios/0/prompts/0/verifier/validation_config (scenario `s`): `expected_value` is missing (hint: is it misspelt as `expected`?)
     warning: h.json:3:2 at /scenarios/0/prompts/0/verifier/validation_config/qeury (scenario `s`): unknown field `qeury` is ignored (hint: did you mean `query`?)
     warning: h.json:3:23 at /scenarios/0/prompts/0/verifier/validation_config/expected (scenario `s`): unknown field `expected` is ignored (hint: did you mean `expected_value`?)
     "#);
@@ -154,9 +154,9 @@ fn response_check() {
     insta::assert_snapshot!(with_config("response_check", r#"{"contains": "a", "not_contains": "b"}"#), @"error: h.json:3:1 at /scenarios/0/prompts/0/verifier/validation_config (scenario `s`): this check asks several things at once (hint: write one verifier for each)");
     insta::assert_snapshot!(with_config("response_check", r#"{"contains": ["a", "b"]}"#), @"error: h.json:3:14 at /scenarios/0/prompts/0/verifier/validation_config/contains (scenario `s`): `contains` must be a string, not a list");
     insta::assert_snapshot!(with_config("response_check", r#"{"matches": "a{2,1}"}"#), @"error: h.json:3:13 at /scenarios/0/prompts/0/verifier/validation_config/matches (scenario `s`): the pattern `a{2,1}` is not a regular expression: invalid repetition count range, the start must be <= the end");
-    insta::assert_snapshot!(with_config("response_check", r#"{"expected_value": 5}"#), @"error: h.json:3:20 at /scenarios/0/prompts/0/verifier/validation_config/expected_value (scenario `s`): `expected_value` must be a string, because it is compared with a text, not 5");
-    insta::assert_snapshot!(with_config("response_check", r#"{"expected_value": 5, "comparison_type": ">"}"#), @"error: h.json:3:20 at /scenarios/0/prompts/0/verifier/validation_config/expected_value (scenario `s`): `expected_value` must be a string, because it is compared with a text, not 5");
-    insta::assert_snapshot!(with_config("response_check", r#"{"json_schema": {"type": "objekt"}}"#), @r#"error: h.json:3:17 at /scenarios/0/prompts/0/verifier/validation_config/json_schema (scenario `s`): `json_schema` is not a JSON Schema: "objekt" is not valid under any of the schemas listed in the 'anyOf' keyword"#);
+    insta::assert_snapshot!(with_config("response_check", r#"{"expected_value": 5}"#), @"error: h.json:3:20 at /scenarios/0/prompts/0/verifier/validation_config/expected_value (scenario `s`): `expected_value` must be a string, because it is compared with a text");
+    insta::assert_snapshot!(with_config("response_check", r#"{"expected_value": 5, "comparison_type": ">"}"#), @"error: h.json:3:20 at /scenarios/0/prompts/0/verifier/validation_config/expected_value (scenario `s`): `expected_value` must be a string, because it is compared with a text");
+    insta::assert_snapshot!(with_config("response_check", r#"{"json_schema": {"type": "objekt"}}"#), @r#"error: h.json:3:17 at /scenarios/0/prompts/0/verifier/validation_config/json_schema (scenario `s`): `json_schema` is not a JSON Schema at /type: "objekt" is not valid under any of the schemas listed in the 'anyOf' keyword"#);
     insta::assert_snapshot!(with_config("response_check", r#"{"json_path": "issues[0", "expected_value": 1}"#), @"error: h.json:3:15 at /scenarios/0/prompts/0/verifier/validation_config/json_path (scenario `s`): `issues[0` is not a JSON path: at position 0, parser error (hint: write it like `$.issues[0].key`)");
     insta::assert_snapshot!(with_config("response_check", r#"{"json_path": "$.a"}"#), @"error: h.json:3:1 at /scenarios/0/prompts/0/verifier/validation_config (scenario `s`): `expected_value` is missing");
     insta::assert_snapshot!(with_config("response_check", r#"{"json_pointer": "a", "expected_value": 1}"#), @"error: h.json:3:18 at /scenarios/0/prompts/0/verifier/validation_config/json_pointer (scenario `s`): `a` is not a JSON pointer (hint: write it like `/issues/0/key`)");
@@ -192,7 +192,7 @@ fn other_verifiers() {
     error: h.json:3:43 at /scenarios/0/prompts/0/verifier/validation_config/env/API_KEY (scenario `s`): `API_KEY` looks like a secret, and a plan holds no secrets (hint: write "${API_KEY}" and set the variable before the run)
     error: h.json:3:80 at /scenarios/0/prompts/0/verifier/validation_config/timeout_seconds (scenario `s`): `timeout_seconds` must be more than 0 seconds and at most a year, not 0
     "#);
-    insta::assert_snapshot!(with_config("command", r#"{"command": "x", "stdout": {"expected_value": 5}}"#), @"error: h.json:3:47 at /scenarios/0/prompts/0/verifier/validation_config/stdout/expected_value (scenario `s`): `expected_value` must be a string, because it is compared with a text, not 5");
+    insta::assert_snapshot!(with_config("command", r#"{"command": "x", "stdout": {"expected_value": 5}}"#), @"error: h.json:3:47 at /scenarios/0/prompts/0/verifier/validation_config/stdout/expected_value (scenario `s`): `expected_value` must be a string, because it is compared with a text");
     insta::assert_snapshot!(with_config("command", r#"{"command": "x", "stdout": {}, "stdout_contains": "a"}"#), @"error: h.json:3:28 at /scenarios/0/prompts/0/verifier/validation_config/stdout (scenario `s`): both `stdout` and `stdout_contains` are given (hint: keep one of them)");
 }
 
@@ -200,14 +200,14 @@ fn other_verifiers() {
 fn tasks() {
     insta::assert_snapshot!(say(r#"{"task_id": "t", "verifiers": 5}"#), @r#"
     error: h.json:1:1 (scenario `t`): `user_prompt` is missing
-    error: h.json:1:31 at /verifiers (scenario `t`): `verifiers` must be an object, not 5
+    error: h.json:1:31 at /verifiers (scenario `t`): `verifiers` must be an object or a list of objects, not 5
     "#);
     insta::assert_snapshot!(say(r#"{"user_prompt": "", "number_of_runs": 0}"#), @r#"
     error: h.json:1:17 at /user_prompt (scenario `h`): `user_prompt` is empty
     error: h.json:1:39 at /number_of_runs (scenario `h`): `number_of_runs` must be 1 or more, not 0
     "#);
     insta::assert_snapshot!(say(r#"{"user_prompt": "x", "gym_servers_config": [{"mcp_server_url": "localhost:8001"}, {"mcp_server_name": "b"}]}"#), @r#"
-    error: h.json:1:45 at /gym_servers_config/0 (scenario `h`): `mcp_server_name` is missing (hint: is it misspelt as `mcp_server_url`?)
+    error: h.json:1:45 at /gym_servers_config/0 (scenario `h`): `mcp_server_name` is missing
     error: h.json:1:64 at /gym_servers_config/0/mcp_server_url (scenario `h`): this is not an address to send requests to (hint: write it like `http://127.0.0.1:8080`)
     error: h.json:1:83 at /gym_servers_config/1 (scenario `h`): `mcp_server_url` is missing
     "#);
@@ -233,7 +233,6 @@ fn rows() {
     insta::assert_snapshot!(say_file("t.jsonl", rows), @r#"
     error: t.jsonl:1:35 at /verifiers/0/verifier_type (scenario `t-1`): unknown verifier type `x` (hint: known are `database_state`, `response_check`, `tool_execution`, `tool_result`, `http` and `command`)
     error: t.jsonl:2:35 at /verifiers: the string in `verifiers` is not JSON: unterminated object (hint: a closing bracket is missing; was the file cut off?)
-    error: t.jsonl:2:35 at /verifiers (scenario `t-2`): `verifiers` must be an object, not a string
     error: t.jsonl:3:2: not JSON: unexpected token (hint: strings need double quotes)
     error: t.jsonl:4:17 at /user_prompt (scenario `t-4`): `user_prompt` must be a string, not 5
     "#);

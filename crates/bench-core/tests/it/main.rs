@@ -1,6 +1,8 @@
 //! The reading of files, from outside: fixtures of every form, and every kind of broken input with the
 //! words that people see.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,7 @@ mod broken_gyms;
 mod broken_harness;
 mod gym_forms;
 mod harness_forms;
+mod linting;
 mod planning;
 mod robustness;
 mod schemas;

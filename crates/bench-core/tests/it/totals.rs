@@ -1,1 +1,216 @@
-//! …
+//! Totals: what the events of a run add up to, also when trials are tried again.
+
+use bench_core::event::TrialFinished;
+use bench_core::session::{Totals, begin, fold};
+use bench_core::{Event, GymChoice, Harness, ModelSpec, Outcome, Plan, Progress, Scenario, Session, Usage};
+
+fn plan() -> Plan {
+    let scenario = |id: &str| Scenario {
+        scenario_id: id.into(),
+        ..Scenario::default()
+    };
+    let harness = Harness {
+        scenarios: vec![scenario("a"), scenario("b")],
+        ..Harness::default()
+    };
+    let models = ["noop", "openai:gpt-4o"].map(|name| ModelSpec::new(name.parse().unwrap()));
+    Plan::builder(harness)
+        .models(models)
+        .gyms(GymChoice::tracker())
+        .runs(3)
+        .build()
+        .unwrap()
+        .0
+}
+
+fn finished(scenario: &str, model: &str, outcome: Outcome, verifiers: (u32, u32)) -> TrialFinished {
+    TrialFinished {
+        trial: format!("{scenario}~x~1").parse().unwrap(),
+        scenario_id: scenario.into(),
+        model: model.into(),
+        repetition: 1,
+        attempt: 1,
+        outcome,
+        replaces: None,
+        cause: None,
+        verifiers_passed: verifiers.0,
+        verifiers_total: verifiers.1,
+        turns: 2,
+        tool_calls: 3,
+        usage: Usage {
+            input_tokens: Some(10),
+            ..Usage::default()
+        },
+        took_ms: 100,
+        record: Default::default(),
+        transcript: Default::default(),
+    }
+}
+
+fn totals(trials: &[TrialFinished]) -> (Progress, Session) {
+    let (mut progress, mut session) = begin(&plan());
+    fold(
+        &mut progress,
+        &mut session,
+        &Event::RunStarted {
+            trials: 12,
+            already_finished: 0,
+        },
+    );
+    for trial in trials {
+        fold(&mut progress, &mut session, &Event::TrialFinished(trial.clone()));
+    }
+    (progress, session)
+}
+
+/// `passed/scored verifiers rate` of a row.
+fn shown(totals: &Totals) -> String {
+    let counts = totals.outcomes;
+    format!(
+        "{} {}/{} of {} done {} verifiers {}/{} rate {:?} turns {} tokens {:?} ms {}",
+        totals.model,
+        counts.passed,
+        counts.scored(),
+        totals.trials_total,
+        counts.done(),
+        totals.verifiers_passed,
+        totals.verifiers_total,
+        counts.pass_rate(),
+        totals.turns,
+        totals.usage.input_tokens,
+        totals.took_ms
+    )
+}
+
+#[test]
+fn all_totals_are_known_before_anything_happens() {
+    let (progress, session) = begin(&plan());
+    assert_eq!((progress.trials_total, progress.trials_done), (12, 0));
+    let cells: Vec<_> = session
+        .cells
+        .iter()
+        .map(|c| {
+            (
+                c.scenario_id.as_str(),
+                c.totals.model.as_str(),
+                c.totals.trials_total,
+            )
+        })
+        .collect();
+    assert_eq!(
+        cells,
+        [
+            ("a", "noop", 3),
+            ("a", "openai:gpt-4o", 3),
+            ("b", "noop", 3),
+            ("b", "openai:gpt-4o", 3)
+        ]
+    );
+    assert_eq!(
+        session.models.iter().map(|m| m.trials_total).collect::<Vec<_>>(),
+        [6, 6]
+    );
+}
+
+#[test]
+fn each_trial_counts_for_its_model_and_its_cell() {
+    let (progress, session) = totals(&[
+        finished("a", "noop", Outcome::Passed, (2, 2)),
+        finished("a", "noop", Outcome::Failed, (1, 2)),
+        finished("b", "noop", Outcome::Errored, (1, 2)),
+        finished("b", "openai:gpt-4o", Outcome::Limit, (0, 2)),
+        finished("b", "openai:gpt-4o", Outcome::Unscored, (0, 0)),
+    ]);
+    let rows: Vec<String> = session
+        .models
+        .iter()
+        .chain(session.cells.iter().map(|c| &c.totals))
+        .map(shown)
+        .collect();
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    noop 1/2 of 6 done 3 verifiers 3/4 rate Some(0.5) turns 6 tokens Some(30) ms 300
+    openai:gpt-4o 0/1 of 6 done 2 verifiers 0/2 rate Some(0.0) turns 4 tokens Some(20) ms 200
+    noop 1/2 of 3 done 2 verifiers 3/4 rate Some(0.5) turns 4 tokens Some(20) ms 200
+    openai:gpt-4o 0/0 of 3 done 0 verifiers 0/0 rate None turns 0 tokens None ms 0
+    noop 0/0 of 3 done 1 verifiers 0/0 rate None turns 2 tokens Some(10) ms 100
+    openai:gpt-4o 0/1 of 3 done 2 verifiers 0/2 rate Some(0.0) turns 4 tokens Some(20) ms 200
+    "#);
+    insta::assert_snapshot!(serde_json::to_string(&progress).unwrap(), @r#"{"trials_total":12,"trials_done":5,"passed":1,"failed":1,"limit":1,"errored":1,"unscored":1,"cancelled":0,"verifiers_passed":3,"verifiers_total":6,"verifiers_planned":0}"#);
+}
+
+#[test]
+fn a_trial_that_replaces_an_end_takes_its_count_back_but_not_its_cost() {
+    let again = |outcome, replaces| TrialFinished {
+        replaces: Some(replaces),
+        ..finished("a", "noop", outcome, (2, 2))
+    };
+    let (progress, session) = totals(&[
+        finished("a", "noop", Outcome::Errored, (0, 2)),
+        again(Outcome::Cancelled, Outcome::Errored),
+        again(Outcome::Passed, Outcome::Cancelled),
+    ]);
+    assert_eq!(
+        (
+            progress.trials_done,
+            progress.outcomes.passed,
+            progress.outcomes.errored
+        ),
+        (1, 1, 0)
+    );
+    assert_eq!((progress.verifiers_passed, progress.verifiers_total), (2, 2));
+    insta::assert_snapshot!(shown(&session.models[0]), @"noop 1/1 of 6 done 1 verifiers 2/2 rate Some(1.0) turns 6 tokens Some(30) ms 300");
+    assert_eq!(session.cells[0].totals, session.models[0].clone_for_cell());
+}
+
+/// A cell with all trials of its model says what the model's row says, apart from the plan's number.
+trait CloneForCell {
+    fn clone_for_cell(&self) -> Totals;
+}
+
+impl CloneForCell for Totals {
+    fn clone_for_cell(&self) -> Totals {
+        Totals {
+            trials_total: 3,
+            ..self.clone()
+        }
+    }
+}
+
+#[test]
+fn replacing_without_a_first_end_does_not_underflow() {
+    let stray = TrialFinished {
+        replaces: Some(Outcome::Errored),
+        ..finished("a", "noop", Outcome::Passed, (1, 1))
+    };
+    let (progress, _) = totals(&[stray]);
+    assert_eq!((progress.outcomes.errored, progress.outcomes.passed), (0, 1));
+}
+
+#[test]
+fn a_trial_of_nobody_changes_only_the_progress() {
+    let (progress, session) = totals(&[finished("z", "who", Outcome::Passed, (1, 1))]);
+    assert_eq!(progress.trials_done, 1);
+    assert!(session.models.iter().all(|row| row.outcomes.done() == 0));
+}
+
+proptest::proptest! {
+    /// Cells, models and progress always agree, in whatever order trials end.
+    #[test]
+    fn cells_models_and_progress_agree(ends in proptest::collection::vec((0..2_usize, 0..2_usize, 0..6_usize, 0..4_u32), 0..40)) {
+        let trials: Vec<TrialFinished> = ends
+            .into_iter()
+            .map(|(s, m, o, v)| finished(["a", "b"][s], ["noop", "openai:gpt-4o"][m], Outcome::ALL[o], (v, 4)))
+            .collect();
+        let (progress, session) = totals(&trials);
+        let sum = |rows: &[&Totals]| {
+            rows.iter().fold((0, 0, 0, 0), |sum, row| {
+                (sum.0 + row.outcomes.done(), sum.1 + row.outcomes.passed, sum.2 + row.verifiers_passed, sum.3 + row.verifiers_total)
+            })
+        };
+        let models = sum(&session.models.iter().collect::<Vec<_>>());
+        let cells = sum(&session.cells.iter().map(|c| &c.totals).collect::<Vec<_>>());
+        proptest::prop_assert_eq!(models, cells);
+        let expected = (progress.trials_done, progress.outcomes.passed, progress.verifiers_passed, progress.verifiers_total);
+        proptest::prop_assert_eq!(models, expected);
+    }
+}

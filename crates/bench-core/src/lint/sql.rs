@@ -1,0 +1,78 @@
+//! A light look at SQL: whether it is one statement that reads. The gym's SQL runner has the last word.
+
+/// What is wrong with a query, to follow "the query …".
+pub(super) fn complaint(query: &str) -> Option<&'static str> {
+    let bare = without_quoted(query);
+    let mut statements = bare.split(';').filter(|statement| !statement.trim().is_empty());
+    let Some(first) = statements.next() else {
+        return Some("says nothing");
+    };
+    if statements.next().is_some() {
+        return Some("is more than one statement");
+    }
+    let keyword: String = first
+        .trim_start_matches(['(', ' ', '\n', '\r', '\t'])
+        .chars()
+        .take_while(|c| c.is_alphabetic())
+        .collect();
+    match keyword.to_ascii_uppercase().as_str() {
+        "SELECT" | "WITH" | "VALUES" => None,
+        "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "CREATE" | "DROP" | "ALTER" => {
+            Some("changes the database")
+        }
+        _ => Some("is no SELECT"),
+    }
+}
+
+/// The text with quoted parts and comments blanked out, so that what stands in them does not count.
+fn without_quoted(query: &str) -> String {
+    let mut bare = String::with_capacity(query.len());
+    let mut rest = query;
+    while let Some(first) = rest.chars().next() {
+        let end = match first {
+            '\'' | '"' | '`' => rest[1..].find(first).map(|at| at + 2),
+            '[' => rest.find(']').map(|at| at + 1),
+            '-' if rest.starts_with("--") => rest.find('\n'),
+            '/' if rest.starts_with("/*") => rest[2..].find("*/").map(|at| at + 4),
+            _ => {
+                bare.push(first);
+                rest = &rest[first.len_utf8()..];
+                continue;
+            }
+        };
+        bare.push(' ');
+        // What is never closed goes on to the end.
+        rest = &rest[end.unwrap_or(rest.len())..];
+    }
+    bare
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_reading_statement_is_right() {
+        for (query, want) in [
+            ("SELECT 1", None),
+            ("  select COUNT(*) from t;  ", None),
+            ("WITH a AS (SELECT 1) SELECT * FROM a", None),
+            ("(SELECT 1)", None),
+            ("VALUES (1)", None),
+            ("-- why; not\nSELECT ';' || \"a;b\" || [c;d]", None),
+            ("/* drop; */ SELECT 'it''s; fine'", None),
+            ("SELECT 1; SELECT 2", Some("is more than one statement")),
+            ("SELECT 1; -- done", None),
+            ("DELETE FROM t", Some("changes the database")),
+            ("PRAGMA table_info(t)", Some("is no SELECT")),
+            ("how many issues?", Some("is no SELECT")),
+            (" ; ", Some("says nothing")),
+            ("-- only a comment", Some("says nothing")),
+            ("SELECT 'never closed; ", None),
+            ("SELECT 'ä;ö'; DROP TABLE t", Some("is more than one statement")),
+            ("/*", Some("says nothing")),
+        ] {
+            assert_eq!(complaint(query), want, "{query}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What `check` says of harnesses that load.
+
+use bench_core::lint::lint;
+use bench_core::{Harness, Source};
+
+use super::{fixture, list, load, read_file};
+
+/// What is said of a scenario with these members.
+fn said(members: &str) -> String {
+    let text = format!(r#"{{"scenarios": [{{"scenario_id": "s", {members}}}]}}"#);
+    let source = Source::new("/h/h.json", text).shown_as("h.json");
+    let harness = Harness::from_sources("h", std::slice::from_ref(&source), &read_file).unwrap();
+    list(&bench_core::Problems(lint(&harness, &[source])))
+}
+
+fn with_verifiers(verifiers: &str) -> String {
+    said(&format!(
+        r#""prompts": [{{"prompt_text": "x", "verifier": [{verifiers}]}}]"#
+    ))
+}
+
+fn sql(query: &str, expected: &str) -> String {
+    format!(
+        r#"{{"verifier_type": "database_state", "name": "{expected}",
+            "validation_config": {{"query": "{query}", "expected_value": {expected}}}}}"#
+    )
+}
+
+#[test]
+fn good_harnesses_are_quiet() {
+    assert_eq!(with_verifiers(&sql("SELECT 1", "1")), "no problem");
+    assert_eq!(said(r#""prompts": []"#), "no problem", "it only reaches the gym");
+}
+
+#[test]
+fn verifiers() {
+    insta::assert_snapshot!(said(r#""prompts": [{"prompt_text": "x"}, {"prompt_text": " "}]"#), @r#"
+    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
+    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): prompt 2 has no text (hint: most providers refuse an empty message)
+    "#);
+    insta::assert_snapshot!(with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "1")].join(",")), @"warning: /h/h.json:1 at /scenarios/0 (scenario `s`): the verifiers `1` and `1` ask the same (hint: remove one: it counts twice in the verifier totals)");
+    insta::assert_snapshot!(with_verifiers(&[sql("SELECT  1;", "1"), sql("SELECT 1", "2")].join(",")), @"error: /h/h.json:1 at /scenarios/0 (scenario `s`): the verifiers `1` and `2` ask the same and expect 1 and 2 (hint: both cannot be true: verifiers are judged at the end of the scenario)");
+    assert_eq!(
+        with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "true")].join(",")),
+        "no problem"
+    );
+    insta::assert_snapshot!(with_verifiers(&sql("DELETE FROM issue; SELECT 1", "1")), @"warning: /h/h.json:1 at /scenarios/0 (scenario `s`): the query of the verifier `1` is more than one statement (hint: a verifier reads: write one SELECT or WITH … SELECT statement)");
+    insta::assert_snapshot!(with_verifiers(&sql("UPDATE issue SET x = 1", "1")), @"warning: /h/h.json:1 at /scenarios/0 (scenario `s`): the query of the verifier `1` changes the database (hint: a verifier reads: write one SELECT or WITH … SELECT statement)");
+}
+
+#[test]
+fn tools() {
+    insta::assert_snapshot!(said(r#""restricted_tools": ["a", "b"],
+        "solution": {"calls": [{"tool": "a"}]},
+        "prompts": [{"prompt_text": "x", "expected_tools": ["b", "c"], "verifier":
+            {"verifier_type": "tool_execution", "validation_config": {"required": ["a"], "forbidden": ["a"]}}}]"#), @r#"
+    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `b` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `a` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): the solution calls tools that are hidden from the model: `a` (hint: `oracle` is refused them like any other model)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): a verifier both requires and forbids `a` (hint: keep one of the two)
+    "#);
+    insta::assert_snapshot!(said(r#""allowed_tools": ["a"], "expected_tools": "z",
+        "prompts": [{"prompt_text": "x", "verifier":
+            {"verifier_type": "tool_execution", "validation_config": {"ordered": ["a", "z"]}}}]"#), @r#"
+    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+    "#);
+}
+
+#[test]
+fn limits() {
+    insta::assert_snapshot!(said(r#""limits": {"max_turns": 1, "max_tool_calls": 0},
+        "solution": {"calls": [{"tool": "a"}]},
+        "prompts": [{"prompt_text": "x"}, {"prompt_text": "y", "verifier":
+            {"verifier_type": "tool_execution", "validation_config": {"selected_tools": ["a"]}}}]"#), @r#"
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_turns` is 1 for 2 prompts (hint: each prompt needs at least one reply)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but a verifier needs 1 calls (hint: raise the limit)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but the solution makes 1 calls (hint: raise the limit)
+    "#);
+}
+
+#[test]
+fn secrets_in_files_are_named_but_not_shown() {
+    let mut said = Vec::new();
+    for name in [
+        "task_nested.json",
+        "rows.jsonl",
+        "task_flat.json",
+        "old_scenarios.json",
+    ] {
+        let source = fixture(name);
+        let secrets = lint(&load(&[name]), &[source])
+            .into_iter()
+            .filter(|p| p.message.contains("secret"));
+        said.extend(secrets.map(|problem| {
+            assert_eq!(problem.place.source_line, None);
+            problem.to_string()
+        }));
+    }
+    let said = said.join("\n");
+    insta::assert_snapshot!(said, @r#"
+    task_nested.json:11:50 at /gym_servers_config/0/auth_config/token: `token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    task_nested.json:12:55 at /gym_servers_config/0/context/x-team-token: `x-team-token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    "#);
+    assert!(!said.contains("0123456789"));
+    let prompt = list(&bench_core::Problems({
+        let text = r#"{"scenarios": [{"scenario_id": "s", "prompts": [{"prompt_text": "use sk-abcdefghijklmnop0123 now"}]}]}"#;
+        let source = Source::new("h.json", text);
+        lint(
+            &Harness::from_sources("h", std::slice::from_ref(&source), &read_file).unwrap(),
+            &[source],
+        )
+    }));
+    assert!(
+        prompt.contains("`prompt_text` looks like a secret") && !prompt.contains("sk-abc"),
+        "{prompt}"
+    );
+}
