@@ -9,8 +9,11 @@
 //! |---|---|
 //! | [`harness`] | harness files (scenario form, task form, rows) → [`Harness`], all problems at once |
 //! | [`gym`] | gym files → [`GymSpec`] |
-//! | [`plan`] | [`Plan`]: the matrix scenario × model × repetition, with stable trial ids |
+//! | [`plan`] | [`PlanBuilder`] → [`Plan`]: the matrix scenario × model × repetition, with stable trial ids |
 //! | [`compare`], [`verifier`] | what a verifier asks, and whether a value satisfies it |
+//! | [`solution`] | `{{name/json/pointer}}`: results of earlier calls in later ones |
+//! | [`lint`], [`schema`] | what is allowed but probably a mistake; JSON Schemas of the input files |
+//! | [`problem`] | what is wrong with an input, and where |
 //! | [`outcome`] | verdicts → outcome of a trial |
 //! | [`event`], [`transcript`], [`record`] | what a running trial reports; the forms on disk |
 //! | [`session`] | events → progress and totals |

@@ -234,14 +234,14 @@ impl Linter<'_> {
             .max()
             .unwrap_or_default();
         if u64::from(calls) < needed {
-            let message = format!("`max_tool_calls` is {calls}, but a verifier needs {needed} calls");
+            let message = format!("`max_tool_calls` is {calls}, but a verifier needs at least {needed}");
             self.hopeless(message, "raise the limit");
         }
         let played = solutions(self.scenario)
             .map(|solution| solution.calls.len())
             .sum::<usize>();
         if (calls as usize) < played {
-            let message = format!("`max_tool_calls` is {calls}, but the solution makes {played} calls");
+            let message = format!("`max_tool_calls` is {calls}, but the solution makes {played}");
             self.hopeless(message, "raise the limit");
         }
     }

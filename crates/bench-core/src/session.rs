@@ -189,7 +189,8 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
 }
 
 /// Adds one event. A trial that replaces an earlier end takes that one's count back; the tokens and
-/// the time of both stay, for both were spent.
+/// the time of both stay, for both were spent. Only ends without a verdict are ever replaced, and their
+/// verifiers were never counted.
 pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
     let Event::TrialFinished(trial) = event else {
         return;

@@ -85,12 +85,14 @@ pub(crate) struct Found {
     pub(crate) may_rename: bool,
 }
 
-/// What a file says of the run as a whole.
+/// What tasks say of the run as a whole.
 #[derive(Debug, Default)]
 pub(crate) struct RunWishes {
     pub(crate) number_of_runs: Option<u32>,
     pub(crate) temperature: Option<f64>,
     pub(crate) max_output_tokens: Option<u64>,
+    /// Of which members it was said that tasks differ.
+    pub(crate) said: Vec<&'static str>,
 }
 
 impl Harness {
@@ -108,12 +110,13 @@ impl Harness {
             name: name.to_owned(),
             ..Self::default()
         };
+        let mut wishes = RunWishes::default();
         let mut found = Vec::new();
         let mut read_any = false;
         for source in sources {
             let reading = Reading { source, read_file };
             let noted = log.len();
-            let of_file = read_source(&reading, sources.len() > 1, &mut harness, &log);
+            let of_file = read_source(&reading, sources.len() > 1, &mut wishes, &log);
             log.sort_after(noted);
             let Some(mut of_file) = of_file else { continue };
             read_any = true;
@@ -132,26 +135,37 @@ impl Harness {
             );
         }
         harness.scenarios = told_apart(found, &log);
+        harness.number_of_runs = wishes.number_of_runs;
+        harness.temperature = wishes.temperature;
+        harness.max_output_tokens = wishes.max_output_tokens;
         let (mut harness, warnings) = Problems(log.into_problems()).or_value(harness)?;
         harness.warnings = warnings;
         Ok(harness)
     }
+}
 
-    /// Adds what one file wishes; where files differ the larger wish is followed, and that is said.
-    pub(crate) fn follow(&mut self, wishes: &RunWishes, at: &At<'_>) {
-        let larger = |name: &str, ours: Option<f64>, theirs: Option<f64>| match (ours, theirs) {
-            (Some(ours), Some(theirs)) if (ours - theirs).abs() > f64::EPSILON => {
-                let both = format!("`{name}` is {theirs} here and {ours} in an earlier task");
-                at.warn_with(both, "a run has one value for all trials: the larger one is used");
-            }
-            _ => {}
+impl RunWishes {
+    /// Adds what one task wishes; where tasks differ the larger wish is followed, and that is said once.
+    pub(crate) fn follow(&mut self, wishes: &Self, at: &At<'_>) {
+        let differs = |ours: Option<f64>, theirs: Option<f64>| {
+            ours.zip(theirs)
+                .is_some_and(|(ours, theirs)| (ours - theirs).abs() > f64::EPSILON)
         };
-        larger(
-            "number_of_runs",
+        let runs = differs(
             self.number_of_runs.map(f64::from),
             wishes.number_of_runs.map(f64::from),
         );
-        larger("temperature", self.temperature, wishes.temperature);
+        let temperature = differs(self.temperature, wishes.temperature);
+        for (name, differs) in [("number_of_runs", runs), ("temperature", temperature)] {
+            if differs && !self.said.contains(&name) {
+                self.said.push(name);
+                let message = format!("`{name}` is not what an earlier task says");
+                at.warn_with(
+                    message,
+                    "a run has one value for all trials: the largest one is used",
+                );
+            }
+        }
         self.number_of_runs = self.number_of_runs.max(wishes.number_of_runs);
         self.max_output_tokens = self.max_output_tokens.max(wishes.max_output_tokens);
         self.temperature = match (self.temperature, wishes.temperature) {
@@ -162,7 +176,7 @@ impl Harness {
 }
 
 /// The scenarios of one file; `None` if it is a gym file that merely lies in the same folder.
-fn read_source(cx: &Reading<'_>, in_folder: bool, harness: &mut Harness, log: &Log) -> Option<Vec<Found>> {
+fn read_source(cx: &Reading<'_>, in_folder: bool, wishes: &mut RunWishes, log: &Log) -> Option<Vec<Found>> {
     let mut found = Vec::new();
     let stem = cx.source.stem();
     let documents = open(cx.source);
@@ -192,12 +206,12 @@ fn read_source(cx: &Reading<'_>, in_folder: bool, harness: &mut Harness, log: &L
         } else {
             stem.clone()
         };
-        read_document(cx, &at, &id, harness, &mut found);
+        read_document(cx, &at, &id, wishes, &mut found);
     }
     Some(found)
 }
 
-fn read_document(cx: &Reading<'_>, at: &At<'_>, id: &str, harness: &mut Harness, found: &mut Vec<Found>) {
+fn read_document(cx: &Reading<'_>, at: &At<'_>, id: &str, wishes: &mut RunWishes, found: &mut Vec<Found>) {
     if at.has("scenarios") {
         found.extend(scenario_form::read(cx, at));
     } else if matches!(at.node.kind, Kind::List(_)) {
@@ -206,10 +220,10 @@ fn read_document(cx: &Reading<'_>, at: &At<'_>, id: &str, harness: &mut Harness,
             at.error_with("the list is empty", "a file holds at least one task");
         }
         for (n, item) in items.iter().enumerate() {
-            found.extend(task_form::read(cx, item, &format!("{id}-{}", n + 1), harness));
+            found.extend(task_form::read(cx, item, &format!("{id}-{}", n + 1), wishes));
         }
     } else if task_form::is_task(at) {
-        found.extend(task_form::read(cx, at, id, harness));
+        found.extend(task_form::read(cx, at, id, wishes));
     } else {
         unknown_form(at);
     }

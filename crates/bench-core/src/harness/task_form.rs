@@ -4,7 +4,7 @@
 //! written as strings that hold JSON.
 
 use super::source::{Found, Reading, RunWishes};
-use super::{Harness, Prompt, World, common, task_gym, verifier_form};
+use super::{Prompt, World, common, task_gym, verifier_form};
 use crate::json::read::{At, Fields};
 
 /// Members that a data set may hold as a string with JSON in it.
@@ -36,7 +36,7 @@ pub(super) fn is_task(at: &At<'_>) -> bool {
 }
 
 /// Reads one task. `fallback_id` is its id if it has no `task_id`.
-pub(super) fn read(cx: &Reading<'_>, at: &At<'_>, fallback_id: &str, harness: &mut Harness) -> Option<Found> {
+pub(super) fn read(cx: &Reading<'_>, at: &At<'_>, fallback_id: &str, run: &mut RunWishes) -> Option<Found> {
     at.log().enter_scenario(None);
     let mut fields = at.fields()?;
     let id_at = fields.some("task_id");
@@ -73,7 +73,7 @@ pub(super) fn read(cx: &Reading<'_>, at: &At<'_>, fallback_id: &str, harness: &m
         .some("solution")
         .and_then(|at| common::solution(&at, &mut Vec::new()));
     scenario.world = world(cx, &mut fields, &scenario.verifiers);
-    harness.follow(&wishes(&mut fields), at);
+    run.follow(&wishes(&mut fields), at);
     ignored(&mut fields);
     fields.finish();
     at.log().enter_scenario(None);
@@ -100,6 +100,7 @@ fn wishes(fields: &mut Fields<'_>) -> RunWishes {
         number_of_runs: common::positive(fields, "number_of_runs"),
         temperature: fields.get("temperature"),
         max_output_tokens: common::positive(fields, "max_tokens"),
+        ..RunWishes::default()
     }
 }
 

@@ -211,17 +211,20 @@ impl Node {
         match &self.kind {
             Kind::Object(members) => members.iter().rev().find(|m| m.name == token)?.value.find(&rest),
             Kind::List(items) => items.get(token.parse::<usize>().ok()?)?.find(&rest),
-            Kind::Text(_) => {
-                let mut inner = self.clone();
-                inner.decode().ok()?;
-                if matches!(inner.kind, Kind::Text(_)) {
-                    None
-                } else {
-                    inner.find(pointer)
-                }
-            }
+            Kind::Text(_) => self.decoded()?.find(pointer),
             _ => None,
         }
+    }
+
+    /// What a string says that holds a list or an object as JSON; `None` for anything else.
+    pub(crate) fn decoded(&self) -> Option<Self> {
+        let mut inner = self.clone();
+        inner.decode().ok()?;
+        matches!(
+            (&self.kind, &inner.kind),
+            (Kind::Text(_), Kind::List(_) | Kind::Object(_))
+        )
+        .then_some(inner)
     }
 
     /// Turns a string that holds JSON into what it says; an empty one into null.

@@ -48,6 +48,10 @@ pub(super) fn written_literally(source: &Source) -> Vec<Problem> {
 fn walk(document: &Document, node: &Node, name: &str, pointer: &str, problems: &mut Vec<Problem>) {
     match &node.kind {
         Kind::Text(text) => {
+            // Data sets hold lists as strings; a pointer goes on inside them.
+            if let Some(inner) = node.decoded() {
+                return walk(document, &inner, name, pointer, problems);
+            }
             let named = names_a_secret(name) && text.len() >= SHORTEST && !text.contains(char::is_whitespace);
             let shaped = KEY.as_ref().is_some_and(|key| key.is_match(text));
             if (named && !text.contains("${")) || shaped {

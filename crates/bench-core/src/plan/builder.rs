@@ -276,7 +276,7 @@ impl<'a> PlanBuilder<'a> {
             let problem = if count == 0 {
                 Problem::error(Place::file(&self.harness.name), "the harness holds no scenario")
             } else {
-                let message = format!("none of the {count} scenarios is left after filtering");
+                let message = format!("no scenario is left after filtering; the harness holds {count}");
                 Problem::error(Place::file(&self.harness.name), message)
                     .hint("look at --scenario, --tag and --limit; --dry-run lists the scenarios")
             };

@@ -1,5 +1,7 @@
 //! Which gyms each scenario acts on, and under which keys a plan holds them.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::gym::config::available;
 use crate::gym::{GymSpec, Seed, Transport};
 use crate::harness::{Scenario, World};
@@ -44,6 +46,9 @@ pub(super) struct Gyms<'c> {
     choice: &'c GymChoice,
     /// Those that a scenario acts on, in the order of first use.
     pub(super) used: Vec<GymSpec>,
+    /// Where the gyms of each name stand in `used`.
+    by_name: HashMap<String, Vec<usize>>,
+    keys: HashSet<String>,
 }
 
 impl<'c> Gyms<'c> {
@@ -51,6 +56,8 @@ impl<'c> Gyms<'c> {
         Self {
             choice,
             used: Vec::new(),
+            by_name: HashMap::new(),
+            keys: HashSet::new(),
         }
     }
 
@@ -128,23 +135,34 @@ impl<'c> Gyms<'c> {
     }
 
     /// The key of a gym: its name, with `-2`, `-3`, … where another gym has that name already.
+    ///
+    /// A data set may bring a thousand gyms of one name that differ in their seed file only, so this
+    /// looks at those of the same name, and counts instead of trying every number.
     fn key_of(&mut self, spec: GymSpec) -> String {
-        let mut key = spec.name.clone();
-        for n in 2.. {
-            let same = |used: &&GymSpec| used.key == key;
-            match self.used.iter().find(same) {
-                None => break,
-                Some(used)
-                    if (GymSpec {
-                        key: key.clone(),
-                        ..spec.clone()
-                    }) == *used =>
-                {
-                    return key;
-                }
-                Some(_) => key = format!("{}-{n}", spec.name),
-            }
+        let namesakes = self.by_name.entry(spec.name.clone()).or_default();
+        let same = |at: &&usize| {
+            let used = self.used.get(**at);
+            used.is_some_and(|used| {
+                GymSpec {
+                    key: spec.key.clone(),
+                    ..used.clone()
+                } == spec
+            })
+        };
+        if let Some(used) = namesakes.iter().find(same).and_then(|at| self.used.get(*at)) {
+            return used.key.clone();
         }
+        let mut n = namesakes.len() + 1;
+        let mut key = if n == 1 {
+            spec.name.clone()
+        } else {
+            format!("{}-{n}", spec.name)
+        };
+        while !self.keys.insert(key.clone()) {
+            n += 1;
+            key = format!("{}-{n}", spec.name);
+        }
+        namesakes.push(self.used.len());
         self.used.push(GymSpec {
             key: key.clone(),
             ..spec

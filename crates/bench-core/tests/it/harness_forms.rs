@@ -280,7 +280,7 @@ fn a_folder_is_read_in_order_and_its_gym_file_is_passed_over() {
     same | 1 prompts |  | own gym | line 1 
     same-2 | 1 prompts |  | default | line 1
     "#);
-    insta::assert_snapshot!(warnings(&harness), @"folder/30_task.json:1:1 (scenario `same`): `number_of_runs` is 4 here and 2 in an earlier task (hint: a run has one value for all trials: the larger one is used)");
+    insta::assert_snapshot!(warnings(&harness), @"folder/30_task.json:1:1 (scenario `same`): `number_of_runs` is not what an earlier task says (hint: a run has one value for all trials: the largest one is used)");
     assert_eq!(harness.number_of_runs, Some(4));
     assert_eq!(harness.sources.len(), 3);
     let World::Own(gyms) = &harness.scenarios[1].world else {

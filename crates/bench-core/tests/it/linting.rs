@@ -74,8 +74,8 @@ fn limits() {
         "prompts": [{"prompt_text": "x"}, {"prompt_text": "y", "verifier":
             {"verifier_type": "tool_execution", "validation_config": {"selected_tools": ["a"]}}}]"#), @r#"
     error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_turns` is 1 for 2 prompts (hint: each prompt needs at least one reply)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but a verifier needs 1 calls (hint: raise the limit)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but the solution makes 1 calls (hint: raise the limit)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but a verifier needs at least 1 (hint: raise the limit)
+    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but the solution makes 1 (hint: raise the limit)
     "#);
 }
 
@@ -101,6 +101,7 @@ fn secrets_in_files_are_named_but_not_shown() {
     insta::assert_snapshot!(said, @r#"
     task_nested.json:11:50 at /gym_servers_config/0/auth_config/token: `token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
     task_nested.json:12:55 at /gym_servers_config/0/context/x-team-token: `x-team-token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    rows.jsonl:1:90 at /gym_servers_config/0/auth_config/token: `token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
     "#);
     assert!(!said.contains("0123456789"));
     let prompt = list(&bench_core::Problems({

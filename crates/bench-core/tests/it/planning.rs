@@ -183,7 +183,7 @@ fn everything_that_keeps_it_from_running_is_said_at_once() {
     let twice = builder([scenario("a")]).model(model("noop")).limit(0);
     insta::assert_snapshot!(refused(twice), @r#"
     error: --model: the model `noop` is given twice (hint: --runs repeats every scenario with every model)
-    error: demo: none of the 1 scenarios is left after filtering (hint: look at --scenario, --tag and --limit; --dry-run lists the scenarios)
+    error: demo: no scenario is left after filtering; the harness holds 1 (hint: look at --scenario, --tag and --limit; --dry-run lists the scenarios)
     "#);
 }
 

@@ -1,6 +1,7 @@
 //! Totals: what the events of a run add up to, also when trials are tried again.
 
 use bench_core::event::TrialFinished;
+use bench_core::record::FileRef;
 use bench_core::session::{Totals, begin, fold};
 use bench_core::{Event, GymChoice, Harness, ModelSpec, Outcome, Plan, Progress, Scenario, Session, Usage};
 
@@ -42,8 +43,8 @@ fn finished(scenario: &str, model: &str, outcome: Outcome, verifiers: (u32, u32)
             ..Usage::default()
         },
         took_ms: 100,
-        record: Default::default(),
-        transcript: Default::default(),
+        record: FileRef::default(),
+        transcript: FileRef::default(),
     }
 }
 
