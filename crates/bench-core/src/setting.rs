@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::hash::sha256_hex;
-use crate::json::read::plain_text;
+use crate::json::typed::plain_text;
 use crate::json::{Document, Syntax};
 
 /// A text in a configuration: with variables in it, or standing for a secret that lies elsewhere.

@@ -203,7 +203,7 @@ fn args(cx: &Entry<'_>, at: &At<'_>) -> Vec<Setting> {
     let mut settings = Vec::new();
     let mut after_secret_flag = false;
     for at in at.one_or_many() {
-        let text = crate::json::read::plain_text(at.node).unwrap_or_default();
+        let text = crate::json::typed::plain_text(at.node).unwrap_or_default();
         let flag = text.starts_with('-');
         let (name, has_value) = text
             .split_once('=')

@@ -2,7 +2,8 @@
 
 use crate::harness::Source;
 use crate::hash::sha256_hex;
-use crate::json::read::{At, plain_text};
+use crate::json::read::At;
+use crate::json::typed::plain_text;
 use crate::setting::{ExpandError, SecretRef, Setting, expand, is_secret_name, variables};
 
 /// Reads settings of one file.

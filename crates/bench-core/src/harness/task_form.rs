@@ -41,7 +41,7 @@ pub(super) fn read(cx: &Reading<'_>, at: &At<'_>, fallback_id: &str, run: &mut R
     let mut fields = at.fields()?;
     let id_at = fields.some("task_id");
     // Data sets number their tasks; a number is as good a name as a string.
-    let id = match id_at.as_ref().map(|at| crate::json::read::plain_text(at.node)) {
+    let id = match id_at.as_ref().map(|at| crate::json::typed::plain_text(at.node)) {
         Some(Some(id)) if !id.trim().is_empty() => id.trim().to_owned(),
         Some(None) => id_at.as_ref().and_then(|at| at.wrong_type("a string"))?,
         _ => fallback_id.to_owned(),
