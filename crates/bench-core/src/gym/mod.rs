@@ -14,7 +14,7 @@ mod entry;
 pub(crate) mod settings;
 
 /// One MCP server and its data side, as a plan holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GymSpec {
     /// Name that differs from every other gym's of the plan. Scenarios refer to it.
     pub key: String,
@@ -41,7 +41,7 @@ pub struct GymSpec {
 }
 
 /// How a gym is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Transport {
@@ -72,7 +72,7 @@ pub enum Transport {
 }
 
 /// What a fresh database holds before a trial.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Seed {

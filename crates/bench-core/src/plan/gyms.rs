@@ -46,8 +46,10 @@ pub(super) struct Gyms<'c> {
     choice: &'c GymChoice,
     /// Those that a scenario acts on, in the order of first use.
     pub(super) used: Vec<GymSpec>,
-    /// Where the gyms of each name stand in `used`.
-    by_name: HashMap<String, Vec<usize>>,
+    /// The keys of `used`, by everything else that a gym is.
+    key_by_content: HashMap<GymSpec, String>,
+    /// The last number tried for each name.
+    namesakes: HashMap<String, usize>,
     keys: HashSet<String>,
 }
 
@@ -56,7 +58,8 @@ impl<'c> Gyms<'c> {
         Self {
             choice,
             used: Vec::new(),
-            by_name: HashMap::new(),
+            key_by_content: HashMap::new(),
+            namesakes: HashMap::new(),
             keys: HashSet::new(),
         }
     }
@@ -137,32 +140,28 @@ impl<'c> Gyms<'c> {
     /// The key of a gym: its name, with `-2`, `-3`, … where another gym has that name already.
     ///
     /// A data set may bring a thousand gyms of one name that differ in their seed file only, so this
-    /// looks at those of the same name, and counts instead of trying every number.
+    /// counts instead of trying every number.
     fn key_of(&mut self, spec: GymSpec) -> String {
-        let namesakes = self.by_name.entry(spec.name.clone()).or_default();
-        let same = |at: &&usize| {
-            let used = self.used.get(**at);
-            used.is_some_and(|used| {
-                GymSpec {
-                    key: spec.key.clone(),
-                    ..used.clone()
-                } == spec
-            })
+        let content = GymSpec {
+            key: String::new(),
+            ..spec.clone()
         };
-        if let Some(used) = namesakes.iter().find(same).and_then(|at| self.used.get(*at)) {
-            return used.key.clone();
+        if let Some(key) = self.key_by_content.get(&content) {
+            return key.clone();
         }
-        let mut n = namesakes.len() + 1;
-        let mut key = if n == 1 {
-            spec.name.clone()
-        } else {
-            format!("{}-{n}", spec.name)
+        let n = self.namesakes.entry(spec.name.clone()).or_default();
+        let key = loop {
+            *n += 1;
+            let key = if *n == 1 {
+                spec.name.clone()
+            } else {
+                format!("{}-{n}", spec.name)
+            };
+            if self.keys.insert(key.clone()) {
+                break key;
+            }
         };
-        while !self.keys.insert(key.clone()) {
-            n += 1;
-            key = format!("{}-{n}", spec.name);
-        }
-        namesakes.push(self.used.len());
+        self.key_by_content.insert(content, key.clone());
         self.used.push(GymSpec {
             key: key.clone(),
             ..spec
