@@ -42,6 +42,7 @@ impl Linter<'_> {
         self.contradictions();
         self.queries();
         self.tools();
+        self.required_and_forbidden();
         self.limits();
     }
 
@@ -86,27 +87,6 @@ impl Linter<'_> {
 
     /// Verifiers that expect one value to equal two.
     fn contradictions(&mut self) {
-        let asked = |verifier: &VerifierSpec| match &verifier.check {
-            Check::DatabaseState { query, comparison } if comparison.operator == Operator::Equals => {
-                Some((normalised(query), comparison.expected.clone()))
-            }
-            Check::ToolResult {
-                tool,
-                arguments,
-                select,
-                comparison,
-            } if comparison.operator == Operator::Equals => {
-                let key = format!("{tool} {} {select:?}", Value::Object(arguments.clone()));
-                Some((key, comparison.expected.clone()))
-            }
-            Check::ResponseCheck(ResponseCheck::Text {
-                comparison,
-                ignore_case,
-            }) if comparison.operator == Operator::Equals => {
-                Some((format!("answer {ignore_case}"), comparison.expected.clone()))
-            }
-            _ => None,
-        };
         for (n, verifier) in self.scenario.verifiers.iter().enumerate() {
             let Some((key, expected)) = asked(verifier) else {
                 continue;
@@ -204,7 +184,10 @@ impl Linter<'_> {
             );
             self.hopeless(message, "`oracle` is refused them like any other model");
         }
-        for check in tool_checks(scenario) {
+    }
+
+    fn required_and_forbidden(&mut self) {
+        for check in tool_checks(self.scenario) {
             let both: Vec<&str> = required_tools(check)
                 .filter(|tool| check.forbidden.iter().any(|forbidden| forbidden == tool))
                 .collect();
@@ -244,6 +227,32 @@ impl Linter<'_> {
             let message = format!("`max_tool_calls` is {calls}, but the solution makes {played}");
             self.hopeless(message, "raise the limit");
         }
+    }
+}
+
+/// What a verifier compares, as a text that two share if they compare the same, and the one value that
+/// it must equal; `None` for any other comparison.
+fn asked(verifier: &VerifierSpec) -> Option<(String, Value)> {
+    match &verifier.check {
+        Check::DatabaseState { query, comparison } if comparison.operator == Operator::Equals => {
+            Some((normalised(query), comparison.expected.clone()))
+        }
+        Check::ToolResult {
+            tool,
+            arguments,
+            select,
+            comparison,
+        } if comparison.operator == Operator::Equals => {
+            let key = format!("{tool} {} {select:?}", Value::Object(arguments.clone()));
+            Some((key, comparison.expected.clone()))
+        }
+        Check::ResponseCheck(ResponseCheck::Text {
+            comparison,
+            ignore_case,
+        }) if comparison.operator == Operator::Equals => {
+            Some((format!("answer {ignore_case}"), comparison.expected.clone()))
+        }
+        _ => None,
     }
 }
 

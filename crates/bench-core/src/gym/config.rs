@@ -3,7 +3,7 @@
 //! Variables stay unexpanded and literal secrets stay where they are (see [`crate::setting`]); a
 //! variable that is not set is a problem here, before anything runs. Comments and trailing commas are
 //! accepted, because the editors that write such files accept them. Single entries are read in
-//! [`entry`](super::entry).
+//! `entry`.
 
 use super::GymSpec;
 use super::entry::{self, Entry};

@@ -101,7 +101,9 @@ fn reach(fields: &mut Fields<'_>, has_url: bool) -> Option<Reach> {
         word.unwrap_or(at)
     });
     let written = fields.some("type").or(transport);
-    let written = fields.some("mcp_transport").or(written);
+    // The Python tool reads this one beside a `transport` only; alone it is meant just the same.
+    let other = fields.some("mcp_transport");
+    let written = written.or(other);
     let has_command = fields.some("command").is_some();
     match written {
         Some(at) => reach_of(&at),
