@@ -8,6 +8,9 @@
 //! | `sql` | the SQL runner's forms of answers |
 //! | `connect` | from [`bench_core::GymSpec`]s and the environment to gyms |
 
+pub(crate) mod client;
+pub mod mcp;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

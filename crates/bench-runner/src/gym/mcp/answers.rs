@@ -1,0 +1,211 @@
+//! What servers answer, in our words: introductions, tools, results, errors.
+//!
+//! Pure conversions from the protocol library's types.
+
+use std::sync::Arc;
+
+use rmcp::model::{
+    CallToolResult, ContentBlock, ErrorCode, ErrorData, ResourceContents, ServerPeerInfo, Tool,
+};
+use rmcp::service::{ClientInitializeError, ServiceError};
+use serde_json::Value;
+
+use super::McpError;
+use crate::gym::ToolOutput;
+use crate::gym::client::{causes, shortened};
+use crate::model::ToolSpec;
+
+/// Name of the capability by which a server announces its SQL runner.
+const SQL_RUNNER: &str = "bench/sql-runner";
+
+pub(super) fn introduction(info: &ServerPeerInfo) -> String {
+    match &info.server_info {
+        Some(server) => format!("{} {}", server.name, server.version).trim().to_owned(),
+        None => "unnamed".to_owned(),
+    }
+}
+
+pub(super) fn announced_sql_runner(info: &ServerPeerInfo) -> Option<String> {
+    let capability = info.capabilities.experimental.as_ref()?.get(SQL_RUNNER)?;
+    capability.get("url")?.as_str().map(str::to_owned)
+}
+
+pub(super) fn tool_spec(tool: Tool) -> ToolSpec {
+    let description = tool.description.map(std::borrow::Cow::into_owned).or(tool.title);
+    ToolSpec {
+        name: tool.name.into_owned(),
+        description: description.unwrap_or_default(),
+        input_schema: Arc::unwrap_or_clone(tool.input_schema),
+    }
+}
+
+pub(super) fn tool_output(answer: Result<CallToolResult, ServiceError>) -> Result<ToolOutput, McpError> {
+    match answer {
+        Ok(result) => Ok(output_of(result)),
+        Err(ServiceError::McpError(error)) if is_about_the_call(error.code) => Ok(ToolOutput {
+            text: error_text(&error),
+            structured: Value::Null,
+            is_error: true,
+        }),
+        Err(ServiceError::InputRequiredRoundsExceeded { .. }) => Ok(ToolOutput {
+            text: "the tool asked for user input again and again; there is no user".to_owned(),
+            structured: Value::Null,
+            is_error: true,
+        }),
+        Err(error) => Err(broken(&error)),
+    }
+}
+
+/// Whether a JSON-RPC error is the server's answer to this call (unknown tool, bad arguments, the tool
+/// failed), and not a complaint about the session.
+fn is_about_the_call(code: ErrorCode) -> bool {
+    let about_the_session = -32_099..=-32_000;
+    code == ErrorCode::RESOURCE_NOT_FOUND
+        || !(code == ErrorCode::INVALID_REQUEST
+            || code == ErrorCode::PARSE_ERROR
+            || about_the_session.contains(&code.0))
+}
+
+fn error_text(error: &ErrorData) -> String {
+    match &error.data {
+        Some(data) if !data.is_null() => format!("{} ({data})", error.message),
+        _ => error.message.to_string(),
+    }
+}
+
+fn output_of(result: CallToolResult) -> ToolOutput {
+    let structured = result.structured_content.unwrap_or_default();
+    let mut text = result
+        .content
+        .into_iter()
+        .map(shown)
+        .collect::<Vec<_>>()
+        .join("\n");
+    if text.is_empty() && !structured.is_null() {
+        text = structured.to_string();
+    }
+    let is_error = result.is_error.unwrap_or(false);
+    ToolOutput {
+        text,
+        structured,
+        is_error,
+    }
+}
+
+/// A piece of content as text; what is no text is named in brackets.
+fn shown(block: ContentBlock) -> String {
+    match block {
+        ContentBlock::Text(text) => text.text,
+        ContentBlock::Image(image) => format!(
+            "[image, {}, {} bytes in base64]",
+            image.mime_type,
+            image.data.len()
+        ),
+        ContentBlock::Audio(audio) => format!(
+            "[audio, {}, {} bytes in base64]",
+            audio.mime_type,
+            audio.data.len()
+        ),
+        ContentBlock::Resource(resource) => match resource.resource {
+            ResourceContents::TextResourceContents { uri, text, .. } => format!("[resource {uri}]\n{text}"),
+            ResourceContents::BlobResourceContents { uri, blob, .. } => {
+                format!("[resource {uri}, {} bytes in base64]", blob.len())
+            }
+            _ => "[resource of an unknown kind]".to_owned(),
+        },
+        ContentBlock::ResourceLink(link) => format!("[link to resource {}]", link.uri),
+        _ => "[content of an unknown kind]".to_owned(),
+    }
+}
+
+/// Why a session in use broke.
+pub(super) fn broken(error: &ServiceError) -> McpError {
+    McpError::Broken(match error {
+        ServiceError::McpError(error) => format!(
+            "MCP error {}: {}",
+            error.code.0,
+            shortened(&error_text(error), 300)
+        ),
+        ServiceError::TransportClosed => "the server closed the connection".to_owned(),
+        ServiceError::UnexpectedResponse => "the answer is not what was asked for".to_owned(),
+        ServiceError::TransportSend(error) => causes(error.error.as_ref()),
+        other => causes(other),
+    })
+}
+
+/// Why a session was not begun.
+pub(super) fn refusal(error: &ClientInitializeError) -> McpError {
+    McpError::Broken(match error {
+        ClientInitializeError::TransportError { error, .. } => causes(error.error.as_ref()),
+        ClientInitializeError::JsonRpcError(error) => {
+            format!(
+                "MCP error {}: {}",
+                error.code.0,
+                shortened(&error_text(error), 300)
+            )
+        }
+        ClientInitializeError::ConnectionClosed(_) => "the server closed the connection".to_owned(),
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => return refusal(fallback),
+        other => causes(other),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn output(result: Value) -> ToolOutput {
+        output_of(serde_json::from_value(result).unwrap())
+    }
+
+    #[test]
+    fn text_is_joined_and_everything_else_is_named() {
+        let content = json!([
+            {"type": "text", "text": "one"},
+            {"type": "image", "mimeType": "image/png", "data": "AAAA"},
+            {"type": "resource", "resource": {"uri": "file:///a", "text": "inside"}},
+            {"type": "resource", "resource": {"uri": "file:///b", "blob": "AA=="}},
+            {"type": "resource_link", "uri": "file:///c", "name": "c"},
+        ]);
+        let answer = output(json!({"content": content, "isError": true}));
+        insta::assert_snapshot!(answer.text, @r"
+        one
+        [image, image/png, 4 bytes in base64]
+        [resource file:///a]
+        inside
+        [resource file:///b, 4 bytes in base64]
+        [link to resource file:///c]
+        ");
+        assert!(answer.is_error);
+    }
+
+    #[test]
+    fn structured_content_stands_in_for_missing_text() {
+        let answer = output(json!({"structuredContent": {"id": 7}}));
+        assert_eq!(
+            (answer.text.as_str(), answer.structured),
+            (r#"{"id":7}"#, json!({"id": 7}))
+        );
+    }
+
+    #[test]
+    fn errors_about_the_call_reach_the_model_and_others_break_the_trial() {
+        let answer = |code, data| {
+            tool_output(Err(ServiceError::McpError(ErrorData::new(
+                ErrorCode(code),
+                "no such tool",
+                data,
+            ))))
+        };
+        for code in [-32_602, -32_601, -32_603, -32_002, 0, 42] {
+            assert_eq!(answer(code, None).unwrap().text, "no such tool", "{code}");
+        }
+        let with_data = answer(-32_602, Some(json!({"tool": "x"}))).unwrap();
+        assert_eq!(with_data.text, r#"no such tool ({"tool":"x"})"#);
+        for code in [-32_700, -32_600, -32_000, -32_001, -32_020] {
+            assert!(answer(code, None).is_err(), "{code}");
+        }
+    }
+}
