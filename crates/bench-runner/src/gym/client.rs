@@ -17,7 +17,7 @@ use url::{Host, Url};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Idle connections are given up before common gateways do.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A client for one server. Has no total time-out: event streams last; each request sets its own.
 ///

@@ -36,7 +36,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{ToolDeadline, ToolOutput};
+use super::{GymError, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
 use answers::{announced_sql_runner, broken, introduction, refusal, tool_output, tool_spec};
 
@@ -97,6 +97,23 @@ pub enum McpError {
     /// The server could not be reached, went away, or answers what is no MCP.
     #[error("{0}")]
     Broken(String),
+}
+
+impl McpError {
+    /// The error of a tool call as its gym's.
+    pub(crate) fn of_call(self, gym: String, tool: &str) -> GymError {
+        match self {
+            Self::CallTimeout { after } => GymError::ToolTimeout {
+                gym,
+                tool: tool.to_owned(),
+                after,
+            },
+            other => GymError::Broken {
+                gym,
+                reason: other.to_string(),
+            },
+        }
+    }
 }
 
 /// One session with one server. Dropping it closes it in the background; [`Mcp::close`] is better.

@@ -3,19 +3,26 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`Gym`], [`GymSession`] | the seam: a gym can be opened for a trial, and is closed after it |
-//! | `mcp` | the only module that knows the MCP library |
-//! | `http`, `stdio` | gyms over streamable HTTP, and as a child process per trial |
-//! | `sql` | the SQL runner's forms of answers |
-//! | `connect` | from [`bench_core::GymSpec`]s and the environment to gyms |
+//! | [`mcp`] | the only module that knows the MCP library |
+//! | [`http`], [`stdio`] | gyms over streamable HTTP, and as a child process per trial |
+//! | `api`, `sql` | the data side of a gym: seeding, removal, SQL; the SQL runner's forms of answers |
+//! | [`Cleaner`] | cleaning up that outlives whoever asked for it |
+//! | [`connect()`] | from [`bench_core::GymSpec`]s and the environment to gyms |
 
+mod api;
+mod cleaner;
 pub(crate) mod client;
+mod connect;
+pub mod http;
 pub mod mcp;
+mod slots;
+mod sql;
+pub mod stdio;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) mod client;
 use bench_core::{Event, GymSpec, TrialId};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -23,6 +30,9 @@ use thiserror::Error;
 
 use crate::model::ToolSpec;
 use crate::process::LineLog;
+
+pub use cleaner::Cleaner;
+pub use connect::{TrackerAddress, connect};
 
 /// A world that trials act on. Shared by all trials; opened once per trial.
 pub trait Gym: Send + Sync {
@@ -83,7 +93,7 @@ pub struct OpenRequest {
     pub report: ReportEvent,
     /// Writes a line to the trial's log (a server's stderr).
     pub log: LineLog,
-    /// How long opening may take.
+    /// How long opening may take, the seeding of a database not counted.
     pub timeout: Duration,
 }
 
