@@ -23,6 +23,8 @@ pub const CLOCK_START: i64 = 1_764_579_600;
 const MAX_VALUE_BYTES: i32 = 8 << 20;
 /// Longest SQL statement, in bytes. Seeds are not bound by it.
 const MAX_STATEMENT_BYTES: i32 = 256 << 10;
+/// How many prepared statements a connection keeps: about as many as the tools have.
+const CACHED_STATEMENTS: usize = 64;
 /// How long the SQL of one seed may run.
 const SEED_DEADLINE: Duration = Duration::from_mins(1);
 /// Virtual machine steps between two looks at the deadline: well under a millisecond.
@@ -83,6 +85,7 @@ impl Database {
             connection.deserialize_read_exact(MAIN_DB, bytes, bytes.len(), false)?;
         }
         connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
         connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, MAX_STATEMENT_BYTES)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;

@@ -19,6 +19,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, ServerHandler, ServiceExt};
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::databases::{DatabaseError, DatabaseId, Databases};
@@ -73,9 +74,18 @@ impl TrackerServer {
         StreamableHttpService::new(move || Ok(self.clone()), Arc::default(), config)
     }
 
-    /// Serves one client on this process's standard input and output, until it closes them or `stop` says so.
-    pub(crate) async fn serve_stdio(self, stop: CancellationToken) -> Result<(), GymError> {
-        let serving = self.serve_with_ct(rmcp::transport::stdio(), stop).await;
+    /// Serves one client on a pair of streams, until it closes them or `stop` says so.
+    pub(crate) async fn serve_streams<R, W>(
+        self,
+        reader: R,
+        writer: W,
+        stop: CancellationToken,
+    ) -> Result<(), GymError>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let serving = self.serve_with_ct((reader, writer), stop).await;
         let serving = match serving {
             Ok(serving) => serving,
             // A client that looks in and leaves, or a stop before the first message, is no fault of ours.
@@ -83,12 +93,12 @@ impl TrackerServer {
                 return Ok(());
             }
             Err(error) => {
-                return Err(GymError::Stdio {
+                return Err(GymError::Session {
                     problem: error.to_string(),
                 });
             }
         };
-        serving.waiting().await.map_err(|error| GymError::Stdio {
+        serving.waiting().await.map_err(|error| GymError::Session {
             problem: error.to_string(),
         })?;
         Ok(())
@@ -100,6 +110,14 @@ impl TrackerServer {
             None => Ok(self.fallback.0.clone()),
         }
     }
+}
+
+/// This process's standard input and output as streams; on Linux pipes they need no extra threads.
+pub(crate) fn stdio() -> (
+    impl AsyncRead + Send + Unpin + 'static,
+    impl AsyncWrite + Send + Unpin + 'static,
+) {
+    rmcp::transport::stdio_pipes()
 }
 
 /// A header as text; one that is not text reads as what it can be, so that it is refused and not ignored.

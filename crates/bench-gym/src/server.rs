@@ -15,13 +15,14 @@ use std::time::Duration;
 use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::databases::{DEFAULT_MAX_DATABASES, DatabaseError, DatabaseId, Databases};
 use crate::guard::{self, Guard};
-use crate::mcp::TrackerServer;
+use crate::mcp::{self, TrackerServer};
 use crate::rest::{self, RestState};
 
 /// How many connections may wait to be accepted: a burst beyond it costs each client a second.
@@ -77,7 +78,7 @@ pub enum GymError {
     Template(#[from] DatabaseError),
     /// The session on standard input and output broke.
     #[error("the session on standard input and output broke: {problem}")]
-    Stdio {
+    Session {
         /// The protocol library's reason.
         problem: String,
     },
@@ -98,6 +99,10 @@ impl GymServer {
     ///
     /// # Errors
     /// [`GymError::Listen`] if the address is taken or not ours.
+    #[expect(
+        clippy::unused_async,
+        reason = "says that a runtime must be there, and leaves room to wait"
+    )]
     pub async fn start(options: GymOptions) -> Result<Self, GymError> {
         let databases = Arc::new(Databases::new(options.max_databases)?);
         let listener = listen(options.addr)?;
@@ -161,32 +166,61 @@ impl GymServer {
 
 /// Serves one MCP client on this process's standard input and output until it closes them.
 ///
-/// The REST routes listen on a loopback port meanwhile; the module's header says how it is announced.
-/// `options.addr` is where; nothing but the announcement is written to stderr, and nothing but the
-/// protocol to stdout.
+/// The REST routes listen on `options.addr` meanwhile; the module's header says how that is announced.
+/// Nothing but the announcement is written to stderr, and nothing but the protocol to stdout.
 ///
 /// # Errors
-/// [`GymError::Listen`] if the port cannot be had, [`GymError::Stdio`] if the protocol breaks.
+/// [`GymError::Listen`] if the port cannot be had, [`GymError::Session`] if the protocol breaks.
 pub async fn serve_stdio(options: GymOptions) -> Result<(), GymError> {
+    let (reader, writer) = mcp::stdio();
+    serve_session(options, reader, writer, |addr| {
+        let announcement = format!("bench-gym: sql-runner {}\n", sql_runner_url(addr));
+        if let Err(error) = io::stderr().write_all(announcement.as_bytes()) {
+            // The protocol carries the address as well.
+            tracing::debug!(%error, "stderr is closed");
+        }
+    })
+    .await
+}
+
+/// Like [`serve_stdio`], on any two streams and without the line on stderr.
+///
+/// # Errors
+/// As [`serve_stdio`].
+pub async fn serve_streams<R, W>(options: GymOptions, reader: R, writer: W) -> Result<(), GymError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    serve_session(options, reader, writer, |_| {}).await
+}
+
+async fn serve_session<R, W>(
+    options: GymOptions,
+    reader: R,
+    writer: W,
+    announce: impl FnOnce(SocketAddr),
+) -> Result<(), GymError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
     let databases = Arc::new(Databases::new(options.max_databases)?);
     let listener = listen(options.addr)?;
     let addr = local_addr(&listener, options.addr)?;
     let stop = CancellationToken::new();
+    // However this future ends, by return or by being dropped, the listener goes with it.
+    let stopped = stop.clone().drop_guard();
     let app = rest::routes(rest_state(&databases, &options)).layer(from_fn_with_state(
         Guard::new(addr, &options.allowed_hosts),
         guard::check,
     ));
     let rest = tokio::spawn(serve(listener, app, stop.clone()));
-
-    let announcement = format!("bench-gym: sql-runner {}\n", sql_runner_url(addr));
-    if let Err(error) = io::stderr().write_all(announcement.as_bytes()) {
-        // The protocol carries the address as well.
-        tracing::debug!(%error, "stderr is closed");
-    }
+    announce(addr);
     let session = tracker(&databases, addr, &options)
-        .serve_stdio(stop.child_token())
+        .serve_streams(reader, writer, stop.child_token())
         .await;
-    stop.cancel();
+    drop(stopped);
     if tokio::time::timeout(SHUTDOWN_GRACE, rest).await.is_err() {
         tracing::warn!(%addr, "gym connections outlived the grace period");
     }

@@ -210,6 +210,16 @@ fn size(value: ValueRef<'_>) -> usize {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .collect()
+}
+
 /// Numbers as numbers, blobs as hexadecimal text. JSON has no infinity: it becomes null.
 fn json(value: ValueRef<'_>) -> Value {
     match value {
@@ -217,11 +227,7 @@ fn json(value: ValueRef<'_>) -> Value {
         ValueRef::Integer(number) => number.into(),
         ValueRef::Real(number) => number.into(),
         ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into(),
-        ValueRef::Blob(bytes) => bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-            .into(),
+        ValueRef::Blob(bytes) => hex(bytes).into(),
     }
 }
 
@@ -234,7 +240,9 @@ mod tests {
     fn connection() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch("CREATE TABLE t (a, b); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 'x'), (2, NULL)")
+            .execute_batch(
+                "CREATE TABLE t (a, b); CREATE INDEX i ON t (a); INSERT INTO t VALUES (1, 'x'), (2, NULL)",
+            )
             .unwrap();
         connection
     }

@@ -11,7 +11,7 @@ const CONTEXT_CHARS: usize = 60;
 ///
 /// ```
 /// let error = bench_gym::jql::parse("status = ").unwrap_err();
-/// assert_eq!(error.to_string(), "JQL: expected a value at character 10\n    status = \n             ^");
+/// assert_eq!(error.to_string(), "JQL error at character 10: expected a value\n    status = \n             ^");
 /// ```
 #[derive(Clone, Debug, PartialEq, Error)]
 pub struct JqlError {
@@ -46,7 +46,7 @@ impl fmt::Display for JqlError {
             .take(2 * CONTEXT_CHARS)
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
-        writeln!(f, "JQL: {} at character {}", self.message, column + 1)?;
+        writeln!(f, "JQL error at character {}: {}", column + 1, self.message)?;
         writeln!(f, "    {shown}")?;
         write!(f, "    {:>width$}", "^", width = column - start + 1)
     }

@@ -253,7 +253,113 @@ fn mistakes_are_explained_with_their_place() {
         messages.push_str(&error);
         messages.push('\n');
     }
-    insta::assert_snapshot!(messages, @"");
+    insta::assert_snapshot!(messages, @r#"
+    JQL error at character 1: there is no field `statuss`; did you mean `status`?
+        statuss = Done
+        ^
+    JQL error at character 1: there is no field `sprint`; there are: project, key, summary, description, environment, comment, text, status, statuscategory, resolution, priority, issuetype, assignee, reporter, watcher, labels, component, fixversion, parent, storypoints, created, updated, resolved, due
+        sprint = 4
+        ^
+    JQL error at character 10: there is no status `Dun`; there are: Open, In Progress, Reopened, Resolved, Closed, To Do, Done, In Review
+        status = Dun
+                 ^
+    JQL error at character 10: there is no status `Frobnicated`; there are: Open, In Progress, Reopened, Resolved, Closed, To Do, Done, In Review
+        status = Frobnicated
+                 ^
+    JQL error at character 11: there is no project `WEBB`; did you mean `WEB`?
+        project = WEBB
+                  ^
+    JQL error at character 12: there is no user `Mike Chan`; did you mean `Mike Chen`?
+        assignee = 'Mike Chan'
+                   ^
+    JQL error at character 7: there is no issue `WEB-99`; keys of this project run from WEB-1 to WEB-34
+        key = WEB-99
+              ^
+    JQL error at character 7: there is no issue `NOPE-1`; give a key such as WEB-1, projects: WEB, MOB, INFRA
+        key = NOPE-1
+              ^
+    JQL error at character 12: `member()` cannot be used with this field; currentUser() can
+        assignee = member()
+                   ^
+    JQL error at character 15: `openVersions()` cannot be used with this field; releasedVersions() and unreleasedVersions() can
+        fixVersion in openVersions()
+                      ^
+    JQL error at character 7: expected one of = != < <= > >= ~ !~ IN, NOT IN, IS EMPTY, IS NOT EMPTY
+        status
+              ^
+    JQL error at character 9: expected a value
+        status =
+                ^
+    JQL error at character 18: expected a field
+        status = Done AND
+                         ^
+    JQL error at character 15: expected AND, OR, ORDER BY or the end
+        status = Done status = Open
+                      ^
+    JQL error at character 11: expected `(` after IN
+        status in Done
+                  ^
+    JQL error at character 16: expected `,` or `)`
+        status in (Done
+                       ^
+    JQL error at character 12: expected a value
+        status in ()
+                   ^
+    JQL error at character 11: expected EMPTY after IS
+        status is Done
+                  ^
+    JQL error at character 15: expected AND, OR or `)`
+        (status = Done
+                      ^
+    JQL error at character 14: expected AND, OR, ORDER BY or the end
+        status = Done)
+                     ^
+    JQL error at character 11: this quote is never closed
+        summary ~ "open
+                  ^
+    JQL error at character 1: `summary` holds text: use ~ or !~ with the words to find
+        summary = crash
+        ^
+    JQL error at character 11: expected at least one word to find
+        summary ~ '...'
+                  ^
+    JQL error at character 1: `status` holds no text: use = or IN instead of ~
+        status ~ Done
+        ^
+    JQL error at character 1: `status` has no order: > cannot be used, use = != IN or NOT IN
+        status > Done
+        ^
+    JQL error at character 1: `summary` is never empty
+        summary is empty
+        ^
+    JQL error at character 11: `yesterday` is no date: write 2025-11-03, "2025-11-03 09:15", -7d or one of now(), startOfDay(), endOfDay(), startOfWeek(), endOfWeek(), startOfMonth(), endOfMonth(), startOfYear(), endOfYear()
+        created > yesterday
+                  ^
+    JQL error at character 15: `many` is no number
+        storyPoints > many
+                      ^
+    JQL error at character 8: WAS, CHANGED and DURING are not supported, use get_issue_changelog; expected one of = != < <= > >= ~ !~ IN, NOT IN, IS EMPTY, IS NOT EMPTY
+        status was Done
+               ^
+    JQL error at character 10: WAS, CHANGED and DURING are not supported, use get_issue_changelog; expected one of = != < <= > >= ~ !~ IN, NOT IN, IS EMPTY, IS NOT EMPTY
+        assignee changed
+                 ^
+    JQL error at character 12: `<` cannot be used with EMPTY
+        priority < EMPTY
+                   ^
+    JQL error at character 10: cannot order by `labels`
+        ORDER BY labels
+                 ^
+    JQL error at character 18: expected `,` or the end
+        ORDER BY created UP
+                         ^
+    JQL error at character 15: expected AND, OR, ORDER BY or the end
+        project = WEB ORDER created
+                      ^
+    JQL error at character 1: expected a field
+        and
+        ^
+    "#);
 }
 
 #[test]
@@ -373,7 +479,7 @@ proptest! {
     ]), 0..20)) {
         let text = parts.join(" ");
         let mut database = sample_once();
-        let _ = search(&mut database, &text).map_err(|error| error.to_string());
+        drop(search(&mut database, &text).map_err(|error| error.to_string()));
     }
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Map, Value};
 
 use super::ToolError;
@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Ref {
         match Value::deserialize(deserializer)? {
             Value::String(text) if !text.trim().is_empty() => Ok(Self(text)),
             Value::Number(number) if number.is_i64() => Ok(Self(number.to_string())),
-            other => Err(serde::de::Error::custom(format!(
+            other => Err(D::Error::custom(format!(
                 "expected an id, key or name, got {other}"
             ))),
         }
@@ -61,9 +61,13 @@ pub(super) enum Patch<T> {
     Set(T),
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+        // Not by way of `Option`, to which a missing field looks like `null`.
+        match Value::deserialize(deserializer)? {
+            Value::Null => Ok(Self::Clear),
+            value => T::deserialize(value).map(Self::Set).map_err(D::Error::custom),
+        }
     }
 }
 

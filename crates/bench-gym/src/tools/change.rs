@@ -49,11 +49,11 @@ impl<'t, 'a> Revision<'t, 'a> {
         &mut self,
         column: &'static str,
         field: &'static str,
-        new: Sql,
+        new: &Sql,
     ) -> Result<(), ToolError> {
         let old = shown(&self.current(column)?);
-        let text = shown(&new);
-        self.set_shown(column, field, new, old, text)
+        let text = shown(new);
+        self.set_shown(column, field, new, old.as_deref(), text.as_deref())
     }
 
     /// Sets a column that holds the id of a row with a name; the changelog shows the names.
@@ -69,7 +69,8 @@ impl<'t, 'a> Revision<'t, 'a> {
             _ => None,
         };
         let text = new.map(|id| lookup::name_of(self.db(), kind, id)).transpose()?;
-        self.set_shown(column, field, new.map_or(Sql::Null, Sql::Integer), old, text)
+        let new = new.map_or(Sql::Null, Sql::Integer);
+        self.set_shown(column, field, &new, old.as_deref(), text.as_deref())
     }
 
     /// Sets a column whose old and new values are shown as given.
@@ -77,11 +78,11 @@ impl<'t, 'a> Revision<'t, 'a> {
         &mut self,
         column: &'static str,
         field: &'static str,
-        new: Sql,
-        old_text: Option<String>,
-        new_text: Option<String>,
+        new: &Sql,
+        old_text: Option<&str>,
+        new_text: Option<&str>,
     ) -> Result<(), ToolError> {
-        if self.current(column)? == new {
+        if self.current(column)? == *new {
             return Ok(());
         }
         let sql = format!("UPDATE issue SET {column} = ?2 WHERE id = ?1");
@@ -123,15 +124,15 @@ impl<'t, 'a> Revision<'t, 'a> {
             let names: Vec<&str> = entries.iter().map(|(_, name)| name.as_str()).collect();
             Some(names.join(separator)).filter(|text| !text.is_empty())
         };
-        self.log(field, names(old), names(new))
+        self.log(field, names(old).as_deref(), names(new).as_deref())
     }
 
     /// Writes one line of the changelog.
     pub(super) fn log(
         &mut self,
         field: &'static str,
-        old: Option<String>,
-        new: Option<String>,
+        old: Option<&str>,
+        new: Option<&str>,
     ) -> Result<(), ToolError> {
         let at = self.at();
         let values: [&dyn ToSql; 6] = [&self.issue_id, &self.tracker.actor_id, &field, &old, &new, &at];

@@ -61,7 +61,7 @@ pub(super) fn insert(revision: &mut Revision<'_, '_>, body: &str) -> Result<i64,
         )?
         .execute(params![revision.issue_id(), revision.actor_id(), body, at])?;
     let id = revision.db().last_insert_rowid();
-    revision.log("comment", None, Some(id.to_string()))?;
+    revision.log("comment", None, Some(&id.to_string()))?;
     Ok(id)
 }
 
@@ -98,7 +98,7 @@ impl Tool for ListIssueComments {
     }
 }
 
-/// Log time you spent on an issue. Give timeSpent or timeSpentSeconds.
+/// Log time you spent on an issue. Give `timeSpent` or `timeSpentSeconds`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AddWorklog {
@@ -149,11 +149,8 @@ impl Tool for AddWorklog {
             .execute(params![issue.id, revision.actor_id(), seconds, self.comment, started, at])?;
         let id = revision.db().last_insert_rowid();
         let total = before + seconds;
-        revision.log(
-            "timespent",
-            (before > 0).then(|| before.to_string()),
-            Some(total.to_string()),
-        )?;
+        let old = (before > 0).then(|| before.to_string());
+        revision.log("timespent", old.as_deref(), Some(&total.to_string()))?;
         revision.finish()?;
         Ok(json!({
             "id": id.to_string(),

@@ -76,7 +76,7 @@ impl Changes {
 
     fn texts(&self, revision: &mut Revision<'_, '_>) -> Result<(), ToolError> {
         if let Some(summary) = &self.summary {
-            revision.set("summary", "summary", Sql::Text(checked_summary(summary)?))?;
+            revision.set("summary", "summary", &Sql::Text(checked_summary(summary)?))?;
         }
         for (column, patch) in [
             ("description", &self.description),
@@ -84,8 +84,8 @@ impl Changes {
         ] {
             match patch {
                 Patch::Keep => {}
-                Patch::Clear => revision.set(column, column, Sql::Null)?,
-                Patch::Set(text) => revision.set(column, column, Sql::Text(text.clone()))?,
+                Patch::Clear => revision.set(column, column, &Sql::Null)?,
+                Patch::Set(text) => revision.set(column, column, &Sql::Text(text.clone()))?,
             }
         }
         Ok(())
@@ -124,23 +124,23 @@ impl Changes {
     fn numbers(&self, revision: &mut Revision<'_, '_>) -> Result<(), ToolError> {
         match &self.due_date {
             Patch::Keep => {}
-            Patch::Clear => revision.set("due_date", "duedate", Sql::Null)?,
+            Patch::Clear => revision.set("due_date", "duedate", &Sql::Null)?,
             Patch::Set(day) => {
-                revision.set("due_date", "duedate", Sql::Text(checked_day("dueDate", day)?))?
+                revision.set("due_date", "duedate", &Sql::Text(checked_day("dueDate", day)?))?;
             }
         }
         match self.story_points {
             Patch::Keep => {}
-            Patch::Clear => revision.set("story_points", "storyPoints", Sql::Null)?,
+            Patch::Clear => revision.set("story_points", "storyPoints", &Sql::Null)?,
             Patch::Set(points) => {
-                revision.set("story_points", "storyPoints", Sql::Real(checked_points(points)?))?
+                revision.set("story_points", "storyPoints", &Sql::Real(checked_points(points)?))?;
             }
         }
         let (column, field) = ("original_estimate_seconds", "timeoriginalestimate");
         match self.original_estimate_seconds {
             Patch::Keep => Ok(()),
-            Patch::Clear => revision.set(column, field, Sql::Null),
-            Patch::Set(seconds) => revision.set(column, field, Sql::Integer(checked_estimate(seconds)?)),
+            Patch::Clear => revision.set(column, field, &Sql::Null),
+            Patch::Set(seconds) => revision.set(column, field, &Sql::Integer(checked_estimate(seconds)?)),
         }
     }
 
@@ -161,7 +161,7 @@ impl Changes {
     }
 }
 
-/// Change fields of one issue. Only the fields you name change. The status is changed by do_transition.
+/// Change fields of one issue: a key or id, and the new values.
 #[derive(Debug)]
 pub(super) struct UpdateIssue {
     issue: Ref,
@@ -206,7 +206,7 @@ impl JsonSchema for UpdateIssue {
         schema.insert(
             "description".to_owned(),
             "Change fields of one issue. Only the fields you name change; null clears a field. The status is \
-             changed by do_transition."
+             changed by `do_transition`."
                 .into(),
         );
         schema
@@ -310,11 +310,11 @@ pub(super) fn set_parent(revision: &mut Revision<'_, '_>, parent: Option<Issue>)
     let sql = "SELECT p.key FROM issue i JOIN issue p ON p.id = i.parent_id WHERE i.id = ?1";
     let mut statement = revision.db().prepare_cached(sql)?;
     let mut rows = statement.query([revision.issue_id()])?;
-    let old = rows.next()?.map(|row| row.get(0)).transpose()?;
+    let old: Option<String> = rows.next()?.map(|row| row.get(0)).transpose()?;
     let (id, key) = parent.map_or((Sql::Null, None), |parent| {
         (Sql::Integer(parent.id), Some(parent.key))
     });
-    revision.set_shown("parent_id", "parent", id, old, key)
+    revision.set_shown("parent_id", "parent", &id, old.as_deref(), key.as_deref())
 }
 
 pub(super) fn set_components(

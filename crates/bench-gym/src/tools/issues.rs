@@ -188,7 +188,7 @@ impl Tool for CreateIssue {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct BulkCreateIssues {
-    /// The issues, each with the arguments of create_issue. A later one may name an earlier one's key as parent.
+    /// The issues, each with the arguments of `create_issue`. A later one may name an earlier one's key as parent.
     #[serde(alias = "issueUpdates")]
     issues: Vec<CreateIssue>,
 }
@@ -278,7 +278,7 @@ fn delete_row(tracker: &mut Tracker<'_>, id: i64, key: &str) -> Result<(), ToolE
     let linked = statement.query_map([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     for (other, relation) in linked.collect::<Result<Vec<_>, _>>()? {
         let mut revision = Revision::of(tracker, other);
-        revision.log("link", Some(format!("{relation} {key}")), None)?;
+        revision.log("link", Some(&format!("{relation} {key}")), None)?;
         revision.finish()?;
     }
     tracker.clock.tick();
@@ -396,7 +396,6 @@ pub(super) fn check_hierarchy(db: &Connection, id: i64) -> Result<(), ToolError>
 fn check_pair(node: &Node, parent: Option<&Node>) -> Result<(), ToolError> {
     let problem = match parent {
         None if node.is_subtask => "a sub-task needs a parent".to_owned(),
-        None => return Ok(()),
         Some(parent) if parent.project_id != node.project_id => {
             format!("its parent {} belongs to another project", parent.key)
         }
@@ -413,7 +412,7 @@ fn check_pair(node: &Node, parent: Option<&Node>) -> Result<(), ToolError> {
                 parent.key, parent.type_name, node.type_name
             )
         }
-        Some(_) => return Ok(()),
+        _ => return Ok(()),
     };
     Err(ToolError::Rule(format!(
         "{} cannot be like that: {problem}",

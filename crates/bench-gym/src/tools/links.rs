@@ -10,7 +10,7 @@ use super::change::Revision;
 use super::lookup::{self, Kind};
 use super::{Effect, Tool, ToolError, Tracker, view};
 
-/// Link two issues: sourceIssue linkType targetIssue, as in "WEB-3 blocks WEB-7".
+/// Link two issues: `sourceIssue` `linkType` `targetIssue`, as in "WEB-3 blocks WEB-7".
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct LinkIssues {
@@ -67,10 +67,10 @@ impl Tool for LinkIssues {
         )?
         .execute(params![link_type.id, source.id, target.id, at])?;
         let id = db.last_insert_rowid();
-        revision.log("link", None, Some(format!("{outward} {}", target.key)))?;
+        revision.log("link", None, Some(&format!("{outward} {}", target.key)))?;
         revision.finish()?;
         let mut revision = Revision::of(tracker, target.id);
-        revision.log("link", None, Some(format!("{inward} {}", source.key)))?;
+        revision.log("link", None, Some(&format!("{inward} {}", source.key)))?;
         revision.finish()?;
         Ok(json!({
             "id": id.to_string(),

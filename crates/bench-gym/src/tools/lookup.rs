@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use thiserror::Error;
 
 /// How many names an error message lists.
-const LISTED: usize = 12;
+const LISTED: usize = 25;
 
 /// Tables whose rows are called by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,7 +201,7 @@ pub(crate) struct Issue {
     pub(crate) key: String,
     pub(crate) project_id: i64,
     pub(crate) project_key: String,
-    pub(crate) issue_type_id: i64,
+    pub(crate) type_id: i64,
     pub(crate) status_id: i64,
     pub(crate) resolution_id: Option<i64>,
 }
@@ -238,7 +238,7 @@ fn read_issue(row: &Row<'_>) -> rusqlite::Result<Issue> {
         key: row.get(1)?,
         project_id: row.get(2)?,
         project_key: row.get(3)?,
-        issue_type_id: row.get(4)?,
+        type_id: row.get(4)?,
         status_id: row.get(5)?,
         resolution_id: row.get(6)?,
     })
@@ -250,19 +250,17 @@ fn issue_hint(connection: &Connection, given: &str) -> Result<String, LookupErro
     let mut statement = connection.prepare_cached("SELECT key, issue_counter FROM project ORDER BY id")?;
     let projects = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
     let projects: Vec<(String, i64)> = projects.collect::<Result<_, _>>()?;
-    Ok(
-        match projects.iter().find(|(key, _)| key.eq_ignore_ascii_case(prefix)) {
-            Some((key, count)) => format!("; keys of this project run from {key}-1 to {key}-{count}"),
-            None => {
-                let keys: Vec<&str> = projects.iter().map(|(key, _)| key.as_str()).collect();
-                format!(
-                    "; give a key such as {}-1, projects: {}",
-                    keys.first().unwrap_or(&"KEY"),
-                    listed(&keys)
-                )
-            }
-        },
-    )
+    if let Some((key, count)) = projects.iter().find(|(key, _)| key.eq_ignore_ascii_case(prefix)) {
+        return Ok(format!(
+            "; keys of this project run from {key}-1 to {key}-{count}"
+        ));
+    }
+    let keys: Vec<&str> = projects.iter().map(|(key, _)| key.as_str()).collect();
+    Ok(format!(
+        "; give a key such as {}-1, projects: {}",
+        keys.first().unwrap_or(&"KEY"),
+        listed(&keys)
+    ))
 }
 
 /// The end of an error message: the most similar of `names`, else the start of `shown`.
@@ -281,11 +279,11 @@ pub(crate) fn hint(given: &str, names: &[&str], shown: &[&str]) -> String {
 }
 
 fn listed(names: &[&str]) -> String {
-    let mut text = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
-    if names.len() > LISTED {
-        text.push_str(&format!(" and {} more", names.len() - LISTED));
+    let text = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
-    text
 }
 
 /// At most 80 characters of what was sent: an error message is no place for a novel.

@@ -120,7 +120,7 @@ impl Tool for FindAssignableUsers {
     }
 }
 
-/// Get one person.
+/// Get one person, with the projects they belong to.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct GetUser {

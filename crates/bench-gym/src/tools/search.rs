@@ -11,14 +11,14 @@ use crate::jql::{self, Scope};
 const DEFAULT_PAGE: usize = 50;
 const MAX_PAGE: usize = 100;
 
-/// Search issues with JQL. Returns one page and the total; ask for the next with nextPageToken.
+/// Search issues with JQL. Returns one page and the total; ask for the next with `nextPageToken`.
 ///
-/// Fields: project, key, summary, description, environment, comment, text, status, statusCategory,
-/// resolution, priority, issuetype, assignee, reporter, watcher, labels, component, fixVersion, parent (or
-/// epic), storyPoints, created, updated, resolved, due. Operators: = != < <= > >= ~ !~ IN, NOT IN, IS EMPTY,
-/// IS NOT EMPTY, AND, OR, NOT, parentheses, ORDER BY. Functions: currentUser(), now(), startOfDay(-1d) and
-/// the like, releasedVersions(), unreleasedVersions(). Relative dates: -7d, -4w, 2h.
-/// Example: project = WEB AND status != Done AND assignee IS EMPTY ORDER BY priority DESC, created
+/// Fields: project, key, summary, description, environment, comment, text, status, `statusCategory`,
+/// resolution, priority, issuetype, assignee, reporter, watcher, labels, component, `fixVersion`, parent (or
+/// epic), `storyPoints`, created, updated, resolved, due. Operators: = != < <= > >= ~ !~ IN, NOT IN, IS EMPTY,
+/// IS NOT EMPTY, AND, OR, NOT, parentheses, ORDER BY. Functions: `currentUser()`, `now()`, `startOfDay(-1d)`
+/// and the like, `releasedVersions()`, `unreleasedVersions()`. Relative dates: -7d, -4w, 2h.
+/// Example: `project = WEB AND status != Done AND assignee IS EMPTY ORDER BY priority DESC, created`
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EnhancedSearchGet {
@@ -28,7 +28,7 @@ pub(super) struct EnhancedSearchGet {
     fields: Option<Vec<String>>,
     /// Size of the page, 1 to 100; 50 if left out.
     max_results: Option<usize>,
-    /// How many results to skip; an alternative to nextPageToken.
+    /// How many results to skip; an alternative to `nextPageToken`.
     start_at: Option<usize>,
     /// The token of the page before.
     next_page_token: Option<String>,

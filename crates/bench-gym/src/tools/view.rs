@@ -5,34 +5,110 @@ use serde_json::{Map, Value, json};
 
 use super::ToolError;
 
-/// The fields an issue is shown with, in order. Those in [`LISTED_FIELDS`] are shown in lists.
-pub(super) const ISSUE_FIELDS: [&str; 25] = [
-    "summary",
-    "description",
-    "environment",
-    "project",
-    "issuetype",
-    "status",
-    "priority",
-    "resolution",
-    "assignee",
-    "reporter",
-    "parent",
-    "subtasks",
-    "labels",
-    "components",
-    "fixVersions",
-    "issuelinks",
-    "watchers",
-    "commentCount",
-    "storyPoints",
-    "originalEstimateSeconds",
-    "timeSpentSeconds",
-    "duedate",
-    "created",
-    "updated",
-    "resolutiondate",
+/// The fields an issue is shown with, in order, and the SQL of each: `i` is the issue, the other letters are
+/// the rows it names (see [`ISSUE_JOINS`]). JSON that comes out of a subquery is text until `json()` says so.
+const FIELD_SQL: [(&str, &str); 25] = [
+    ("summary", "i.summary"),
+    ("description", "i.description"),
+    ("environment", "i.environment"),
+    (
+        "project",
+        "json_object('id', CAST(p.id AS TEXT), 'key', p.key, 'name', p.name)",
+    ),
+    (
+        "issuetype",
+        "json_object('id', CAST(t.id AS TEXT), 'name', t.name, 'subtask', json(iif(t.is_subtask, 'true', 'false')))",
+    ),
+    (
+        "status",
+        "json_object('id', CAST(s.id AS TEXT), 'name', s.name, 'statusCategory', s.category)",
+    ),
+    (
+        "priority",
+        "json_object('id', CAST(r.id AS TEXT), 'name', r.name)",
+    ),
+    (
+        "resolution",
+        "json(iif(e.id IS NULL, NULL, json_object('id', CAST(e.id AS TEXT), 'name', e.name)))",
+    ),
+    (
+        "assignee",
+        "json(iif(a.id IS NULL, NULL, \
+         json_object('accountId', CAST(a.id AS TEXT), 'displayName', a.name, 'emailAddress', a.email)))",
+    ),
+    (
+        "reporter",
+        "json_object('accountId', CAST(o.id AS TEXT), 'displayName', o.name, 'emailAddress', o.email)",
+    ),
+    (
+        "parent",
+        "json((SELECT json_object('id', CAST(x.id AS TEXT), 'key', x.key, 'summary', x.summary) \
+         FROM issue x WHERE x.id = i.parent_id))",
+    ),
+    (
+        "subtasks",
+        "json((SELECT json_group_array(json_object('id', CAST(x.id AS TEXT), 'key', x.key, 'summary', x.summary, \
+         'status', (SELECT name FROM issue_status WHERE id = x.status_id)) ORDER BY x.id) \
+         FROM issue x JOIN issue_type y ON y.id = x.issue_type_id WHERE x.parent_id = i.id AND y.is_subtask))",
+    ),
+    (
+        "labels",
+        "json((SELECT json_group_array(l.name ORDER BY l.name) FROM issue_label_association x \
+         JOIN issue_label l ON l.id = x.label_id WHERE x.issue_id = i.id))",
+    ),
+    (
+        "components",
+        "json((SELECT json_group_array(json_object('id', CAST(c.id AS TEXT), 'name', c.name) ORDER BY c.name) \
+         FROM issue_component x JOIN component c ON c.id = x.component_id WHERE x.issue_id = i.id))",
+    ),
+    (
+        "fixVersions",
+        "json((SELECT json_group_array(json_object('id', CAST(v.id AS TEXT), 'name', v.name, \
+         'released', json(iif(v.released, 'true', 'false'))) ORDER BY v.id) \
+         FROM issue_fix_version x JOIN project_version v ON v.id = x.version_id WHERE x.issue_id = i.id))",
+    ),
+    // Filled in afterwards: the links of an issue have a tool of their own.
+    ("issuelinks", "NULL"),
+    (
+        "watchers",
+        "json((SELECT json_group_array(u.name ORDER BY u.id) FROM issue_watcher x \
+         JOIN app_user u ON u.id = x.user_id WHERE x.issue_id = i.id))",
+    ),
+    (
+        "commentCount",
+        "(SELECT count(*) FROM comment x WHERE x.issue_id = i.id)",
+    ),
+    ("storyPoints", "i.story_points"),
+    ("originalEstimateSeconds", "i.original_estimate_seconds"),
+    (
+        "timeSpentSeconds",
+        "(SELECT coalesce(sum(x.time_spent_seconds), 0) FROM worklog x WHERE x.issue_id = i.id)",
+    ),
+    ("duedate", "i.due_date"),
+    ("created", "i.created_at"),
+    ("updated", "i.updated_at"),
+    ("resolutiondate", "i.resolved_at"),
 ];
+
+const ISSUE_JOINS: &str = "FROM issue i \
+    JOIN project p ON p.id = i.project_id \
+    JOIN issue_type t ON t.id = i.issue_type_id \
+    JOIN issue_status s ON s.id = i.status_id \
+    JOIN issue_priority r ON r.id = i.priority_id \
+    JOIN app_user o ON o.id = i.reporter_id \
+    LEFT JOIN issue_resolution e ON e.id = i.resolution_id \
+    LEFT JOIN app_user a ON a.id = i.assignee_id";
+
+/// The names of all fields.
+pub(super) const ISSUE_FIELDS: [&str; FIELD_SQL.len()] = {
+    let mut names = [""; FIELD_SQL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = FIELD_SQL[index].0;
+        index += 1;
+    }
+    names
+};
 
 /// The fields shown when a search names none.
 pub(super) const LISTED_FIELDS: [&str; 12] = [
@@ -50,49 +126,6 @@ pub(super) const LISTED_FIELDS: [&str; 12] = [
     "updated",
 ];
 
-const ISSUE_SQL: &str = "
-SELECT i.id, i.key, json_object(
-    'summary', i.summary,
-    'description', i.description,
-    'environment', i.environment,
-    'project', json_object('id', CAST(p.id AS TEXT), 'key', p.key, 'name', p.name),
-    'issuetype', json_object('id', CAST(t.id AS TEXT), 'name', t.name, 'subtask', json(iif(t.is_subtask, 'true', 'false'))),
-    'status', json_object('id', CAST(s.id AS TEXT), 'name', s.name, 'statusCategory', s.category),
-    'priority', json_object('id', CAST(r.id AS TEXT), 'name', r.name),
-    'resolution', json(iif(e.id IS NULL, NULL, json_object('id', CAST(e.id AS TEXT), 'name', e.name))),
-    'assignee', json(iif(a.id IS NULL, NULL, json_object('accountId', CAST(a.id AS TEXT), 'displayName', a.name, 'emailAddress', a.email))),
-    'reporter', json_object('accountId', CAST(o.id AS TEXT), 'displayName', o.name, 'emailAddress', o.email),
-    'parent', json((SELECT json_object('id', CAST(x.id AS TEXT), 'key', x.key, 'summary', x.summary) FROM issue x WHERE x.id = i.parent_id)),
-    'subtasks', json((SELECT json_group_array(json_object('id', CAST(x.id AS TEXT), 'key', x.key, 'summary', x.summary,
-        'status', (SELECT name FROM issue_status WHERE id = x.status_id)) ORDER BY x.id) FROM issue x WHERE x.parent_id = i.id)),
-    'labels', json((SELECT json_group_array(l.name ORDER BY l.name) FROM issue_label_association x
-        JOIN issue_label l ON l.id = x.label_id WHERE x.issue_id = i.id)),
-    'components', json((SELECT json_group_array(json_object('id', CAST(c.id AS TEXT), 'name', c.name) ORDER BY c.name)
-        FROM issue_component x JOIN component c ON c.id = x.component_id WHERE x.issue_id = i.id)),
-    'fixVersions', json((SELECT json_group_array(json_object('id', CAST(v.id AS TEXT), 'name', v.name,
-        'released', json(iif(v.released, 'true', 'false'))) ORDER BY v.id)
-        FROM issue_fix_version x JOIN project_version v ON v.id = x.version_id WHERE x.issue_id = i.id)),
-    'watchers', json((SELECT json_group_array(u.name ORDER BY u.id) FROM issue_watcher x
-        JOIN app_user u ON u.id = x.user_id WHERE x.issue_id = i.id)),
-    'commentCount', (SELECT count(*) FROM comment x WHERE x.issue_id = i.id),
-    'storyPoints', i.story_points,
-    'originalEstimateSeconds', i.original_estimate_seconds,
-    'timeSpentSeconds', (SELECT coalesce(sum(x.time_spent_seconds), 0) FROM worklog x WHERE x.issue_id = i.id),
-    'duedate', i.due_date,
-    'created', i.created_at,
-    'updated', i.updated_at,
-    'resolutiondate', i.resolved_at
-)
-FROM issue i
-JOIN project p ON p.id = i.project_id
-JOIN issue_type t ON t.id = i.issue_type_id
-JOIN issue_status s ON s.id = i.status_id
-JOIN issue_priority r ON r.id = i.priority_id
-JOIN app_user o ON o.id = i.reporter_id
-LEFT JOIN issue_resolution e ON e.id = i.resolution_id
-LEFT JOIN app_user a ON a.id = i.assignee_id
-WHERE i.id = ?1";
-
 /// Which fields of an issue a caller wants: the given names, `*all`, or `default` if none is given.
 pub(super) fn wanted_fields(
     given: Option<&[String]>,
@@ -108,19 +141,15 @@ pub(super) fn wanted_fields(
             "*navigable" => wanted.extend(LISTED_FIELDS),
             // An issue always has these two.
             "id" | "key" => {}
-            lower => match ISSUE_FIELDS
-                .iter()
-                .find(|known| known.eq_ignore_ascii_case(lower))
-            {
-                Some(known) => wanted.push(known),
-                None => {
+            lower => {
+                let known = ISSUE_FIELDS
+                    .iter()
+                    .find(|known| known.eq_ignore_ascii_case(lower));
+                wanted.push(*known.ok_or_else(|| {
                     let hint = super::lookup::hint(name, &ISSUE_FIELDS, &ISSUE_FIELDS);
-                    return Err(ToolError::invalid(
-                        "fields",
-                        format!("has no field `{name}`{hint}"),
-                    ));
-                }
-            },
+                    ToolError::invalid("fields", format!("has no field `{name}`{hint}"))
+                })?);
+            }
         }
     }
     Ok(wanted)
@@ -128,23 +157,23 @@ pub(super) fn wanted_fields(
 
 /// An issue with the wanted fields.
 pub(super) fn issue(db: &Connection, id: i64, wanted: &[&str]) -> Result<Value, ToolError> {
-    let (id, key, fields) = db.prepare_cached(ISSUE_SQL)?.query_row([id], |row| {
-        Ok((
-            row.get::<_, i64>(0)?,
-            row.get::<_, String>(1)?,
-            row.get::<_, String>(2)?,
-        ))
-    })?;
-    // SQLite wrote this JSON; if it does not parse, the answer is empty rather than a panic.
-    let mut all: Map<String, Value> = serde_json::from_str(&fields).unwrap_or_default();
-    if wanted.contains(&"issuelinks") {
-        all.insert("issuelinks".to_owned(), Value::Array(links(db, id)?));
-    }
-    let fields: Map<String, Value> = ISSUE_FIELDS
+    let columns: Vec<String> = FIELD_SQL
         .iter()
-        .filter(|name| wanted.contains(name))
-        .map(|name| ((*name).to_owned(), all.remove(*name).unwrap_or_default()))
+        .filter(|(name, _)| wanted.contains(name))
+        .map(|(name, sql)| format!("'{name}', {sql}"))
         .collect();
+    let sql = format!(
+        "SELECT i.key, json_object({}) {ISSUE_JOINS} WHERE i.id = ?1",
+        columns.join(", ")
+    );
+    let (key, fields) = db.prepare_cached(&sql)?.query_row([id], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
+    // `SQLite` wrote this JSON; if it does not parse, the answer is empty rather than a panic.
+    let mut fields: Map<String, Value> = serde_json::from_str(&fields).unwrap_or_default();
+    if let Some(place) = fields.get_mut("issuelinks") {
+        *place = Value::Array(links(db, id)?);
+    }
     Ok(json!({ "id": id.to_string(), "key": key, "fields": fields }))
 }
 

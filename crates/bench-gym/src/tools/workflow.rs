@@ -64,7 +64,7 @@ pub(super) fn check_status_fits(db: &Connection, issue: &Issue, new_type: &Entry
 }
 
 fn transitions(db: &Connection, issue: &Issue) -> Result<Vec<Transition>, ToolError> {
-    let workflow = workflow_id(db, issue.project_id, issue.issue_type_id)?;
+    let workflow = workflow_id(db, issue.project_id, issue.type_id)?;
     let mut statement = db.prepare_cached(
         "SELECT t.id, t.name, s.id, s.name, s.category, t.resolution_id FROM workflow_transition t \
          JOIN issue_status s ON s.id = t.to_status_id \
@@ -113,7 +113,7 @@ impl Tool for GetTransitions {
     }
 }
 
-/// Move an issue along its workflow. Only the transitions that get_transitions lists are possible.
+/// Move an issue along its workflow. Only the transitions that `get_transitions` lists are possible.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct DoTransition {
