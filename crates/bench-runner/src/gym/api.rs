@@ -54,22 +54,25 @@ struct Failure {
 }
 
 impl GymApi {
-    /// The headers of a trial's requests.
-    pub(crate) fn headers_with(&self, database_id: &str) -> HeaderMap {
+    /// The headers of requests that are about one database.
+    pub(crate) fn headers_with(&self, database_id: Option<&str>) -> HeaderMap {
         let mut headers = self.headers.clone();
-        if let Ok(value) = HeaderValue::from_str(database_id) {
+        if let Some(Ok(value)) = database_id.map(HeaderValue::from_str) {
             headers.insert(DATABASE_ID, value);
         }
         headers
     }
 
-    /// The value of one read-only query.
-    pub(crate) async fn query(&self, database_id: &str, sql: &str) -> Result<Value, String> {
+    /// The value of one read-only query. Without a name it is asked of the runner's only database.
+    pub(crate) async fn query(&self, database_id: Option<&str>, sql: &str) -> Result<Value, String> {
         let url = self
             .sql_runner
             .clone()
             .ok_or("it has no SQL runner; give its `sql_runner_url`")?;
-        let body = json!({"query": sql, "database_id": database_id, "read_only": true, "return_data": true});
+        let mut body = json!({"query": sql, "read_only": true, "return_data": true});
+        if let Some(id) = database_id {
+            body["database_id"] = id.into();
+        }
         let answer = self
             .send(Method::POST, url, database_id, Some(body), QUERY_TIMEOUT)
             .await;
@@ -123,7 +126,7 @@ impl GymApi {
         let body = json!({"database_id": database_id});
         let url = self.endpoint("delete-database");
         let answer = self
-            .send(Method::DELETE, url, database_id, Some(body), QUERY_TIMEOUT)
+            .send(Method::DELETE, url, Some(database_id), Some(body), QUERY_TIMEOUT)
             .await?;
         let nothing_there = [
             StatusCode::NOT_FOUND,
@@ -152,7 +155,7 @@ impl GymApi {
     ) -> Result<Value, String> {
         let what = format!("{method} /api/{path}");
         let answer = self
-            .send(method, self.endpoint(path), database_id, body, patience)
+            .send(method, self.endpoint(path), Some(database_id), body, patience)
             .await;
         checked(
             &what,
@@ -169,7 +172,7 @@ impl GymApi {
         &self,
         method: Method,
         url: Url,
-        database_id: &str,
+        database_id: Option<&str>,
         body: Option<Value>,
         patience: Duration,
     ) -> Result<Answer, Failure> {

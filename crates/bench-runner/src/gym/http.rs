@@ -121,7 +121,7 @@ impl HttpGym {
         } else {
             &self.unpooled
         };
-        let headers = self.api.headers_with(database_id);
+        let headers = self.api.headers_with(Some(database_id));
         let options = McpOptions {
             era,
             elicitation: Elicitation::Decline,
@@ -283,7 +283,7 @@ impl GymSession for HttpSession {
 
     fn query<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>> {
         Box::pin(async move {
-            let value = self.holdings.api.query(&self.database_id, sql).await;
+            let value = self.holdings.api.query(Some(&self.database_id), sql).await;
             value.map_err(|reason| GymError::Sql {
                 gym: self.gym(),
                 reason,

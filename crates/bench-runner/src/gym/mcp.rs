@@ -44,7 +44,7 @@ use answers::{announced_sql_runner, broken, introduction, refusal, tool_output, 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pages of a tool list: a server that never stops is cut off with an error.
-const MOST_PAGES: usize = 1000;
+const MOST_PAGES: usize = 100;
 
 /// The two ways in which MCP is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,6 +39,15 @@ pub trait Gym: Send + Sync {
     /// What the plan says of it.
     fn spec(&self) -> &GymSpec;
 
+    /// Waits until there is room for one more trial, where room is scarce (child processes).
+    ///
+    /// May last as long as other trials do, so it belongs before any deadline or lock that opening has.
+    /// Keep the result until the gym is open; the session then has a share in it. One trial's admissions
+    /// to several gyms never wait for each other.
+    fn admit<'a>(&'a self, _request: &'a OpenRequest) -> BoxFuture<'a, Admission> {
+        Box::pin(std::future::ready(Admission::default()))
+    }
+
     /// Prepares a fresh database (or process) and one MCP session for a trial.
     ///
     /// Whatever was created is journaled through [`OpenRequest::report`] before it is created, and is
@@ -75,6 +84,12 @@ pub trait GymSession: Send + Sync {
 
     /// Ends the session, ends its processes, removes its database. Says what could not be removed.
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), GymError>>;
+}
+
+/// Room for one trial's child processes; given back when it and all sessions of the trial are dropped.
+#[derive(Clone, Default)]
+pub struct Admission {
+    _slot: Option<slots::Slot>,
 }
 
 /// Journals an event, durably before it returns.

@@ -5,7 +5,9 @@
 //! when the session is closed or dropped ([`crate::process`]).
 //!
 //! SQL goes to the gym's `sql_runner_url`, else to the runner that the server announces in its MCP
-//! capability `bench/sql-runner` (`{"url": …}`), as our own tracker does.
+//! capability `bench/sql-runner` (`{"url": …}`), as our own tracker does. An announced runner belongs to
+//! this one process, so its requests name no database; others get the id that the server finds in
+//! `BENCH_DATABASE_ID`.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -19,10 +21,10 @@ use url::Url;
 use uuid::Uuid;
 
 use super::api::{GymApi, api_base};
-use super::client::client;
+use super::client::{causes, client};
 use super::mcp::{Elicitation, Era, Mcp, McpError, McpOptions};
 use super::slots::{Slot, Slots};
-use super::{Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
+use super::{Admission, Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
 use crate::process::{ChildGuard, ChildSpec, CleanEnvironment, Marker, spawn};
 
@@ -64,8 +66,17 @@ impl Gym for StdioGym {
         &self.spec
     }
 
+    fn admit<'a>(&'a self, request: &'a OpenRequest) -> BoxFuture<'a, Admission> {
+        Box::pin(async move {
+            Admission {
+                _slot: Some(self.slot(request).await),
+            }
+        })
+    }
+
     fn open<'a>(&'a self, request: &'a OpenRequest) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>> {
         Box::pin(async move {
+            // At once after an admission.
             let slot = self.slot(request).await;
             let started = Instant::now();
             if let Some(files) = self.files.clone() {
@@ -87,11 +98,10 @@ impl Gym for StdioGym {
             let session = StdioSession {
                 gym: self.spec.name.clone(),
                 data: self
-                    .data_side(&server.mcp)
+                    .data_side(&server.mcp, &database_id)
                     .map_err(|reason| self.not_opened(reason))?,
                 mcp: server.mcp,
                 guard: server.guard,
-                database_id,
                 tools,
                 slot,
             };
@@ -191,19 +201,23 @@ impl StdioGym {
     }
 
     /// The SQL runner, if there is one.
-    fn data_side(&self, mcp: &Mcp) -> Result<Option<GymApi>, String> {
-        let announced = mcp.sql_runner().and_then(|url| Url::parse(url).ok());
-        let Some(url) = self.sql_runner.clone().or(announced) else {
+    fn data_side(&self, mcp: &Mcp, database_id: &str) -> Result<Option<Data>, String> {
+        let announced = || mcp.sql_runner().and_then(|url| Url::parse(url).ok());
+        let given = self
+            .sql_runner
+            .clone()
+            .map(|url| (url, Some(database_id.to_owned())));
+        let Some((url, database_id)) = given.or_else(|| Some((announced()?, None))) else {
             return Ok(None);
         };
-        let client = client(&url, false).map_err(|error| error.to_string())?;
-        Ok(Some(GymApi {
-            client,
+        let api = GymApi {
+            client: client(&url, false).map_err(|error| causes(&error))?,
             base: api_base(&url, Some(&url)),
             sql_runner: Some(url),
             headers: HeaderMap::new(),
             expected: true,
-        }))
+        };
+        Ok(Some(Data { api, database_id }))
     }
 
     fn not_opened(&self, reason: String) -> GymError {
@@ -258,12 +272,18 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The data side of one server.
+struct Data {
+    api: GymApi,
+    /// None where the runner knows only one.
+    database_id: Option<String>,
+}
+
 struct StdioSession {
     gym: String,
     mcp: Mcp,
     guard: ChildGuard,
-    data: Option<GymApi>,
-    database_id: String,
+    data: Option<Data>,
     tools: Vec<ToolSpec>,
     /// Last, so that it is free only when the process has ended.
     slot: Slot,
@@ -279,7 +299,7 @@ impl GymSession for StdioSession {
     }
 
     fn database_id(&self) -> Option<&str> {
-        self.data.as_ref().map(|_| self.database_id.as_str())
+        self.data.as_ref()?.database_id.as_deref()
     }
 
     fn tools(&self) -> &[ToolSpec] {
@@ -301,7 +321,7 @@ impl GymSession for StdioSession {
     fn query<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>> {
         Box::pin(async move {
             let value = match &self.data {
-                Some(data) => data.query(&self.database_id, sql).await,
+                Some(data) => data.api.query(data.database_id.as_deref(), sql).await,
                 None => Err(
                     "no SQL runner: give `sql_runner_url`, or check with `tool_result` or `command`"
                         .to_owned(),

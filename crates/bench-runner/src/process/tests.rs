@@ -1,4 +1,4 @@
-//! Children that misbehave, played by `sh` and `python3`.
+//! Children that misbehave, played by `sh`.
 
 use std::sync::{Arc, Mutex};
 
@@ -103,21 +103,12 @@ async fn a_child_that_ignores_sigterm_is_killed() {
 }
 
 /// Starts a grandchild in a session of its own, says its process id, and waits for stdin to be closed.
-const ESCAPE: &str = "
-import os, sys, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        print(os.getpid(), flush=True)
-        time.sleep(600)
-    os._exit(0)
-sys.stdin.read()
-";
+const ESCAPE: &str = "setsid sleep 600 & echo $!; cat";
 
 #[tokio::test]
 async fn a_grandchild_that_left_the_group_is_found_and_killed() {
     let bed = Bed::new("escape");
-    let mut child = bed.spawn("python3", &["-c", ESCAPE]);
+    let mut child = bed.spawn("sh", &["-c", ESCAPE]);
     let escapee = first_line(&mut child).await;
     assert!(is_alive(&escapee));
     drop(child.stdin.take());
@@ -130,7 +121,7 @@ async fn a_grandchild_that_left_the_group_is_found_and_killed() {
 #[tokio::test]
 async fn dropping_the_guard_ends_child_and_escapee() {
     let bed = Bed::new("drop");
-    let mut child = bed.spawn("python3", &["-c", ESCAPE]);
+    let mut child = bed.spawn("sh", &["-c", ESCAPE]);
     let escapee = first_line(&mut child).await;
     let pid = child.guard.id().unwrap().to_string();
     drop(child);

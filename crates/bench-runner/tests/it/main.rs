@@ -8,6 +8,10 @@
 )]
 
 mod fakes;
+mod gym_http;
+mod gym_stdio;
+mod gym_stub;
+mod gym_tools;
 mod models;
 mod outcomes;
 mod running;

@@ -2,12 +2,15 @@
 //!
 //! Pure conversions from the protocol library's types.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use rmcp::model::{
     CallToolResult, ContentBlock, ErrorCode, ErrorData, ResourceContents, ServerPeerInfo, Tool,
 };
 use rmcp::service::{ClientInitializeError, ServiceError};
+use rmcp::transport::DynamicTransportError;
+use rmcp::transport::streamable_http_client::StreamableHttpError;
 use serde_json::Value;
 
 use super::McpError;
@@ -17,6 +20,11 @@ use crate::model::ToolSpec;
 
 /// Name of the capability by which a server announces its SQL runner.
 const SQL_RUNNER: &str = "bench/sql-runner";
+
+const CLOSED: &str = "the server closed the connection";
+
+/// What to try after a refusal.
+const CHECK_HEADERS: &str = "; check the gym's headers and the variables in them";
 
 pub(super) fn introduction(info: &ServerPeerInfo) -> String {
     match &info.server_info {
@@ -126,9 +134,9 @@ pub(super) fn broken(error: &ServiceError) -> McpError {
             error.code.0,
             shortened(&error_text(error), 300)
         ),
-        ServiceError::TransportClosed => "the server closed the connection".to_owned(),
+        ServiceError::TransportClosed => CLOSED.to_owned(),
         ServiceError::UnexpectedResponse => "the answer is not what was asked for".to_owned(),
-        ServiceError::TransportSend(error) => causes(error.error.as_ref()),
+        ServiceError::TransportSend(error) => transport_error(error),
         other => causes(other),
     })
 }
@@ -136,7 +144,7 @@ pub(super) fn broken(error: &ServiceError) -> McpError {
 /// Why a session was not begun.
 pub(super) fn refusal(error: &ClientInitializeError) -> McpError {
     McpError::Broken(match error {
-        ClientInitializeError::TransportError { error, .. } => causes(error.error.as_ref()),
+        ClientInitializeError::TransportError { error, .. } => transport_error(error),
         ClientInitializeError::JsonRpcError(error) => {
             format!(
                 "MCP error {}: {}",
@@ -144,10 +152,40 @@ pub(super) fn refusal(error: &ClientInitializeError) -> McpError {
                 shortened(&error_text(error), 300)
             )
         }
-        ClientInitializeError::ConnectionClosed(_) => "the server closed the connection".to_owned(),
+        ClientInitializeError::ConnectionClosed(_) => CLOSED.to_owned(),
         ClientInitializeError::LegacyFallbackFailed { fallback, .. } => return refusal(fallback),
         other => causes(other),
     })
+}
+
+/// What went wrong on the way. Never quotes the URL, which may hold a secret.
+fn transport_error(error: &DynamicTransportError) -> String {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.error.downcast_ref().is_some_and(closed) {
+        return CLOSED.to_owned();
+    }
+    let Some(error) = error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>() else {
+        return causes(error.error.as_ref());
+    };
+    match error {
+        StreamableHttpError::Client(error) => error.source().map_or_else(|| CLOSED.to_owned(), causes),
+        StreamableHttpError::SessionExpired => {
+            "the server no longer knows the session (HTTP 404): it was restarted, and its state may be lost"
+                .to_owned()
+        }
+        StreamableHttpError::AuthRequired(_) | StreamableHttpError::InsufficientScope(_) => {
+            format!("the server refuses us{CHECK_HEADERS}")
+        }
+        StreamableHttpError::UnexpectedContentType(kind) => {
+            let kind = kind.as_deref().unwrap_or("no content type");
+            format!("it answers with {kind}, which is no MCP; check the URL")
+        }
+        StreamableHttpError::UnexpectedServerResponse(text) => {
+            let refused = text.starts_with("HTTP 401") || text.starts_with("HTTP 403");
+            shortened(text, 300) + if refused { CHECK_HEADERS } else { "" }
+        }
+        other => causes(other),
+    }
 }
 
 #[cfg(test)]
