@@ -1,0 +1,143 @@
+//! A folder of its own, the real binary, and everything that a user sees of it.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`TestBed`] | a temporary folder with harness files, in which commands run |
+//! | [`Shot`] | what one command printed and how it ended; shown with ids, paths and times filtered out |
+//! | [`Started`] | a command that still runs |
+//! | [`RunFolder`] | what a run left on disk, read without the product's own code |
+//! | [`binary`] | where the binary under test is, built at most once |
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub mod binary;
+mod command;
+mod filter;
+mod processes;
+mod run_folder;
+
+pub use command::{Shot, Started};
+pub use processes::{processes_of, processes_with};
+pub use run_folder::RunFolder;
+
+/// No command of a test may take longer: what does has hung.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A folder in which commands run.
+#[derive(Debug)]
+pub struct TestBed {
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+impl Default for TestBed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestBed {
+    /// An empty folder; an environment with nothing but `PATH`, `HOME` (the folder), `LANG` and `TZ`.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("bed-")
+            .tempdir()
+            .expect("a temporary folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let home = folder.path().display().to_string();
+        let environment = [
+            ("PATH", path),
+            ("HOME", home),
+            ("LANG", "C.UTF-8".into()),
+            ("TZ", "UTC".into()),
+        ];
+        Self {
+            folder,
+            environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
+
+    /// Sets a variable for the commands that follow.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.dir().join(relative)
+    }
+
+    /// Writes a file, and the folders on the way to it.
+    pub fn write(&self, relative: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(relative);
+        let parent = path.parent().expect("a path in the folder");
+        fs::create_dir_all(parent).expect("the folders of a file");
+        fs::write(&path, text).expect("a written file");
+        path
+    }
+
+    /// Writes a JSON file.
+    pub fn write_json(&self, relative: &str, value: &Value) -> PathBuf {
+        self.write(relative, format!("{value:#}\n"))
+    }
+
+    /// Runs `bench-cli` with these arguments, split at spaces, until it ends.
+    pub fn bench(&self, arguments: &str) -> Shot {
+        self.start(arguments).finish(PATIENCE)
+    }
+
+    /// Starts `bench-cli` with these arguments, split at spaces.
+    pub fn start(&self, arguments: &str) -> Started {
+        let mut command = self.command();
+        command.args(arguments.split_whitespace());
+        let folder = self.dir().to_owned();
+        Started::spawn(command, format!("bench-cli {arguments}"), folder)
+    }
+
+    /// `bench-cli` in this folder and environment, without arguments.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary::bench_cli());
+        command
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.dir())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The folder of results.
+    pub fn results(&self) -> PathBuf {
+        self.path("results")
+    }
+
+    /// Every run, oldest first.
+    pub fn runs(&self) -> Vec<RunFolder> {
+        let Ok(entries) = fs::read_dir(self.results().join("runs")) else {
+            return Vec::new();
+        };
+        let mut runs: Vec<PathBuf> = entries.map(|e| e.expect("a folder entry").path()).collect();
+        runs.sort();
+        runs.into_iter().map(RunFolder::new).collect()
+    }
+
+    /// The only run there is.
+    pub fn the_run(&self) -> RunFolder {
+        let mut runs = self.runs();
+        assert_eq!(runs.len(), 1, "runs in {}", self.results().display());
+        runs.remove(0)
+    }
+}

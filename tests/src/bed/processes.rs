@@ -1,0 +1,25 @@
+//! Which processes a run left behind, found as an outsider would: in `/proc`.
+
+use std::fs;
+
+/// Ids and command lines of all processes whose environment holds this text, such as `BENCH_RUN_ID=…`.
+pub fn processes_with(text: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        if String::from_utf8_lossy(&environment).contains(text) {
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            found.push(format!("{} {command}", entry.file_name().to_string_lossy()));
+        }
+    }
+    found
+}
+
+/// Processes of a run.
+pub fn processes_of(run_id: &str) -> Vec<String> {
+    processes_with(&format!("BENCH_RUN_ID={run_id}"))
+}

@@ -1,0 +1,231 @@
+//! A model behind HTTP that plays a script, speaks two wire formats, and checks every request.
+//!
+//! `POST /v1/chat/completions` and `POST /v1/messages` answer as `OpenAI` and Anthropic do. A request that
+//! the provider would refuse is answered 400 with the reason, and kept in [`ModelStub::refusals`]: a test
+//! asserts that there are none. `GET /stats` counts requests, `POST /reset` starts the count anew.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`script`] | what is said: conversations, turns, faults |
+//! | `chat`, `messages` | one wire format each: checks requests, writes answers |
+//! | `load` | the same for load: reads as little as possible, checks nothing |
+//! | `fault` | what a broken answer looks like |
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use axum::{Router, http::StatusCode};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::loopback::{Closing, Served};
+use script::{Conversation, Fault, Reply, Script};
+use wire::Seen;
+
+mod chat;
+mod fault;
+pub mod load;
+mod messages;
+pub mod script;
+mod shape;
+mod wire;
+
+pub(crate) use fault::broken_off;
+pub use wire::Wire;
+
+/// A running stub model.
+#[derive(Debug)]
+pub struct ModelStub {
+    served: Served,
+    shared: Arc<Shared>,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// Its wire format.
+    pub wire: Wire,
+    /// Headers, lower-case names.
+    pub headers: HeaderMap,
+    /// The body; null if it was not JSON.
+    pub body: Value,
+}
+
+/// Counts since the start or the last reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Stats {
+    /// Requests.
+    pub calls: u64,
+    /// Requests that are being answered.
+    pub in_flight: u64,
+    /// The most at once.
+    pub max_in_flight: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    script: Script,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    stats: Stats,
+    requests: Vec<Recorded>,
+    refusals: Vec<String>,
+    /// Faults played, by conversation, first user message and turn.
+    faults_played: BTreeMap<(usize, String, usize), usize>,
+}
+
+/// What a request gets.
+enum Answer {
+    Good(StatusCode, Value),
+    Fault(Fault),
+}
+
+impl ModelStub {
+    /// Starts a stub that plays a script.
+    pub fn start(script: Script) -> Self {
+        Self::start_at((std::net::Ipv4Addr::LOCALHOST, 0).into(), script)
+    }
+
+    /// Starts a stub at an address.
+    pub fn start_at(addr: SocketAddr, script: Script) -> Self {
+        let shared = Arc::new(Shared {
+            script,
+            log: Mutex::default(),
+        });
+        let state = Arc::clone(&shared);
+        let served = Served::start_at(addr, Closing::Reset, |_| {
+            Router::new()
+                .route("/v1/chat/completions", post(chat_completions))
+                .route("/v1/messages", post(anthropic_messages))
+                .route(
+                    "/stats",
+                    get(async |State(s): State<Arc<Shared>>| Json(s.log().stats)),
+                )
+                .with_state(state)
+        });
+        Self { served, shared }
+    }
+
+    /// `http://127.0.0.1:PORT`, for `ANTHROPIC_BASE_URL`.
+    pub fn url(&self) -> String {
+        self.served.url()
+    }
+
+    /// `http://127.0.0.1:PORT/v1`, for `OPENAI_BASE_URL`.
+    pub fn openai_url(&self) -> String {
+        self.url() + "/v1"
+    }
+
+    /// Counts so far.
+    pub fn stats(&self) -> Stats {
+        self.shared.log().stats
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.log().requests.clone()
+    }
+
+    /// Why requests were refused that a provider would refuse too.
+    pub fn refusals(&self) -> Vec<String> {
+        self.shared.log().refusals.clone()
+    }
+
+    /// Serves until the process ends.
+    pub fn wait(&mut self) {
+        self.served.wait();
+    }
+}
+
+async fn chat_completions(state: State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&state, Wire::Chat, headers, &body).await
+}
+
+async fn anthropic_messages(state: State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&state, Wire::Messages, headers, &body).await
+}
+
+async fn answer(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8]) -> Response {
+    let _in_flight = shared.begin();
+    match shared.decide(wire, headers, body) {
+        Answer::Good(status, body) => (status, Json(body)).into_response(),
+        Answer::Fault(fault) => fault::play(&fault, wire).await,
+    }
+}
+
+impl Shared {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> InFlight<'_> {
+        let mut log = self.log();
+        log.stats.calls += 1;
+        log.stats.in_flight += 1;
+        log.stats.max_in_flight = log.stats.max_in_flight.max(log.stats.in_flight);
+        InFlight(self)
+    }
+
+    /// Records and checks a request, and chooses what it gets.
+    fn decide(&self, wire: Wire, headers: HeaderMap, bytes: &[u8]) -> Answer {
+        let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let read = wire.read(&headers, &body);
+        let mut log = self.log();
+        let model = body.get("model").cloned().unwrap_or_default();
+        log.requests.push(Recorded { wire, headers, body });
+        let chosen = read.and_then(|seen| self.choose(&mut log, seen));
+        match chosen {
+            Ok((_, Reply::Fault(fault))) => Answer::Fault(fault),
+            Ok((seen, reply)) => {
+                Answer::Good(StatusCode::OK, wire.reply(&reply, &seen, &model, log.stats.calls))
+            }
+            Err(reason) => {
+                let refusal = wire.error(400, &reason);
+                log.refusals.push(reason);
+                Answer::Good(StatusCode::BAD_REQUEST, refusal)
+            }
+        }
+    }
+
+    fn choose(&self, log: &mut Log, seen: Seen) -> Result<(Seen, Reply), String> {
+        let first = seen.first_user.clone().unwrap_or_default();
+        let fits = |c: &Conversation| first.contains(&c.when);
+        let conversations = &self.script.conversations;
+        let (index, conversation) = conversations
+            .iter()
+            .enumerate()
+            .find(|(_, c)| fits(c))
+            .ok_or_else(|| format!("script: no conversation for `{first}`"))?;
+        let at = seen.assistant_messages;
+        let turn = conversation
+            .turn(at)
+            .ok_or_else(|| format!("script: the conversation ends after {at} turns"))?;
+        let played = log.faults_played.entry((index, first, at)).or_default();
+        let reply = match turn.faults.get(*played) {
+            Some(fault) => {
+                *played += 1;
+                Reply::Fault(fault.clone())
+            }
+            None => turn.reply.clone(),
+        };
+        Ok((seen, reply))
+    }
+}
+
+/// Counts a request as in flight, also one whose client went away.
+struct InFlight<'a>(&'a Shared);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.log().stats.in_flight -= 1;
+    }
+}

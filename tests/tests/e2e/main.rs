@@ -1,0 +1,7 @@
+//! End-to-end tests: the real binary against real servers, good and bad, as a user would see them.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `equipment` | the stubs themselves: what they say on the wire |
+
+mod equipment;
