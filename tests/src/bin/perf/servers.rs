@@ -1,0 +1,85 @@
+//! The stub model and the MCP server, each in a process of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bench_tests::bed::binary;
+use bench_tests::model_stub::Stats;
+
+use crate::Failure;
+use crate::workload::Workload;
+
+/// Both servers. They end with this.
+pub(crate) struct Servers {
+    pub(crate) model_url: String,
+    pub(crate) mcp_url: String,
+    children: Vec<Child>,
+}
+
+impl Servers {
+    pub(crate) fn start(workload: &Workload) -> Result<Self, Failure> {
+        let mut servers = Self {
+            model_url: String::new(),
+            mcp_url: String::new(),
+            children: Vec::new(),
+        };
+        let (calls, latency) = (workload.tool_calls.to_string(), workload.latency_ms.to_string());
+        let arguments = ["0", "--tool-calls", &calls, "--latency-ms", &latency];
+        servers.model_url = servers.spawn("model-stub", &arguments)?;
+        servers.mcp_url = servers.spawn("mcp-echo", &[])?;
+        Ok(servers)
+    }
+
+    /// Starts a server and reads its URL off its first line.
+    fn spawn(&mut self, name: &str, arguments: &[&str]) -> Result<String, Failure> {
+        let mut command = Command::new(binary::own(name));
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take();
+        self.children.push(child);
+        let mut line = String::new();
+        BufReader::new(stdout.ok_or("no stdout")?).read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    /// What the stub model counted since the last reset.
+    pub(crate) fn stats(&self) -> Result<Stats, Failure> {
+        Ok(serde_json::from_str(&self.ask("GET /stats")?)?)
+    }
+
+    /// Starts the count anew.
+    pub(crate) fn reset(&self) -> Result<(), Failure> {
+        self.ask("POST /reset").map(drop)
+    }
+
+    /// One request to the stub model; the body of the answer.
+    fn ask(&self, what: &str) -> Result<String, Failure> {
+        let addr = self.model_url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(addr)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let request =
+            format!("{what} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let answer = std::io::read_to_string(stream)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        if head.starts_with("HTTP/1.1 200") {
+            Ok(body.to_owned())
+        } else {
+            Err(format!("{what}: {head}").into())
+        }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}

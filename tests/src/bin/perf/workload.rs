@@ -1,0 +1,114 @@
+//! What is played: samples, tool calls, latency, how many at once.
+
+use std::fs;
+use std::path::Path;
+
+use bench_tests::model_stub::load::FINAL_ANSWER;
+use serde_json::{Value, json};
+
+use crate::Failure;
+
+/// One kind of work.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) samples: u64,
+    pub(crate) tool_calls: u64,
+    pub(crate) latency_ms: u64,
+    pub(crate) concurrency: u64,
+}
+
+/// The workloads on which other tools were measured too.
+pub(crate) const ALL: [Workload; 4] = [
+    Workload {
+        name: "w1",
+        what: "throughput",
+        samples: 200,
+        tool_calls: 10,
+        latency_ms: 0,
+        concurrency: 50,
+    },
+    Workload {
+        name: "w2",
+        what: "hiding latency",
+        samples: 200,
+        tool_calls: 5,
+        latency_ms: 200,
+        concurrency: 100,
+    },
+    Workload {
+        name: "w3",
+        what: "one trial, cold",
+        samples: 1,
+        tool_calls: 10,
+        latency_ms: 0,
+        concurrency: 1,
+    },
+    Workload {
+        name: "w4",
+        what: "200 in flight",
+        samples: 200,
+        tool_calls: 5,
+        latency_ms: 200,
+        concurrency: 200,
+    },
+];
+
+impl Workload {
+    /// Model calls of the whole workload.
+    pub(crate) fn model_calls(&self) -> u64 {
+        self.samples * (self.tool_calls + 1)
+    }
+
+    /// The least wall time, in seconds, that the model's latency leaves; none without latency.
+    pub(crate) fn ideal_s(&self) -> Option<f64> {
+        let rounds = self.samples.div_ceil(self.concurrency) * (self.tool_calls + 1);
+        let milliseconds = u32::try_from(rounds * self.latency_ms).ok()?;
+        (milliseconds > 0).then(|| f64::from(milliseconds) / 1000.0)
+    }
+}
+
+/// Writes the harness and the gym file.
+pub(crate) fn write_files(workload: &Workload, mcp_url: &str, folder: &Path) -> Result<(), Failure> {
+    let scenarios: Vec<Value> = (1..=workload.samples)
+        .map(|n| {
+            json!({
+                "scenario_id": format!("sample-{n}"),
+                "name": format!("Sample {n}"),
+                "prompts": [{
+                    "prompt_text": "Call the tools, then say that the work is done.",
+                    "verifier": {
+                        "verifier_type": "response_check",
+                        "validation_config": {"contains": FINAL_ANSWER},
+                    },
+                }],
+            })
+        })
+        .collect();
+    let gyms = json!({"gyms": {"echo": {"url": mcp_url}}, "default": "echo"});
+    fs::write(
+        folder.join("harness.json"),
+        json!({"scenarios": scenarios}).to_string(),
+    )?;
+    fs::write(folder.join("gyms.json"), gyms.to_string())?;
+    Ok(())
+}
+
+/// Fails unless the only run under `results` passed every sample and kept every transcript.
+pub(crate) fn check_all_passed(workload: &Workload, results: &Path) -> Result<(), Failure> {
+    let mut runs = fs::read_dir(results.join("runs"))?;
+    let run = runs.next().ok_or("no run was written")??.path();
+    let state: Value = serde_json::from_slice(&fs::read(run.join("state.json"))?)?;
+    let passed = state.pointer("/progress/passed").and_then(Value::as_u64);
+    if passed != Some(workload.samples) {
+        return Err(format!("{}: not every sample passed: {state}", workload.name).into());
+    }
+    let transcripts = fs::read_dir(run.join("trials"))?
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "jsonl"));
+    if transcripts.count() as u64 != workload.samples {
+        return Err(format!("{}: transcripts are missing", workload.name).into());
+    }
+    Ok(())
+}
