@@ -3,9 +3,11 @@
 //! Dropping the runtime is the nearest thing to `kill -9` that a thread has: every socket is closed in
 //! the middle of whatever it was doing. The bad gym dies that way.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
@@ -101,5 +103,28 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// One plain request to a server on this machine, such as `("GET", "http://127.0.0.1:80/stats")`. Returns
+/// the body.
+///
+/// # Errors
+/// Nobody answers, or the status is not 200; the error holds the answer's head.
+pub fn ask(method: &str, url: &str) -> io::Result<String> {
+    let rest = url.trim_start_matches("http://");
+    let (addr, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut stream = TcpStream::connect(addr)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    )?;
+    let answer = io::read_to_string(stream)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.starts_with("HTTP/1.1 200") {
+        Ok(body.to_owned())
+    } else {
+        Err(io::Error::other(format!("{method} {url}: {head}")))
     }
 }

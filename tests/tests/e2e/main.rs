@@ -3,6 +3,17 @@
 //! | module | subject |
 //! |---|---|
 //! | `equipment` | the stubs themselves: what they say on the wire |
+//! | `harness` | scenarios to write harness files with |
+//! | `broken_input` | what a person is told whose files or arguments are wrong |
+//! | `wires` | whole conversations over both wire formats |
+//! | `bad_models` | models that fail, hang, talk nonsense or never stop |
+//! | `bad_gyms` | MCP servers that fail, hang, die or never answer |
+//! | `same_gym` | the tracker embedded, over HTTP, over stdio: same verdicts, nothing left behind |
+//! | `isolation` | 500 trials at once, each in a world of its own |
+//! | `interrupted` | signals in the middle of a run |
+//! | `on_disk` | the run folder, and the commands that read it |
+//! | `secrets` | what must be found nowhere |
+//! | `gates` | exit codes for scripts |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,4 +21,15 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod bad_gyms;
+mod bad_models;
+mod broken_input;
 mod equipment;
+mod gates;
+mod harness;
+mod interrupted;
+mod isolation;
+mod on_disk;
+mod same_gym;
+mod secrets;
+mod wires;

@@ -1,11 +1,10 @@
 //! The stub model and the MCP server, each in a process of its own.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use bench_tests::bed::binary;
+use bench_tests::loopback;
 use bench_tests::model_stub::Stats;
 
 use crate::Failure;
@@ -49,29 +48,14 @@ impl Servers {
 
     /// What the stub model counted since the last reset.
     pub(crate) fn stats(&self) -> Result<Stats, Failure> {
-        Ok(serde_json::from_str(&self.ask("GET /stats")?)?)
+        let text = loopback::ask("GET", &format!("{}/stats", self.model_url))?;
+        Ok(serde_json::from_str(&text)?)
     }
 
     /// Starts the count anew.
     pub(crate) fn reset(&self) -> Result<(), Failure> {
-        self.ask("POST /reset").map(drop)
-    }
-
-    /// One request to the stub model; the body of the answer.
-    fn ask(&self, what: &str) -> Result<String, Failure> {
-        let addr = self.model_url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(addr)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let request =
-            format!("{what} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        let answer = std::io::read_to_string(stream)?;
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-        if head.starts_with("HTTP/1.1 200") {
-            Ok(body.to_owned())
-        } else {
-            Err(format!("{what}: {head}").into())
-        }
+        loopback::ask("POST", &format!("{}/reset", self.model_url))?;
+        Ok(())
     }
 }
 

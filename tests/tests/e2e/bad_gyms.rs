@@ -1,0 +1,226 @@
+//! Bad MCP servers: each ends in the right outcome, soon; other trials are unharmed; nothing stays behind.
+
+use std::time::Duration;
+
+use bench_tests::bad_gym::{BadGym, Faults, Handshake, SqlFault};
+use bench_tests::bed::{RunFolder, TestBed, binary};
+use serde_json::{Value, json};
+
+use crate::harness::{answers, creates_issue, harness, scenario, sql};
+
+/// A scenario of a gym whose solution calls one tool and then answers `done`.
+fn calls(id: &str, gym: &str, tool: &str, arguments: &Value) -> Value {
+    let mut scenario = scenario(id, [answers("done")]);
+    scenario["gym"] = json!(gym);
+    scenario["limits"] = json!({"tool_timeout_seconds": 1});
+    scenario["solution"] = json!({"calls": [{"tool": tool, "arguments": arguments}], "answer": "done"});
+    scenario
+}
+
+/// A scenario of the embedded tracker, which must pass whatever happens beside it.
+fn unharmed(id: &str) -> Value {
+    let mut scenario = creates_issue(id);
+    scenario["gym"] = json!("tracker");
+    scenario
+}
+
+/// What a tool answered in the transcript of a trial, in short.
+fn tool_result(run: &RunFolder, trial: &str) -> String {
+    let line = run
+        .transcript(trial)
+        .into_iter()
+        .find(|line| line["type"] == "tool_result");
+    let line = line.unwrap_or_else(|| panic!("no tool result in {trial}"));
+    let text = line["text"].as_str().unwrap();
+    let text: String = text.chars().take(90).collect();
+    format!(
+        "{trial}: is_error {} cut_bytes {}: {text}",
+        line["is_error"], line["cut_bytes"]
+    )
+}
+
+#[test]
+fn tools_that_misbehave_stay_the_trials_own_trouble() {
+    let bad = BadGym::start(Faults::default());
+    let dying = BadGym::start(Faults::default());
+    let bed = TestBed::new();
+    let gyms =
+        json!({"gyms": {"bad": {"url": bad.mcp_url()}, "dying": {"url": dying.mcp_url()}}, "default": "bad"});
+    bed.write_json("gyms.json", &gyms);
+    let none = json!({});
+    let tools = ["hang", "reset", "malformed", "server_error", "huge", "fail"];
+    let mut scenarios: Vec<Value> = tools.map(|tool| calls(tool, "bad", tool, &none)).into();
+    scenarios.push(calls("good", "bad", "echo", &json!({"message": "hi"})));
+    scenarios.push(calls("schema", "bad", "echo", &json!({"mesage": 5})));
+    scenarios.push(calls("die", "dying", "die", &none));
+    scenarios.push(unharmed("tracker"));
+    bed.write_json("harness.json", &harness(scenarios));
+    let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --retries 0 --ui quiet");
+    let run = bed.the_run();
+    assert_eq!(run.status(), "completed", "{shot}");
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(
+        ["fail", "huge", "schema"].map(|id| tool_result(&run, &format!("{id}~oracle~1"))).join("\n"), @"");
+    assert!(shot.took < Duration::from_secs(30), "{:?}", shot.took);
+    assert_eq!(bad.databases(), [""; 0], "databases left behind");
+    assert_eq!(
+        bad.databases_created(),
+        tools.len() + 2 + 1,
+        "one for each trial and one for the preflight"
+    );
+}
+
+#[test]
+fn a_gym_that_cannot_be_reached_ends_the_run_before_it_costs_anything() {
+    for (handshake, name) in [
+        (Handshake::Never, "never"),
+        (Handshake::Malformed, "malformed"),
+        (Handshake::ServerError, "server-error"),
+    ] {
+        let bad = BadGym::start(Faults {
+            handshake,
+            ..Faults::default()
+        });
+        let bed = TestBed::new();
+        bed.write_json(
+            "gyms.json",
+            &json!({"gyms": {"bad": {"url": bad.mcp_url()}}, "default": "bad"}),
+        );
+        bed.write_json(
+            "harness.json",
+            &harness([calls("a", "bad", "echo", &json!({"message": "x"})), unharmed("b")]),
+        );
+        let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --ui quiet");
+        assert_eq!(shot.code, Some(3), "{name}: {shot}");
+        assert!(shot.took < Duration::from_secs(60), "{name}: {:?}", shot.took);
+        let state = bed.the_run().state();
+        assert_eq!(
+            (&state["status"], &state["progress"]["trials_done"]),
+            (&json!("failed"), &json!(0)),
+            "{name}"
+        );
+        assert!(state["completed_at"].is_string());
+        assert_eq!(bad.databases(), [""; 0], "{name}: databases left behind");
+    }
+}
+
+#[test]
+fn a_gym_that_goes_bad_after_the_first_trial_costs_the_later_ones_only() {
+    let bad = BadGym::start(Faults {
+        handshake: Handshake::ServerError,
+        good_handshakes: 2,
+        ..Faults::default()
+    });
+    let bed = TestBed::new();
+    bed.write_json(
+        "gyms.json",
+        &json!({"gyms": {"bad": {"url": bad.mcp_url()}}, "default": "bad"}),
+    );
+    let echo = |id: &str| calls(id, "bad", "echo", &json!({"message": "x"}));
+    bed.write_json("harness.json", &harness([echo("a"), echo("b"), unharmed("c")]));
+    let shot =
+        bed.bench("run harness.json --model oracle --gym-config gyms.json --max-concurrency 1 --ui quiet");
+    let run = bed.the_run();
+    assert_eq!(
+        (shot.code, run.status().as_str()),
+        (Some(0), "completed"),
+        "{shot}"
+    );
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert_eq!(
+        bad.handshakes(),
+        1 + 1 + 2,
+        "preflight, trial a, two attempts at b"
+    );
+    assert_eq!(bad.databases(), [""; 0], "databases left behind");
+}
+
+#[test]
+fn a_sql_runner_that_fails_gives_no_verdict() {
+    let faults = [
+        ("bad-sql", SqlFault::BadSql),
+        ("server-error", SqlFault::ServerError),
+        ("malformed", SqlFault::Malformed),
+        ("good", SqlFault::One),
+    ];
+    let servers = faults.map(|(name, sql)| {
+        (
+            name,
+            BadGym::start(Faults {
+                sql,
+                ..Faults::default()
+            }),
+        )
+    });
+    let bed = TestBed::new();
+    let gyms: serde_json::Map<String, Value> = servers
+        .iter()
+        .map(|(name, gym)| ((*name).to_owned(), json!({"url": gym.mcp_url()})))
+        .collect();
+    bed.write_json("gyms.json", &json!({"gyms": gyms, "default": "good"}));
+    let scenarios = faults.map(|(name, _)| {
+        let mut scenario = calls(name, name, "echo", &json!({"message": "x"}));
+        scenario["prompts"][0]["verifier"] = json!([sql("SELECT 1", &json!(1))]);
+        scenario
+    });
+    bed.write_json("harness.json", &harness(scenarios));
+    let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --retries 0 --ui quiet");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let run = bed.the_run();
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    for (name, gym) in &servers {
+        assert_eq!(gym.databases(), [""; 0], "{name}: databases left behind");
+    }
+}
+
+/// A gym file with the stdio server once for each fault.
+fn stdio_gyms(faults: &[&str]) -> Value {
+    let command = binary::own("bad-stdio-gym");
+    let server = |fault: &&str| {
+        (
+            (*fault).to_owned(),
+            json!({"command": command, "args": ["--fault", fault]}),
+        )
+    };
+    let servers: serde_json::Map<String, Value> = faults.iter().map(server).collect();
+    json!({"mcpServers": servers})
+}
+
+#[test]
+fn processes_that_misbehave_are_ended_with_everything_they_started() {
+    let faults = ["none", "ignore-sigterm", "escaped-grandchild", "stderr-flood"];
+    let bed = TestBed::new();
+    bed.write_json("gyms.json", &stdio_gyms(&faults));
+    let echo = json!({"message": "hi"});
+    let mut scenarios: Vec<Value> = faults.map(|fault| calls(fault, fault, "echo", &echo)).into();
+    for tool in ["hang", "die", "malformed"] {
+        scenarios.push(calls(tool, "none", tool, &json!({})));
+    }
+    scenarios.push(calls("hang-and-ignore", "ignore-sigterm", "hang", &json!({})));
+    scenarios.push(unharmed("tracker"));
+    bed.write_json("harness.json", &harness(scenarios));
+    let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --retries 0 --ui quiet");
+    let run = bed.the_run();
+    assert_eq!(run.status(), "completed", "{shot}");
+    assert_eq!(run.processes(), [""; 0], "left behind");
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert!(shot.took < Duration::from_secs(60), "{:?}", shot.took);
+}
+
+#[test]
+fn processes_that_do_not_start_end_the_run_with_their_own_words() {
+    for (fault, words) in [("exit-before-handshake", "no licence found"), ("silent", "")] {
+        let bed = TestBed::new();
+        bed.write_json("gyms.json", &stdio_gyms(&[fault]));
+        bed.write_json(
+            "harness.json",
+            &harness([calls("a", fault, "echo", &json!({"message": "x"}))]),
+        );
+        let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --ui quiet");
+        assert_eq!(shot.code, Some(3), "{fault}: {shot}");
+        assert!(shot.stderr.contains(words), "{fault}: {shot}");
+        let run = bed.the_run();
+        assert_eq!(run.status(), "failed", "{fault}");
+        assert_eq!(run.processes(), [""; 0], "{fault}: left behind");
+    }
+}

@@ -1,0 +1,239 @@
+//! Bad models: each ends in the right outcome, soon, and the trials beside it are unharmed.
+
+use std::time::Duration;
+
+use bench_tests::bed::{RunFolder, Shot, TestBed};
+use bench_tests::model_stub::ModelStub;
+use bench_tests::model_stub::script::{Conversation, Fault, Reply, RetryAfter, Script, Turn, call, status};
+use serde_json::{Value, json};
+
+use crate::harness::{answers, harness, one_new_issue, scenario};
+
+/// A conversation of the scenario `id`.
+fn when(id: &str, turns: impl Into<Vec<Turn>>) -> Conversation {
+    Conversation::when(&format!("[{id}]"), turns)
+}
+
+/// Runs scenarios, each played by the conversation of its name, with the tracker and one attempt each.
+fn play(
+    scenarios: Vec<Value>,
+    conversations: Vec<Conversation>,
+    arguments: &str,
+) -> (ModelStub, Shot, RunFolder) {
+    let stub = ModelStub::start(Script { conversations });
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai");
+    bed.write_json("harness.json", &harness(scenarios));
+    let shot = bed.bench(&format!(
+        "run harness.json --model openai:m --retries 0 --ui quiet {arguments}"
+    ));
+    let run = bed.the_run();
+    assert_eq!(run.status(), "completed", "{shot}");
+    assert_eq!(run.processes(), [""; 0], "left behind");
+    (stub, shot, run)
+}
+
+fn says_done(id: &str) -> Value {
+    scenario(id, [answers("done")])
+}
+
+#[test]
+fn what_passes_by_is_tried_again_and_passes() {
+    let retry_after = |wait| Fault::Status {
+        status: 429,
+        retry_after: Some(wait),
+    };
+    let storm = vec![retry_after(RetryAfter::Seconds(1)); 3];
+    let faults = [
+        ("storm", storm),
+        ("date", vec![retry_after(RetryAfter::DateIn(1))]),
+        ("overloaded", vec![status(500), status(529)]),
+        ("reset", vec![Fault::Reset, Fault::Reset]),
+        ("truncated", vec![Fault::Truncated]),
+        ("not-json", vec![Fault::NotJson]),
+        ("good", vec![]),
+    ];
+    let scenarios = faults.iter().map(|(id, _)| says_done(id)).collect();
+    let conversations = faults
+        .iter()
+        .map(|(id, faults)| when(id, [Turn::say("done").after(faults.clone())]))
+        .collect();
+    let (stub, shot, run) = play(scenarios, conversations, "");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert_eq!(stub.stats().calls, 7 + 3 + 1 + 2 + 2 + 1 + 1);
+    // Three waits of a second each, nothing much longer.
+    assert!(
+        shot.took >= Duration::from_secs(3) && shot.took < Duration::from_secs(25),
+        "{:?}",
+        shot.took
+    );
+}
+
+#[test]
+fn what_does_not_pass_by_is_an_error_of_that_trial_alone() {
+    let always = |fault: Fault| vec![Turn::from(Reply::Fault(fault))];
+    let (_stub, shot, run) = play(
+        vec![
+            says_done("bad-request"),
+            says_done("no-access"),
+            says_done("no-money"),
+            says_done("never-json"),
+            says_done("good"),
+        ],
+        vec![
+            when("bad-request", always(status(400))),
+            when("no-access", always(status(401))),
+            when("no-money", always(status(402))),
+            when("never-json", always(Fault::NotJson)),
+            when("good", [Turn::say("done")]),
+        ],
+        "",
+    );
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert_eq!(shot.code, Some(0), "{shot}");
+}
+
+#[test]
+fn a_model_that_never_answers_meets_its_deadline() {
+    let mut silent = says_done("silent");
+    silent["limits"] = json!({"model_timeout_seconds": 1, "max_seconds": 4});
+    let (_stub, shot, run) = play(
+        vec![silent, says_done("good")],
+        vec![
+            when("silent", vec![Turn::from(Reply::Fault(Fault::Hang))]),
+            when("good", [Turn::say("done")]),
+        ],
+        "",
+    );
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert!(shot.took < Duration::from_secs(20), "{:?}", shot.took);
+}
+
+#[test]
+fn a_model_that_never_stops_calling_tools_meets_its_limit() {
+    let endless = || [Turn::call([call("list_projects", json!({}))])];
+    let limited = |id: &str, limits: Value| {
+        let mut scenario = says_done(id);
+        scenario["limits"] = limits;
+        scenario
+    };
+    let (stub, _shot, run) = play(
+        vec![
+            limited("turns", json!({"max_turns": 5})),
+            limited("calls", json!({"max_tool_calls": 4})),
+            limited("tokens", json!({"max_tokens": 500})),
+        ],
+        vec![
+            when("turns", endless()).forever(),
+            when("calls", endless()).forever(),
+            when("tokens", endless()).forever(),
+        ],
+        "",
+    );
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert!(stub.stats().calls <= 5 + 5 + 5, "{:?}", stub.stats());
+    let state = run.state();
+    assert_eq!(
+        state["progress"]["limit"], 3,
+        "a limit counts, and not as passed: {state}"
+    );
+}
+
+#[test]
+fn nonsense_is_told_to_the_model_which_may_recover() {
+    let good = json!({"projectKey": "WEB", "issueType": "Bug", "summary": "Made after all"});
+    let recovers = |id: &str, bad: Turn| {
+        when(
+            id,
+            [
+                bad,
+                Turn::call([call("create_issue", good.clone())]),
+                Turn::say("done"),
+            ],
+        )
+    };
+    let (stub, shot, run) = play(
+        ["unknown-tool", "schema", "no-json", "wrong-issue", "two-of-three"]
+            .map(|id| scenario(id, [one_new_issue()]))
+            .into(),
+        vec![
+            recovers("unknown-tool", Turn::call([call("make_issue", json!({}))])),
+            recovers(
+                "schema",
+                Turn::call([call("create_issue", json!({"summary": 5, "colour": "red"}))]),
+            ),
+            recovers(
+                "no-json",
+                Turn::call([call("create_issue", json!("{\"projectKey\": "))]),
+            ),
+            recovers(
+                "wrong-issue",
+                Turn::call([call("get_issue", json!({"issueIdOrKey": "WEB-9999"}))]),
+            ),
+            recovers(
+                "two-of-three",
+                Turn::call([
+                    call("list_projects", json!({})),
+                    call("make_issue", json!({})),
+                    call("list_labels", json!({})),
+                ]),
+            ),
+        ],
+        "",
+    );
+    assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    for (id, trial) in run.trials() {
+        assert_eq!(trial["tool_errors"], 1, "{id}");
+    }
+}
+
+#[test]
+fn an_empty_reply_is_an_answer_but_no_evidence() {
+    let two_prompts = |id: &str| {
+        let mut scenario = scenario(id, [answers("done")]);
+        let again = json!({"prompt_text": "Well?"});
+        scenario["prompts"].as_array_mut().unwrap().push(again);
+        scenario
+    };
+    let empty = || Turn::from(Reply::Empty);
+    let (stub, _shot, run) = play(
+        vec![scenario("empty", [answers("done")]), two_prompts("then-more")],
+        vec![
+            when("empty", [empty()]),
+            when("then-more", [empty(), Turn::say("done")]),
+        ],
+        "",
+    );
+    assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this");
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+}
+
+#[test]
+fn a_verifier_that_cannot_run_is_an_error_and_no_failure() {
+    let broken = |id: &str, query: &str| {
+        let mut scenario = says_done(id);
+        let verifiers = scenario["prompts"][0]["verifier"].as_array_mut().unwrap();
+        verifiers.push(crate::harness::sql(query, &json!(1)));
+        scenario
+    };
+    let (_stub, shot, run) = play(
+        vec![
+            broken("no-table", "SELECT count(*) FROM nowhere"),
+            broken("writes", "DELETE FROM issue"),
+            broken(
+                "endless",
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+            ),
+            says_done("good"),
+        ],
+        vec![Conversation::when("", [Turn::say("done")])],
+        "",
+    );
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert_eq!(run.state()["progress"]["errored"], 3);
+    assert_eq!(shot.code, Some(0), "{shot}");
+}

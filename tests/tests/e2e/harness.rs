@@ -1,0 +1,96 @@
+//! Scenarios to write harness files with, and servers to try them on.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bench_tests::bed::{Started, TestBed};
+use bench_tests::loopback;
+use serde_json::{Value, json};
+
+/// When the tracker's sample world ends: what is younger was made by a trial.
+pub(crate) const SAMPLE_ENDS: &str = "2025-12-01";
+
+/// A harness of scenarios.
+pub(crate) fn harness(scenarios: impl Into<Vec<Value>>) -> Value {
+    json!({"scenarios": scenarios.into()})
+}
+
+/// A scenario with one prompt, which is also its id, and these verifiers.
+pub(crate) fn scenario(id: &str, verifiers: impl Into<Vec<Value>>) -> Value {
+    json!({
+        "scenario_id": id,
+        "name": id,
+        "prompts": [{"prompt_text": format!("[{id}] Do your work."), "verifier": verifiers.into()}],
+    })
+}
+
+/// A scenario of the tracker that creates one issue, with its solution.
+pub(crate) fn creates_issue(id: &str) -> Value {
+    let mut scenario = scenario(id, [one_new_issue(), sql("SELECT 1", &json!(1))]);
+    let arguments = json!({"projectKey": "WEB", "issueType": "Bug", "summary": format!("Made by {id}")});
+    scenario["solution"] = json!({
+        "calls": [{"tool": "create_issue", "arguments": arguments, "as": "issue"}],
+        "answer": "Created {{issue/key}}.",
+    });
+    scenario
+}
+
+/// True when exactly one issue was made since the sample world ended.
+pub(crate) fn one_new_issue() -> Value {
+    let query = format!("SELECT count(*) FROM issue WHERE created_at >= '{SAMPLE_ENDS}'");
+    sql(&query, &json!(1))
+}
+
+/// A check of a SQL scalar.
+pub(crate) fn sql(query: &str, expected: &Value) -> Value {
+    json!({
+        "verifier_type": "database_state",
+        "validation_config": {"query": query, "expected_value": expected},
+    })
+}
+
+/// A check that the final answer contains a text.
+pub(crate) fn answers(text: &str) -> Value {
+    json!({"verifier_type": "response_check", "validation_config": {"contains": text}})
+}
+
+/// The quickstart of the repository.
+pub(crate) fn quickstart() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart")
+}
+
+/// `bench-cli gym serve` in a process of its own.
+pub(crate) struct GymServe {
+    _process: Started,
+    url: String,
+}
+
+impl GymServe {
+    pub(crate) fn start(bed: &TestBed) -> Self {
+        let process = bed.start("gym serve --port 0");
+        let line = process.stdout_line(Duration::from_secs(20), |line| line.contains("/mcp"));
+        let url = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://") && word.contains("/mcp"));
+        let url = url
+            .expect("an address in the line")
+            .trim_end_matches("/mcp")
+            .to_owned();
+        Self {
+            _process: process,
+            url,
+        }
+    }
+
+    /// A gym file that names it.
+    pub(crate) fn gym_file(&self) -> Value {
+        json!({"gyms": {"served": {"url": format!("{}/mcp", self.url)}}, "default": "served"})
+    }
+
+    /// Ids of the databases it holds.
+    pub(crate) fn databases(&self) -> Vec<String> {
+        let text = loopback::ask("GET", &format!("{}/api/databases", self.url)).unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        serde_json::from_value(answer["databases"].clone()).unwrap()
+    }
+}

@@ -1,0 +1,128 @@
+//! Signals in the middle of a run: it ends as cancelled, keeps what is finished, and leaves nothing.
+
+use std::time::Duration;
+
+use bench_tests::bed::{Shot, Started, TestBed, binary};
+use bench_tests::model_stub::ModelStub;
+use bench_tests::model_stub::script::{Conversation, Fault, Reply, Script, Turn, call};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::harness::{answers, harness, scenario};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A run of one trial that finishes at once and one whose model never answers.
+fn half_done() -> (ModelStub, TestBed) {
+    let never = Turn::from(Reply::Fault(Fault::Hang));
+    let stub = ModelStub::start(Script {
+        conversations: vec![
+            Conversation::when("[quick]", [Turn::say("done")]),
+            Conversation::when("[hangs]", [never]),
+        ],
+    });
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai");
+    bed.write_json(
+        "harness.json",
+        &harness([
+            scenario("quick", [answers("done")]),
+            scenario("hangs", [answers("done")]),
+        ]),
+    );
+    (stub, bed)
+}
+
+/// Waits until the quick trial is on disk.
+fn started(bed: &TestBed) -> Started {
+    let started = bed.start("run harness.json --model openai:m --json");
+    started.stdout_line(SOON, |line| {
+        line.contains("\"trial_finished\"") && line.contains("\"quick\"")
+    });
+    started
+}
+
+fn assert_cancelled(bed: &TestBed, shot: &Shot) {
+    assert_eq!(shot.code, Some(130), "{shot}");
+    let run = bed.the_run();
+    let state = run.state();
+    assert_eq!(state["status"], "cancelled", "{state}");
+    assert!(state["completed_at"].is_string(), "{state}");
+    assert_eq!(
+        run.outcomes()["quick~openai-m~1"],
+        "passed",
+        "finished trials are kept"
+    );
+    assert_eq!(run.processes(), [""; 0], "left behind");
+    let list = bed.bench("list --json");
+    assert!(list.stdout.contains("cancelled"), "{list}");
+}
+
+#[test]
+fn every_polite_signal_cancels_the_run() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (_stub, bed) = half_done();
+        let started = started(&bed);
+        started.signal(signal);
+        let shot = started.finish(SOON);
+        assert_cancelled(&bed, &shot);
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_lose_the_ending() {
+    let (_stub, bed) = half_done();
+    let started = started(&bed);
+    started.signal(Signal::INT);
+    started.signal(Signal::INT);
+    let shot = started.finish(SOON);
+    assert_cancelled(&bed, &shot);
+}
+
+#[test]
+fn kill_nine_is_seen_by_the_next_reader() {
+    let (_stub, bed) = half_done();
+    let started = started(&bed);
+    started.signal(Signal::KILL);
+    let shot = started.finish(SOON);
+    assert_eq!(shot.code, None, "{shot}");
+    let show = bed.bench("list --json");
+    assert_eq!(show.code, Some(0), "{show}");
+    let run = bed.the_run();
+    let state = run.state();
+    assert_eq!(state["status"], "failed", "{state}");
+    assert!(
+        state["completed_at"].is_string() && state["cause"].is_string(),
+        "{state}"
+    );
+    assert_eq!(
+        run.outcomes()["quick~openai-m~1"],
+        "passed",
+        "finished trials are kept"
+    );
+    assert_eq!(state["progress"]["passed"], 1, "{state}");
+}
+
+#[test]
+fn a_tool_that_hangs_does_not_hold_up_the_end() {
+    let stub = ModelStub::start(Script::always([Turn::call([call("hang", json!({}))])]));
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai");
+    let server = json!({"command": binary::own("bad-stdio-gym"), "args": ["--fault", "ignore-sigterm"]});
+    bed.write_json("gyms.json", &json!({"mcpServers": {"stubborn": server}}));
+    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+    let started = bed.start("run harness.json --model openai:m --gym-config gyms.json --json");
+    started.stdout_line(SOON, |line| line.contains("\"trial_started\""));
+    // The server is asked to hang once the model has answered.
+    while stub.stats().calls == 0 {
+        std::thread::yield_now();
+    }
+    started.signal(Signal::INT);
+    let shot = started.finish(SOON);
+    assert_eq!(shot.code, Some(130), "{shot}");
+    let run = bed.the_run();
+    assert_eq!(run.status(), "cancelled");
+    assert_eq!(run.processes(), [""; 0], "left behind");
+}

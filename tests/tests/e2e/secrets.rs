@@ -1,0 +1,138 @@
+//! Secrets: put in wherever users put them, repeated by models and servers, found nowhere.
+
+use std::fs;
+use std::path::Path;
+
+use bench_tests::bad_gym::{BadGym, Faults};
+use bench_tests::bed::TestBed;
+use bench_tests::model_stub::ModelStub;
+use bench_tests::model_stub::script::{Script, Turn, call};
+use serde_json::json;
+
+use crate::harness::{answers, harness, scenario};
+
+/// Every canary: an API key from the environment, one from an env file, a gym's header from a variable, a
+/// header written into the gym file, credentials in a URL, a variable that only `--secret` calls a secret.
+const CANARIES: [&str; 6] = [
+    "sk-canary-from-environment",
+    "canary-from-env-file-01",
+    "canary-in-gym-header-02",
+    "canary-literal-header-03",
+    "canary-in-url-04",
+    "canary-named-on-line-05",
+];
+
+/// Files below `folder` that hold a canary.
+fn leaks(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(leaks(&path));
+            continue;
+        }
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        found.extend(in_text(&path.display().to_string(), &text));
+    }
+    found
+}
+
+fn in_text(place: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().enumerate();
+    lines
+        .flat_map(|(n, line)| {
+            let canaries = CANARIES.iter().filter(move |canary| line.contains(**canary));
+            canaries.map(move |canary| format!("{place}:{}: {canary}", n + 1))
+        })
+        .collect()
+}
+
+#[test]
+fn no_canary_is_found_in_any_file_or_on_the_screen() {
+    let gym = BadGym::start(Faults::default());
+    let everything = CANARIES.join(" and ");
+    let stub = ModelStub::start(Script::always([
+        Turn::call([call("echo", json!({"message": everything}))]),
+        Turn::call([
+            call("fail", json!({})),
+            call("no_such_tool", json!({"key": everything})),
+        ]),
+        Turn::say(&format!("done: {everything}")),
+    ]));
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", CANARIES[0])
+        .env("PLAIN_NAME", CANARIES[5]);
+    bed.write(
+        ".env",
+        format!("ANTHROPIC_API_KEY={}\nGYM_TOKEN={}\n", CANARIES[1], CANARIES[2]),
+    );
+    let url = gym
+        .mcp_url()
+        .replace("http://", &format!("http://user:{}@", CANARIES[4]));
+    let headers = json!({"authorization": "Bearer ${GYM_TOKEN}", "x-api-key": CANARIES[3]});
+    let gyms = json!({"gyms": {"bad": {"url": url, "headers": headers}}, "default": "bad"});
+    bed.write_json("gyms.json", &gyms);
+    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+
+    let line = "run harness.json --model openai:m --gym-config gyms.json --env-file .env --secret PLAIN_NAME";
+    let mut screens = vec![
+        bed.bench(&format!("{line} --dry-run")),
+        bed.bench(&format!("{line} --json")),
+    ];
+    assert_eq!(screens[1].code, Some(0), "{}", screens[1]);
+    assert!(
+        gym.authorizations()
+            .iter()
+            .any(|value| value.contains(CANARIES[2])),
+        "the gym got its header"
+    );
+    screens.push(bed.bench(&format!("{line} --ui plain")));
+    for command in [
+        "list --json",
+        "show latest",
+        "show latest --trial a~openai-m~1 --full",
+        "logs latest",
+        "doctor",
+    ] {
+        screens.push(bed.bench(command));
+    }
+    let mut found = leaks(&bed.results());
+    for shot in &screens {
+        found.extend(in_text(&shot.line, &shot.stdout));
+        found.extend(in_text(&shot.line, &shot.stderr));
+    }
+    assert!(found.is_empty(), "leaks:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_provider_that_repeats_the_key_in_its_error_does_not_leak_it() {
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", format!("http://127.0.0.1:9/{}", CANARIES[0]))
+        .env("OPENAI_API_KEY", CANARIES[0]);
+    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+    // Nobody listens on the port: the error holds the URL, and the URL holds the key. One attempt only.
+    let shot = bed.bench("run harness.json --model openai:m --max-seconds 2 --retries 0 --ui plain");
+    let mut found = leaks(&bed.results());
+    found.extend(in_text("stdout", &shot.stdout));
+    found.extend(in_text("stderr", &shot.stderr));
+    assert!(found.is_empty(), "leaks:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_stdio_server_does_not_see_provider_keys() {
+    let bed = TestBed::new()
+        .env("OPENAI_API_KEY", CANARIES[0])
+        .env("MY_SETTING", "visible");
+    // The server is the shell: it prints its environment to stderr, which is kept in the trial's log.
+    let server = json!({
+        "command": "sh", "args": ["-c", "env >&2; exit 7"], "env": {"OWN": "${MY_SETTING}"},
+    });
+    bed.write_json("gyms.json", &json!({"mcpServers": {"shell": server}}));
+    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+    let shot = bed.bench("run harness.json --model noop --gym-config gyms.json");
+    assert_eq!(shot.code, Some(3), "{shot}");
+    let said = shot.stderr.clone();
+    assert!(!said.contains("OPENAI_API_KEY"), "{shot}");
+    assert!(leaks(&bed.results()).is_empty());
+}

@@ -1,0 +1,136 @@
+//! Whole conversations with the tracker over both wire formats: several prompts, several turns, several
+//! tools in one turn, arguments that come from earlier results.
+
+use bench_tests::bed::TestBed;
+use bench_tests::model_stub::script::{Script, Turn, call};
+use bench_tests::model_stub::{ModelStub, Wire};
+use serde_json::{Value, json};
+
+use crate::harness::{creates_issue, harness, sql};
+
+/// Finds out, creates, comments and assigns at once; after the second prompt closes what it made.
+fn script() -> Script {
+    Script::always([
+        Turn::call([
+            call("get_project", json!({"projectKey": "WEB"})),
+            call(
+                "find_assignable_users",
+                json!({"projectKey": "WEB", "query": "Emily"}),
+            ),
+        ]),
+        Turn::call([call(
+            "create_issue",
+            json!({"projectKey": "WEB", "issueType": "Bug", "summary": "Checkout button is dead", "priority": "High"}),
+        )]),
+        Turn::call([
+            call(
+                "assign_issue",
+                json!({"issueIdOrKey": "{{2/key}}", "accountId": "{{1/users/0/accountId}}"}),
+            ),
+            call(
+                "add_issue_comment",
+                json!({"issueIdOrKey": "{{2/key}}", "body": "Emily, please look."}),
+            ),
+        ]),
+        Turn::say("The bug is filed and Emily has it."),
+        Turn::call([call("get_issue", json!({"issueIdOrKey": "{{2/key}}"}))]),
+        Turn::call([call(
+            "update_issue",
+            json!({"issueIdOrKey": "{{2/key}}", "priority": "Highest"}),
+        )]),
+        Turn::say("It has the highest priority now."),
+    ])
+}
+
+fn scenario() -> Value {
+    let issue = "FROM issue i WHERE i.summary = 'Checkout button is dead'";
+    let first = [
+        sql(&format!("SELECT count(*) {issue}"), &json!(1)),
+        sql(
+            "SELECT u.name FROM issue i JOIN app_user u ON u.id = i.assignee_id WHERE i.summary = 'Checkout button is dead'",
+            &json!("Emily Davis"),
+        ),
+        sql(
+            "SELECT count(*) FROM comment WHERE body = 'Emily, please look.'",
+            &json!(1),
+        ),
+    ];
+    let second = [sql(&format!("SELECT i.priority_id {issue}"), &json!(1))];
+    harness([json!({
+        "scenario_id": "file-a-bug",
+        "name": "File a bug",
+        "system_prompt": "You look after the tracker.",
+        "prompts": [
+            {"prompt_text": "The checkout button is dead. File it and give it to Emily.", "verifier": first},
+            {"prompt_text": "It is urgent.", "verifier": second},
+        ],
+    })])
+}
+
+#[test]
+fn both_wire_formats_play_a_conversation_to_a_pass() {
+    let stub = ModelStub::start(script());
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai")
+        .env("ANTHROPIC_BASE_URL", stub.url())
+        .env("ANTHROPIC_API_KEY", "sk-canary-anthropic");
+    bed.write_json("harness.json", &scenario());
+    let shot = bed.bench("run harness.json --model openai:gpt-stub --model anthropic:claude-stub --model compatible:local --ui quiet");
+    assert_eq!(stub.refusals(), [""; 0]);
+    assert_eq!(shot.code, Some(2), "compatible needs a base URL: {shot}");
+
+    let bed = bed.env("COMPATIBLE_BASE_URL", stub.openai_url());
+    let shot = bed.bench("run harness.json --model openai:gpt-stub --model anthropic:claude-stub --model compatible:local --ui quiet");
+    assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this: {shot}");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let run = bed.the_run();
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    for (id, trial) in run.trials() {
+        assert_eq!(
+            (&trial["turns"], &trial["tool_calls"]),
+            (&json!(7), &json!(7)),
+            "{id}"
+        );
+        assert_eq!(trial["usage"]["input_tokens"], 700, "{id}: {}", trial["usage"]);
+        assert_eq!(trial["usage"]["output_tokens"], 70, "{id}: {}", trial["usage"]);
+    }
+    let requests = stub.requests();
+    assert_eq!(requests.len(), 21);
+    assert_eq!(requests.iter().filter(|r| r.wire == Wire::Messages).count(), 7);
+    for request in &requests {
+        assert!(
+            request.body["tools"].as_array().unwrap().len() >= 25,
+            "all tools are offered each time"
+        );
+        assert!(
+            request.body.get("temperature").is_none(),
+            "nobody asked for a temperature"
+        );
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_sent() {
+    let stub = ModelStub::start(Script::always([Turn::say("ok")]));
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai")
+        .env("ANTHROPIC_BASE_URL", stub.url())
+        .env("ANTHROPIC_API_KEY", "sk-canary-anthropic");
+    bed.write_json("harness.json", &harness([creates_issue("a")]));
+    bed.write("prompt.txt", "Speak in rhymes.");
+    let shot = bed.bench(
+        "run harness.json --model openai:m --model anthropic:m --temperature 0.5 --max-output-tokens 321 --system-prompt prompt.txt --ui quiet",
+    );
+    assert_eq!((shot.code, stub.refusals()), (Some(0), vec![]), "{shot}");
+    for request in stub.requests() {
+        let body = &request.body;
+        assert_eq!(body["temperature"], 0.5);
+        let limit = body
+            .get("max_tokens")
+            .or_else(|| body.get("max_completion_tokens"));
+        assert_eq!(limit, Some(&json!(321)));
+        assert!(body.to_string().contains("Speak in rhymes."));
+    }
+}
