@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{answers, creates_issue, harness, scenario, sql};
 
+/// By then a run has ended whose gym never answers: the preflight waits 120 s.
+const DEADLINE: Duration = Duration::from_secs(150);
+
 /// A scenario of a gym whose solution calls one tool and then answers `done`.
 fn calls(id: &str, gym: &str, tool: &str, arguments: &Value) -> Value {
     let mut scenario = scenario(id, [answers("done")]);
@@ -73,7 +76,6 @@ fn tools_that_misbehave_stay_the_trials_own_trouble() {
 #[test]
 fn a_gym_that_cannot_be_reached_ends_the_run_before_it_costs_anything() {
     for (handshake, name) in [
-        (Handshake::Never, "never"),
         (Handshake::Malformed, "malformed"),
         (Handshake::ServerError, "server-error"),
     ] {
@@ -208,19 +210,74 @@ fn processes_that_misbehave_are_ended_with_everything_they_started() {
 }
 
 #[test]
-fn processes_that_do_not_start_end_the_run_with_their_own_words() {
-    for (fault, words) in [("exit-before-handshake", "no licence found"), ("silent", "")] {
-        let bed = TestBed::new();
-        bed.write_json("gyms.json", &stdio_gyms(&[fault]));
-        bed.write_json(
-            "harness.json",
-            &harness([calls("a", fault, "echo", &json!({"message": "x"}))]),
-        );
-        let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --ui quiet");
-        assert_eq!(shot.code, Some(3), "{fault}: {shot}");
-        assert!(shot.stderr.contains(words), "{fault}: {shot}");
-        let run = bed.the_run();
-        assert_eq!(run.status(), "failed", "{fault}");
-        assert_eq!(run.processes(), [""; 0], "{fault}: left behind");
-    }
+fn a_process_that_does_not_start_ends_the_run_with_its_own_words() {
+    let bed = TestBed::new();
+    let fault = "exit-before-handshake";
+    bed.write_json("gyms.json", &stdio_gyms(&[fault]));
+    bed.write_json(
+        "harness.json",
+        &harness([calls("a", fault, "echo", &json!({"message": "x"}))]),
+    );
+    let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --ui quiet");
+    assert_eq!(shot.code, Some(3), "{shot}");
+    assert!(
+        shot.stderr.contains("no licence found") && shot.stderr.contains("42"),
+        "{shot}"
+    );
+    let run = bed.the_run();
+    assert_eq!(run.status(), "failed");
+    assert_eq!(run.processes(), [""; 0], "left behind");
+}
+
+/// The slow one: it waits for the deadlines of opening a gym, two runs at once.
+#[test]
+fn servers_that_never_answer_meet_their_deadline() {
+    let (never, later) = (
+        Faults {
+            handshake: Handshake::Never,
+            ..Faults::default()
+        },
+        Faults {
+            handshake: Handshake::Never,
+            good_handshakes: 1,
+            ..Faults::default()
+        },
+    );
+    let (never, later) = (BadGym::start(never), BadGym::start(later));
+    let echo = |id: &str, gym: &str| calls(id, gym, "echo", &json!({"message": "x"}));
+    let line = "run harness.json --model oracle --gym-config gyms.json --retries 0 --ui quiet";
+
+    let at_once = TestBed::new();
+    let mut gyms = stdio_gyms(&["silent"]);
+    gyms["mcpServers"]["never"] = json!({"url": never.mcp_url()});
+    at_once.write_json("gyms.json", &gyms);
+    at_once.write_json(
+        "harness.json",
+        &harness([echo("a", "silent"), echo("b", "never")]),
+    );
+    let after_the_preflight = TestBed::new();
+    let gyms = json!({"gyms": {"later": {"url": later.mcp_url()}}, "default": "later"});
+    after_the_preflight.write_json("gyms.json", &gyms);
+    after_the_preflight.write_json("harness.json", &harness([echo("a", "later"), unharmed("b")]));
+    let (first, second) = (at_once.start(line), after_the_preflight.start(line));
+
+    let shot = first.finish(DEADLINE);
+    let run = at_once.the_run();
+    assert_eq!((shot.code, run.status().as_str()), (Some(3), "failed"), "{shot}");
+    assert!(
+        shot.stderr.contains("silent") && shot.stderr.contains("never"),
+        "{shot}"
+    );
+    assert_eq!(run.processes(), [""; 0], "left behind");
+    assert_eq!(never.databases(), [""; 0], "databases left behind");
+
+    let shot = second.finish(DEADLINE);
+    let run = after_the_preflight.the_run();
+    assert_eq!(
+        (shot.code, run.status().as_str()),
+        (Some(0), "completed"),
+        "{shot}"
+    );
+    insta::assert_snapshot!(run.outcome_lines(), @"");
+    assert_eq!(later.databases(), [""; 0], "databases left behind");
 }
