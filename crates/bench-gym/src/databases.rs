@@ -123,7 +123,7 @@ impl Databases {
     ///
     /// # Errors
     /// [`DatabaseError::Sqlite`] if the template cannot be built, which means that `SQLite` is out of memory.
-    pub fn new(max: usize) -> Result<Self, DatabaseError> {
+    pub(crate) fn new(max: usize) -> Result<Self, DatabaseError> {
         let template = Image::from_sql(sample_data_sql())?;
         tracing::debug!(bytes = template.len(), "tracker template built");
         Ok(Self {

@@ -30,9 +30,8 @@ const ACCEPT_BACKLOG: u32 = 4096;
 /// How long [`GymServer::shutdown`] waits for requests in flight.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
-/// How a gym is set up.
+/// How a gym is set up: `GymOptions { addr, ..GymOptions::default() }`.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct GymOptions {
     /// Where to listen; port 0 picks a free one. Default: a free port of 127.0.0.1.
     pub addr: SocketAddr,

@@ -5,7 +5,7 @@
 //! is a [`JqlError`] with its place and, where something similar exists, a suggestion.
 //!
 //! Parts: `ast` the tree and its text form, `parse` the grammar, `fields` what can be asked for, `compile`
-//! the SQL, `dates` instants and days, `text` what `~` means, `error` the message with the caret.
+//! the SQL, `resolve` values to ids, `dates` instants and days, `text` what `~` means, `error` the message with the caret.
 
 mod ast;
 mod compile;
@@ -13,6 +13,7 @@ mod dates;
 mod error;
 mod fields;
 mod parse;
+mod resolve;
 mod text;
 
 pub use ast::{At, Clause, Comparison, Expr, OrderKey, Query, Test, Value};

@@ -209,6 +209,19 @@ fn order_by_sorts_by_meaning() {
 }
 
 #[test]
+fn the_examples_of_the_description_find_something() {
+    let text = include_str!("../../SCHEMA.md");
+    let (_, jql) = text.split_once("## JQL").unwrap();
+    let block = jql.split("```").nth(1).unwrap().strip_prefix("text\n").unwrap();
+    let mut database = sample();
+    for example in block.lines() {
+        let found = search(&mut database, example).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!found.is_empty(), "{example}");
+    }
+    assert!(block.lines().count() >= 8);
+}
+
+#[test]
 fn mistakes_are_explained_with_their_place() {
     let mut database = sample();
     let mut messages = String::new();

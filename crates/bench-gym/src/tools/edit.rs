@@ -13,9 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::args::{Patch, Ref};
 use super::change::Revision;
-use super::issues::check_hierarchy;
 use super::lookup::{self, Issue, Kind};
-use super::{Effect, Tool, ToolError, Tracker, labels, people, view, workflow};
+use super::{Effect, Tool, ToolError, Tracker, hierarchy, labels, people, view, workflow};
 
 /// Most issues one bulk call may touch.
 pub(super) const MAX_BULK: usize = 50;
@@ -70,7 +69,7 @@ impl Changes {
         self.numbers(&mut revision)?;
         self.associations(&mut revision, issue)?;
         let changed = revision.finish()?;
-        check_hierarchy(tracker.db, issue.id)?;
+        hierarchy::check(tracker.db, issue.id)?;
         Ok(changed)
     }
 

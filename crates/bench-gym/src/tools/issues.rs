@@ -1,6 +1,6 @@
-//! Issues as a whole: looked at, created, deleted, and their history.
+//! Issues as a whole: looked at, created, deleted.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::args::Ref;
 use super::change::Revision;
 use super::edit::{self, checked_day, checked_estimate, checked_points, checked_summary};
 use super::lookup::{self, Kind};
-use super::{Effect, Tool, ToolError, Tracker, labels, people, view, workflow};
+use super::{Effect, Tool, ToolError, Tracker, hierarchy, labels, people, view, workflow};
 
 /// Get one issue with all its fields, sub-tasks and links.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -130,7 +130,7 @@ impl CreateIssue {
             at,
         ])?;
         let id = db.last_insert_rowid();
-        check_hierarchy(db, id)?;
+        hierarchy::check(db, id)?;
         self.associate(tracker, id, project.id)?;
         Ok((id, key))
     }
@@ -289,56 +289,6 @@ fn delete_row(tracker: &mut Tracker<'_>, id: i64, key: &str) -> Result<(), ToolE
     Ok(())
 }
 
-/// Get the history of an issue: who changed which field when, oldest first.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct GetIssueChangelog {
-    /// Key (WEB-12) or id of the issue.
-    #[serde(alias = "issueKey")]
-    issue_id_or_key: Ref,
-}
-
-impl Tool for GetIssueChangelog {
-    const NAME: &'static str = "get_issue_changelog";
-    const EFFECT: Effect = Effect::Reads;
-
-    fn run(self, tracker: &mut Tracker<'_>) -> Result<Value, ToolError> {
-        let issue = lookup::issue(tracker.db, &self.issue_id_or_key)?;
-        let mut statement = tracker.db.prepare_cached(
-            "SELECT id, author_id, created_at, field, old_value, new_value FROM issue_changelog \
-             WHERE issue_id = ?1 ORDER BY id",
-        )?;
-        let mut rows = statement.query([issue.id])?;
-        let mut histories: Vec<Value> = Vec::new();
-        let mut last: Option<(i64, String)> = None;
-        while let Some(row) = rows.next()? {
-            let item = json!({
-                "field": row.get::<_, String>(3)?,
-                "fromString": row.get::<_, Option<String>>(4)?,
-                "toString": row.get::<_, Option<String>>(5)?,
-            });
-            let group = (row.get(1)?, row.get(2)?);
-            // What one person changed at one instant is one entry, as in Jira.
-            let same = last.as_ref() == Some(&group);
-            if same
-                && let Some(Value::Array(items)) =
-                    histories.last_mut().and_then(|entry| entry.get_mut("items"))
-            {
-                items.push(item);
-                continue;
-            }
-            histories.push(json!({
-                "id": row.get::<_, i64>(0)?.to_string(),
-                "author": view::author(tracker.db, group.0)?,
-                "created": group.1,
-                "items": [item],
-            }));
-            last = Some(group);
-        }
-        Ok(json!({ "issueKey": issue.key, "total": histories.len(), "histories": histories }))
-    }
-}
-
 /// The next free key of a project. The counter never goes back, so a deleted issue's key is not reused.
 fn next_key(db: &Connection, project_id: i64) -> Result<String, ToolError> {
     let mut statement = db.prepare_cached(
@@ -347,75 +297,4 @@ fn next_key(db: &Connection, project_id: i64) -> Result<String, ToolError> {
          WHERE id = ?1 RETURNING key || '-' || issue_counter",
     )?;
     Ok(statement.query_row([project_id], |row| row.get(0))?)
-}
-
-struct Node {
-    key: String,
-    project_id: i64,
-    type_name: String,
-    is_subtask: bool,
-}
-
-impl Node {
-    fn is_epic(&self) -> bool {
-        self.type_name.eq_ignore_ascii_case("Epic")
-    }
-}
-
-const NODE_SQL: &str = "SELECT i.key, i.project_id, t.name, t.is_subtask FROM issue i \
-    JOIN issue_type t ON t.id = i.issue_type_id WHERE ";
-
-fn read_node(row: &rusqlite::Row<'_>) -> rusqlite::Result<Node> {
-    Ok(Node {
-        key: row.get(0)?,
-        project_id: row.get(1)?,
-        type_name: row.get(2)?,
-        is_subtask: row.get(3)?,
-    })
-}
-
-/// Refuses what Jira's hierarchy does not know: an epic holds issues, an issue holds sub-tasks, no more.
-pub(super) fn check_hierarchy(db: &Connection, id: i64) -> Result<(), ToolError> {
-    let node = db
-        .prepare_cached(&format!("{NODE_SQL} i.id = ?1"))?
-        .query_row([id], read_node)?;
-    let parent = db
-        .prepare_cached(&format!(
-            "{NODE_SQL} i.id = (SELECT parent_id FROM issue WHERE id = ?1)"
-        ))?
-        .query_row([id], read_node)
-        .optional()?;
-    check_pair(&node, parent.as_ref())?;
-    let mut statement = db.prepare_cached(&format!("{NODE_SQL} i.parent_id = ?1"))?;
-    for child in statement.query_map([id], read_node)? {
-        check_pair(&child?, Some(&node))?;
-    }
-    Ok(())
-}
-
-fn check_pair(node: &Node, parent: Option<&Node>) -> Result<(), ToolError> {
-    let problem = match parent {
-        None if node.is_subtask => "a sub-task needs a parent".to_owned(),
-        Some(parent) if parent.project_id != node.project_id => {
-            format!("its parent {} belongs to another project", parent.key)
-        }
-        Some(parent) if node.is_subtask && (parent.is_subtask || parent.is_epic()) => {
-            format!(
-                "{} is of type {}; the parent of a sub-task is a Story, Task or Bug",
-                parent.key, parent.type_name
-            )
-        }
-        Some(_) if node.is_epic() => "an epic has no parent".to_owned(),
-        Some(parent) if !node.is_subtask && !parent.is_epic() => {
-            format!(
-                "{} is of type {}; the parent of a {} is an epic (only a Sub-task can be below other issues)",
-                parent.key, parent.type_name, node.type_name
-            )
-        }
-        _ => return Ok(()),
-    };
-    Err(ToolError::Rule(format!(
-        "{} cannot be like that: {problem}",
-        node.key
-    )))
 }

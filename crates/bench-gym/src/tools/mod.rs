@@ -6,14 +6,16 @@
 //! API (ids are text there, too); mistakes are sentences that say what would have been possible.
 //!
 //! Parts: `args` decoding and schemas, `lookup` names to rows, `change` writing with changelog and clock,
-//! `view` rows to JSON; the tools by subject: `issues`, `edit`, `search`, `workflow`, `comments`, `links`,
-//! `labels`, `people`, `catalog`. MCP's own types stay in [`crate::mcp`].
+//! `view` rows to JSON, `hierarchy` parents and children; the tools by subject: `issues`, `edit`, `history`,
+//! `search`, `workflow`, `comments`, `links`, `labels`, `people`, `catalog`. MCP's own types stay in [`crate::mcp`].
 
 mod args;
 mod catalog;
 mod change;
 mod comments;
 mod edit;
+mod hierarchy;
+mod history;
 mod issues;
 mod labels;
 mod links;
@@ -156,7 +158,7 @@ pub(crate) static CATALOG: LazyLock<Vec<ToolSpec>> = LazyLock::new(|| {
         ToolSpec::of::<people::FindAssignableUsers>(),
         ToolSpec::of::<workflow::GetTransitions>(),
         ToolSpec::of::<workflow::DoTransition>(),
-        ToolSpec::of::<issues::GetIssueChangelog>(),
+        ToolSpec::of::<history::GetIssueChangelog>(),
         ToolSpec::of::<comments::AddIssueComment>(),
         ToolSpec::of::<comments::ListIssueComments>(),
         ToolSpec::of::<comments::AddWorklog>(),

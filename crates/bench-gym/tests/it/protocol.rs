@@ -143,10 +143,11 @@ fn a_single_threaded_runtime_is_enough_and_dropping_stops() {
         // The port is free again as soon as the runtime has had its turn.
         let rebound = async {
             loop {
-                let options = GymOptions::default();
-                let mut again = options.clone();
-                again.addr = addr;
-                if let Ok(gym) = GymServer::start(again).await {
+                let options = GymOptions {
+                    addr,
+                    ..GymOptions::default()
+                };
+                if let Ok(gym) = GymServer::start(options).await {
                     break gym;
                 }
                 tokio::task::yield_now().await;
@@ -177,8 +178,10 @@ async fn shutdown_ends_open_sessions() {
 #[tokio::test]
 async fn an_address_in_use_is_a_clear_error() {
     let gym = GymServer::start(GymOptions::default()).await.unwrap();
-    let mut options = GymOptions::default();
-    options.addr = gym.addr();
+    let options = GymOptions {
+        addr: gym.addr(),
+        ..GymOptions::default()
+    };
     let error = GymServer::start(options).await.unwrap_err().to_string();
     assert_eq!(
         error,

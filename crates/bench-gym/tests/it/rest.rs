@@ -50,9 +50,7 @@ async fn the_sql_runner_answers_in_the_shape_of_public_gyms() {
         )
         .await;
     assert_eq!(status, 200);
-    insta::assert_snapshot!(answer.to_string(), @r#"
-    {"success":true,"message":"ok","data":[{"id":1,"name":"Bug"},{"id":2,"name":"Task"}],"columns":["id","name"],"row_count":2,"query":"SELECT id, name FROM issue_type ORDER BY id LIMIT 2"}
-    "#);
+    insta::assert_snapshot!(answer.to_string(), @r#"{"success":true,"message":"ok","data":[{"id":1,"name":"Bug"},{"id":2,"name":"Task"}],"columns":["id","name"],"row_count":2,"query":"SELECT id, name FROM issue_type ORDER BY id LIMIT 2"}"#);
     let (_, answer) = rest
         .post("/api/sql-runner", json!({"query": query, "return_data": false}))
         .await;

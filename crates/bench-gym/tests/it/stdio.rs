@@ -68,8 +68,10 @@ async fn a_client_that_leaves_at_once_is_no_error() {
 #[tokio::test]
 #[ignore = "serves standard input and output until they close"]
 async fn child() {
-    let mut options = GymOptions::default();
-    options.user = Some("Mike Chen".to_owned());
+    let options = GymOptions {
+        user: Some("Mike Chen".to_owned()),
+        ..GymOptions::default()
+    };
     serve_stdio(options).await.unwrap();
     // The exit status belongs to the test harness, whose stdout nobody reads any more.
     eprintln!("ended well");
