@@ -47,11 +47,11 @@ pub fn group<'a>(trials: impl IntoIterator<Item = &'a TrialFinished>) -> Vec<Cau
 
 /// One line per cause, at most `most`: `! 3 errored: gym broke (e.g. create-bug~oracle~1)`.
 pub fn lines(groups: &[CauseCount], most: usize) -> String {
-    let mut out = String::new();
+    let mut lines = Vec::new();
     for group in groups.iter().take(most) {
         let cause = text::clean_line(&group.cause);
         let cause = text::shorten(&cause, LONGEST);
-        out.push_str(&format!(
+        lines.push(format!(
             "! {} {}: {cause} (e.g. {})\n",
             group.trials,
             group.outcome.name(),
@@ -59,9 +59,9 @@ pub fn lines(groups: &[CauseCount], most: usize) -> String {
         ));
     }
     if let Some(hidden @ 1..) = groups.len().checked_sub(most) {
-        out.push_str(&format!("  … and {}\n", text::count(hidden, "further cause")));
+        lines.push(format!("  … and {}\n", text::count(hidden, "further cause")));
     }
-    out
+    lines.concat()
 }
 
 #[cfg(test)]

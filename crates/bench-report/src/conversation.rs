@@ -192,7 +192,10 @@ mod tests {
                 tool: "create_issue".into(),
                 gym: "tracker".into(),
                 is_error: false,
-                text: (1..=14).map(|n| format!("line {n} \x1b[2J\n")).collect(),
+                text: (1..=14)
+                    .map(|n| format!("line {n} \x1b[2J"))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
                 structured: Value::Null,
                 cut_bytes: 17,
                 took_ms: 3,

@@ -50,18 +50,14 @@ fn cell_text(cell: &Cell) -> String {
             words(counts).first().map_or("not run", |(word, _)| word)
         );
     }
-    let mut text = format!("{sign} {}/{planned} passed", counts.passed);
-    for (word, n) in words(counts)
-        .into_iter()
-        .filter(|(word, _)| !matches!(*word, "passed" | "failed"))
-    {
-        text.push_str(&format!(", {n} {word}"));
-    }
     let open = planned.saturating_sub(counts.done());
-    if open > 0 {
-        text.push_str(&format!(", {open} not run"));
-    }
-    text
+    let said = |word: &str| matches!(word, "passed" | "failed");
+    let rest = words(counts).into_iter().filter(|(word, _)| !said(word));
+    let rest = rest.chain((open > 0).then_some(("not run", open)));
+    let parts: Vec<String> = std::iter::once(format!("{sign} {}/{planned} passed", counts.passed))
+        .chain(rest.map(|(word, n)| format!("{n} {word}")))
+        .collect();
+    parts.join(", ")
 }
 
 fn words(counts: &OutcomeCounts) -> Vec<(&'static str, u32)> {
