@@ -1,2 +1,23 @@
-//! Placeholder.
-fn main() {}
+//! `bench-cli`: the terminal's side of the benchmark runner.
+//!
+//! Arguments come in as typed ([`args`]), are resolved against the world by the command they belong to
+//! ([`commands`]), the libraries do the work, and what they say is rendered ([`render`], [`progress`]) through one
+//! pair of streams ([`context`]). Data goes to stdout, talk to stderr. What a run is, how verdicts come about and
+//! what lies on disk is the business of the other crates.
+
+mod app;
+mod args;
+mod commands;
+mod context;
+mod error;
+mod exit;
+mod progress;
+mod render;
+mod sink;
+mod worlds;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    app::main()
+}

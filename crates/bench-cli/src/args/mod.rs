@@ -1,0 +1,123 @@
+//! Arguments as typed: one file per command. Nothing here looks at the world; a command resolves its arguments.
+
+pub(crate) mod check;
+pub(crate) mod extras;
+pub(crate) mod gym;
+pub(crate) mod run;
+pub(crate) mod runs;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// Benchmark LLM agents that use MCP tools.
+///
+/// You write down what an agent should achieve; each model tries it against a real tool server with a fresh database
+/// each time; verifiers look at the final state. Runs never get stuck and never lose finished work.
+#[derive(Debug, Parser)]
+#[command(name = "bench-cli", version, max_term_width = 100, propagate_version = false)]
+#[command(after_help = exit::HELP, disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Arguments of every command.
+#[derive(Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// Folder of results [default: BENCH_RESULTS, else ./results]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Everywhere")]
+    pub(crate) results: Option<PathBuf>,
+    /// Colour; NO_COLOR is respected
+    #[arg(long, value_name = "WHEN", global = true, help_heading = "Everywhere", default_value = "auto")]
+    pub(crate) color: ColorWhen,
+}
+
+/// When output has colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal, unless the environment says otherwise.
+    Auto,
+    /// Into pipes and files too.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try models on the scenarios of harness files
+    Run(Box<run::RunArgs>),
+    /// List runs, newest first
+    List(runs::ListArgs),
+    /// Show the results of a run, or of one of its trials
+    Show(runs::ShowArgs),
+    /// Show the logs of a run's trials
+    Logs(runs::LogsArgs),
+    /// Look at harness files without trying any model
+    Check(check::CheckArgs),
+    /// Look at gyms, call their tools, or serve the built-in one
+    #[command(subcommand)]
+    Gym(gym::GymCommand),
+    /// Print the JSON Schema of harness or gym files
+    Schema(extras::SchemaArgs),
+    /// Look whether everything that runs need is there
+    Doctor(extras::DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(extras::CompletionsArgs),
+    /// Print the manual, or write its pages to a folder
+    Man(extras::ManArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn help(path: &[&str]) -> String {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let mut found = &mut command;
+        for name in path {
+            found = found.find_subcommand_mut(name).unwrap();
+        }
+        found.render_help().to_string()
+    }
+
+    #[test]
+    fn help_texts() {
+        insta::assert_snapshot!(help(&[]), @"");
+        insta::assert_snapshot!(help(&["run"]), @"");
+        insta::assert_snapshot!(help(&["list"]), @"");
+        insta::assert_snapshot!(help(&["show"]), @"");
+        insta::assert_snapshot!(help(&["logs"]), @"");
+        insta::assert_snapshot!(help(&["check"]), @"");
+        insta::assert_snapshot!(help(&["gym"]), @"");
+        insta::assert_snapshot!(help(&["gym", "list"]), @"");
+        insta::assert_snapshot!(help(&["gym", "tools"]), @"");
+        insta::assert_snapshot!(help(&["gym", "call"]), @"");
+        insta::assert_snapshot!(help(&["gym", "serve"]), @"");
+        insta::assert_snapshot!(help(&["schema"]), @"");
+        insta::assert_snapshot!(help(&["doctor"]), @"");
+        insta::assert_snapshot!(help(&["completions"]), @"");
+        insta::assert_snapshot!(help(&["man"]), @"");
+    }
+
+    #[test]
+    fn no_help_text_is_wider_than_the_terminal_it_was_made_for() {
+        for line in help(&["run"]).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `bench-cli run`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bench-cli run examples/quickstart --model oracle --model noop
+  bench-cli run harness.json --model gpt-4o --model claude-sonnet-4-5 --runs 8 --label nightly
+  bench-cli run harness.json --model compatible:qwen2.5:7b --scenario 'create-*' --dry-run")]
+pub(crate) struct RunArgs {
+    /// Harness file (JSON or JSONL), or a folder of them
+    #[arg(value_name = "HARNESS")]
+    pub(crate) harness: Vec<PathBuf>,
+    /// The same as HARNESS, for command lines of older tools
+    #[arg(long, value_name = "FILE")]
+    pub(crate) harness_file: Vec<PathBuf>,
+    /// Only scenarios whose id matches this glob pattern; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) scenario: Vec<String>,
+    /// Only scenarios with this tag; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Only the first N of the scenarios that are left
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) limit: Option<u32>,
+    /// Try each scenario N times with each model [default: the harness's number_of_runs, else 1]
+    #[arg(long, value_name = "N", alias = "repetitions", value_parser = at_least_one)]
+    pub(crate) runs: Option<u32>,
+    #[command(flatten)]
+    pub(crate) models: ModelArgs,
+    #[command(flatten)]
+    pub(crate) gym: GymChoiceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Not offered yet; known so that the error can say so.
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
+}
+
+/// Who is tried, and how it is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Models")]
+pub(crate) struct ModelArgs {
+    /// provider:name, or a well-known name such as gpt-4o; oracle plays the solutions, noop does nothing; repeatable
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Vec<String>,
+    /// Sampling temperature [default: not sent]
+    #[arg(long, value_name = "T", value_parser = not_negative, allow_negative_numbers = true)]
+    pub(crate) temperature: Option<f64>,
+    /// The most tokens of one reply [default: the provider's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_output_tokens: Option<u64>,
+    /// System prompt, from a file; a scenario's own wins
+    #[arg(long, value_name = "FILE")]
+    pub(crate) system_prompt: Option<PathBuf>,
+    /// Read variables (API keys, …) from a file; variables that are already set win
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Treat this variable's value as a secret, whatever its name; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret: Vec<String>,
+}
+
+/// Which gym. Shared with the commands that look at gyms.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Gyms")]
+pub(crate) struct GymChoiceArgs {
+    /// A gym of the gym file, or `tracker`, the built-in one [default: the harness's own, the gym file's default, tracker]
+    #[arg(long, value_name = "GYM")]
+    pub(crate) gym: Option<String>,
+    /// Gym file [default: gyms.json beside the harness, else in the current folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gym_config: Option<PathBuf>,
+}
+
+/// Limits of each trial; a scenario's own win.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Limits per trial")]
+pub(crate) struct LimitArgs {
+    /// Model replies [default: 200]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) max_turns: Option<u32>,
+    /// Tool calls, over all prompts [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tool_calls: Option<u32>,
+    /// Wall-clock time [default: 1800]
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) max_seconds: Option<f64>,
+    /// Input and output tokens together [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_tokens: Option<u64>,
+    /// Time for one tool call; progress notifications start it anew [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) tool_timeout: Option<f64>,
+}
+
+/// How the run goes on, and when its exit code is not 0.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The run")]
+pub(crate) struct GateArgs {
+    /// Trials at once
+    #[arg(long, value_name = "N", default_value = "8", value_parser = at_least_one)]
+    pub(crate) max_concurrency: u32,
+    /// Further attempts of a trial after an infrastructure error
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) retries: u32,
+    /// Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) fail_under: Option<f64>,
+    /// With --fail-under: also exit with 1 if fewer of a model's trials have a verdict
+    #[arg(long, value_name = "RATE", default_value = "90%", value_parser = rate)]
+    pub(crate) min_verdicts: f64,
+    /// Exit with 3 if any trial errored
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// A name for this run in lists
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+}
+
+/// What is shown meanwhile.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// Progress on stderr
+    #[arg(long, value_name = "UI", default_value = "auto")]
+    pub(crate) ui: Ui,
+    /// Show what would be run, and run nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// One event a line on stdout, the summary last; with --dry-run the plan
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ui {
+    /// Bars on a terminal, else plain.
+    Auto,
+    /// A line per finished trial.
+    Plain,
+    /// Nothing but the result.
+    Quiet,
+}
+
+fn at_least_one(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("must be a whole number from 1 on".into()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text).filter(|n| *n > 0.0).ok_or_else(|| "must be a number above 0".into())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text).filter(|n| *n >= 0.0).ok_or_else(|| "must be a number from 0 on".into())
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|n: &f64| n.is_finite())
+}
+
+/// A share of 1: `0.9` or `90%`.
+fn rate(text: &str) -> Result<f64, String> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent.trim_end()).map(|p| p / 100.0),
+        None => number(text),
+    };
+    let inside = share.filter(|s| (0.0..=1.0).contains(s));
+    inside.ok_or_else(|| "must be a share such as 0.9 or 90%".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parse(args: &str) -> Result<RunArgs, String> {
+        let words = std::iter::once("bench-cli").chain(args.split_whitespace());
+        match Cli::try_parse_from(words) {
+            Ok(Cli { command: Command::Run(run), .. }) => Ok(*run),
+            Ok(other) => Err(format!("{other:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_flags_of_the_older_tool_still_mean_the_same() {
+        let args = parse("run --harness-file a.json --model gpt-4o --model claude-x --runs 3 --gym jira").unwrap();
+        assert_eq!(args.harness_file, [PathBuf::from("a.json")]);
+        assert_eq!(args.models.model, ["gpt-4o", "claude-x"]);
+        assert_eq!(args.runs, Some(3));
+        assert_eq!(parse("run a.json --repetitions 3").unwrap().runs, Some(3));
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        for args in [
+            "run a --runs 0",
+            "run a --runs -1",
+            "run a --max-concurrency 0",
+            "run a --max-seconds 0",
+            "run a --max-seconds inf",
+            "run a --temperature nan",
+            "run a --temperature -0.1",
+            "run a --fail-under 90",
+            "run a --fail-under -1%",
+            "run a --ui tui",
+        ] {
+            assert!(parse(args).is_err(), "{args}");
+        }
+        let args = parse("run a --fail-under 90% --min-verdicts 0.5 --temperature 0").unwrap();
+        assert_eq!((args.gate.fail_under, args.gate.min_verdicts), (Some(0.9), 0.5));
+        assert_eq!(args.models.temperature, Some(0.0));
+    }
+}
