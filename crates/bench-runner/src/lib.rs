@@ -8,6 +8,7 @@
 //! | [`gym`] | the seam for gyms: HTTP, stdio |
 //! | [`verify`] | verifiers on the final state |
 //! | [`journal`] | where a run is written down: the dispatcher's seam to the disk |
+//! | [`load_harness`], [`load_gyms`] | harness and gym files from the disk |
 //! | [`env`] | variables and secrets as values |
 
 mod agent;
@@ -16,6 +17,7 @@ pub mod env;
 pub mod gym;
 mod job;
 pub mod journal;
+mod load;
 pub mod model;
 mod preflight;
 pub mod process;
@@ -27,5 +29,6 @@ pub mod verify;
 pub use dispatch::{Listener, Reporter};
 pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, TrialFiles};
+pub use load::{load_gyms, load_harness};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use trial::DEFAULT_SYSTEM_PROMPT;
