@@ -20,7 +20,7 @@ pub fn load_harness(paths: &[PathBuf], cwd: &Path) -> Result<Harness, Problems> 
     for path in paths {
         match sources_of(path, cwd) {
             Ok(found) => sources.extend(found),
-            Err(problem) => problems.push(problem),
+            Err(more) => problems.0.extend(more.0),
         }
     }
     if problems.any_error() {
@@ -47,16 +47,24 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-fn sources_of(path: &Path, cwd: &Path) -> Result<Vec<Source>, Problem> {
+fn sources_of(path: &Path, cwd: &Path) -> Result<Vec<Source>, Problems> {
     if !cwd.join(path).is_dir() {
         return Ok(vec![source_of(path, cwd)?]);
     }
     let files = files_in(&cwd.join(path)).map_err(|error| unreadable(path, &error))?;
     if files.is_empty() {
-        let problem = Problem::error(Place::file(path.to_string_lossy()), "there is no harness file in it");
-        return Err(problem.hint("a folder is read as its *.json and *.jsonl files, without subfolders"));
+        let problem = Problem::error(
+            Place::file(path.to_string_lossy()),
+            "there is no harness file in it",
+        );
+        return Err(problem
+            .hint("a folder is read as its *.json and *.jsonl files, without subfolders")
+            .into());
     }
-    files.iter().map(|name| source_of(&path.join(name), cwd)).collect()
+    files
+        .iter()
+        .map(|name| source_of(&path.join(name), cwd))
+        .collect()
 }
 
 /// Names of the files of a folder that may be harness files, in name order.
@@ -64,7 +72,9 @@ fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let fits = path.extension().is_some_and(|ending| ending == "json" || ending == "jsonl");
+        let fits = path
+            .extension()
+            .is_some_and(|ending| ending == "json" || ending == "jsonl");
         if fits && path.is_file() {
             names.extend(path.file_name().map(PathBuf::from));
         }
@@ -73,28 +83,33 @@ fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(names)
 }
 
-fn source_of(path: &Path, cwd: &Path) -> Result<Source, Problem> {
+fn source_of(path: &Path, cwd: &Path) -> Result<Source, Problems> {
     let absolute = cwd.join(path);
     let text = fs::read_to_string(&absolute).map_err(|error| unreadable(path, &error))?;
     Ok(Source::new(absolute.to_string_lossy(), text).shown_as(path.to_string_lossy()))
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
+fn unreadable(path: &Path, error: &io::Error) -> Problems {
     let place = Place::file(path.to_string_lossy());
-    match error.kind() {
+    let problem = match error.kind() {
         io::ErrorKind::NotFound => {
             Problem::error(place, "there is no such file or folder").hint("paths start at the current folder")
         }
         io::ErrorKind::InvalidData => Problem::error(place, "the file is no UTF-8 text"),
         _ => Problem::error(place, format!("cannot read it: {error}")),
-    }
+    };
+    problem.into()
 }
 
 /// What lists call the harness: the name of the file or folder, and how many more there are.
 fn name_of(paths: &[PathBuf], cwd: &Path) -> String {
     let first = paths.first().map(|path| {
         let path = fs::canonicalize(cwd.join(path)).unwrap_or_else(|_| cwd.join(path));
-        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+        let name = if path.is_dir() {
+            path.file_name()
+        } else {
+            path.file_stem()
+        };
         name.map(|name| name.to_string_lossy().into_owned())
     });
     let first = first.flatten().unwrap_or_else(|| "harness".to_owned());
@@ -127,8 +142,13 @@ mod tests {
     #[test]
     fn a_folder_is_its_files_in_name_order() {
         let (a, b, c) = (scenario("a"), scenario("b"), scenario("c"));
-        let files =
-            [("h/B.json", b.as_str()), ("h/a.json", &a), ("h/c.json", &c), ("h/x.txt", "?"), ("h/d/e.json", "?")];
+        let files = [
+            ("h/B.json", b.as_str()),
+            ("h/a.json", &a),
+            ("h/c.json", &c),
+            ("h/x.txt", "?"),
+            ("h/d/e.json", "?"),
+        ];
         let dir = folder(&files);
         let harness = load_harness(&["h".into()], dir.path()).unwrap();
         let ids: Vec<_> = harness.scenarios.iter().map(|s| s.scenario_id.as_str()).collect();
