@@ -2,10 +2,13 @@
 //! tests make their own.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use bench_runner::{BenchJob, RunStore};
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
+use bench_runner::BenchJob;
+use bench_state::RunStore;
 use chrono::{DateTime, Utc};
 
 use crate::args::{ColorWhen, GlobalArgs};
@@ -42,6 +45,8 @@ pub(crate) struct Look {
     pub(crate) width: usize,
     /// Whether a person watches.
     pub(crate) terminal: bool,
+    /// Whether colour reaches it.
+    pub(crate) color: bool,
 }
 
 impl Context {
@@ -50,13 +55,13 @@ impl Context {
         let (out, err) = (std::io::stdout(), std::io::stderr());
         let variables = read_variables();
         let columns = variables.get("COLUMNS").and_then(|text| text.parse().ok());
-        let out_look = Look::of(&out, columns);
-        let err_look = Look::of(&err, columns);
+        let out_look = Look::of(&out, columns, global.color);
+        let err_look = Look::of(&err, columns, global.color);
         let cwd = std::env::current_dir()
             .map_err(|error| CliError::unfinished("cannot tell the current folder").because(error))?;
         Ok(Self {
-            out: Sink::new(anstream::AutoStream::new(out, global.color.choice())),
-            err: Sink::new(anstream::AutoStream::new(err, global.color.choice())),
+            out: Sink::new(AutoStream::new(out, global.color.choice())),
+            err: Sink::new(AutoStream::new(err, global.color.choice())),
             out_look,
             err_look,
             now: Utc::now(),
@@ -99,20 +104,24 @@ fn read_variables() -> BTreeMap<String, String> {
 }
 
 impl Look {
-    fn of(stream: &(impl IsTerminal + std::os::fd::AsFd), columns: Option<usize>) -> Self {
+    fn of<S: RawStream + AsFd>(stream: &S, columns: Option<usize>, color: ColorWhen) -> Self {
         let terminal = stream.is_terminal();
         let measured = || rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
         let width = columns.or_else(|| terminal.then(measured).flatten()).filter(|&width| width > 0);
-        Self { width: width.unwrap_or(PLAIN_WIDTH), terminal }
+        let choice = match color.choice() {
+            ColorChoice::Auto => AutoStream::choice(stream),
+            choice => choice,
+        };
+        Self { width: width.unwrap_or(PLAIN_WIDTH), terminal, color: choice != ColorChoice::Never }
     }
 }
 
 impl ColorWhen {
-    fn choice(self) -> anstream::ColorChoice {
+    fn choice(self) -> ColorChoice {
         match self {
-            Self::Auto => anstream::ColorChoice::Auto,
-            Self::Always => anstream::ColorChoice::Always,
-            Self::Never => anstream::ColorChoice::Never,
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
         }
     }
 }
@@ -125,7 +134,7 @@ pub(crate) mod tests {
     /// A context in `cwd` whose output is kept, without colour, 100 columns wide.
     pub(crate) fn context(cwd: &Path) -> (Context, Kept, Kept) {
         let (out, err) = (Kept::default(), Kept::default());
-        let look = Look { width: 100, terminal: false };
+        let look = Look { width: 100, terminal: false, color: false };
         let context = Context {
             out: out.sink(),
             err: err.sink(),

@@ -32,17 +32,23 @@ pub(crate) struct Said {
 }
 
 impl CliError {
+    /// A signal asked the command to end.
+    pub(crate) fn interrupted(signal: &str) -> Self {
+        Self::ended(Exit::Interrupted, format!("interrupted by {signal}"))
+    }
+
     /// The user asked for something that cannot be.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self::new(Exit::Usage, message)
+        Self::ended(Exit::Usage, message)
     }
 
     /// It could not be finished.
     pub(crate) fn unfinished(message: impl Into<String>) -> Self {
-        Self::new(Exit::Unfinished, message)
+        Self::ended(Exit::Unfinished, message)
     }
 
-    fn new(exit: Exit, message: impl Into<String>) -> Self {
+    /// It ends with this exit code.
+    pub(crate) fn ended(exit: Exit, message: impl Into<String>) -> Self {
         Self::Said(Box::new(Said { exit, message: message.into(), causes: Vec::new(), hints: Vec::new() }))
     }
 

@@ -9,10 +9,12 @@ mod app;
 mod args;
 mod commands;
 mod context;
+mod environment;
 mod error;
 mod exit;
 mod progress;
 mod render;
+mod signals;
 mod sink;
 mod worlds;
 

@@ -1,0 +1,84 @@
+//! `bench-cli list`: the runs there are.
+
+use std::io::Write;
+
+use bench_report::runs::{self, RunRow};
+use bench_report::text;
+use bench_runner::BenchJob;
+use bench_state::{Listing, RunSummary, Standing};
+use serde_json::json;
+
+use super::write_json;
+use crate::args::runs::ListArgs;
+use crate::context::Context;
+use crate::error::{CliError, sources};
+use crate::exit::Exit;
+use crate::render::paint;
+
+/// Lists runs, newest first.
+pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let store = cx.store()?;
+    let most = if args.limit == 0 { usize::MAX } else { args.limit };
+    // A filter has to look at all of them; without one, only those that are shown are opened.
+    let opened = args.status.is_none().then_some(most);
+    let mut listing = store.list(opened, cx.now)?;
+    if let Some(wanted) = args.status {
+        listing.runs.retain(|run| run.state.status.word() == wanted.word());
+        listing.not_shown = listing.runs.len().saturating_sub(most);
+        listing.runs.truncate(most);
+    }
+    if args.json {
+        write_json(&document(&listing), cx)?;
+    } else {
+        write_table(&listing, cx)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn document(listing: &Listing<BenchJob>) -> serde_json::Value {
+    let problems = listing.problems.iter().map(|problem| {
+        json!({"path": problem.path, "error": problem.to_string(), "because": sources(&problem.error)})
+    });
+    json!({
+        "runs": listing.runs,
+        "not_shown": listing.not_shown,
+        "problems": problems.collect::<Vec<_>>(),
+    })
+}
+
+fn write_table(listing: &Listing<BenchJob>, cx: &mut Context) -> Result<(), CliError> {
+    let rows: Vec<RunRow> = listing.runs.iter().map(row).collect();
+    if rows.is_empty() {
+        writeln!(cx.err, "no runs in {}", cx.shown(&cx.results_dir()))?;
+    } else {
+        let table = runs::table(&rows, cx.now).render(cx.out_look.width);
+        write!(cx.out, "{}", paint::table(&table))?;
+    }
+    if listing.not_shown > 0 {
+        writeln!(cx.err, "{} not shown; `--limit 0` shows all", text::count(listing.not_shown, "older run"))?;
+    }
+    for problem in &listing.problems {
+        let because: String = sources(&problem.error).iter().map(|cause| format!(": {cause}")).collect();
+        writeln!(cx.err, "{} {}", paint::paint(paint::ODD, "!"), text::clean_line(&format!("{problem}{because}")))?;
+    }
+    Ok(())
+}
+
+/// A run in a list.
+pub(super) fn row(run: &RunSummary<BenchJob>) -> RunRow {
+    let state = &run.state;
+    let status = match run.standing {
+        Standing::Unknown { .. } => "unknown",
+        _ => state.status.word(),
+    };
+    let name = &state.summary.harness_name;
+    RunRow {
+        run_id: state.id.to_string(),
+        status: status.to_owned(),
+        started_at: state.started_at,
+        completed_at: state.status.completed_at(),
+        progress: state.progress.clone(),
+        harness: state.summary.label.as_ref().map_or_else(|| name.clone(), |label| format!("{name} ({label})")),
+        models: state.summary.model_summary.clone(),
+    }
+}

@@ -1,0 +1,50 @@
+//! `bench-cli logs`: what the gyms and the runner logged per trial.
+
+use std::io::{BufRead, Write};
+
+use bench_report::text;
+use bench_runner::BenchJob;
+use bench_state::{ItemId, RunView};
+
+use super::show::find_trial;
+use crate::args::runs::LogsArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render::paint::{STRONG, paint};
+
+/// Shows the logs of all trials in the plan's order, or of one.
+pub(super) fn cmd(args: &LogsArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let store = cx.store()?;
+    let view = store.read(&store.resolve(&args.run)?, cx.now)?;
+    if let Some(wanted) = &args.trial {
+        let id = find_trial(&view, wanted)?;
+        if !write_log(&view, &id, false, cx)? {
+            writeln!(cx.err, "trial `{id}` has no log")?;
+        }
+        return Ok(Exit::Success);
+    }
+    let mut any = false;
+    for trial in view.plan()?.trials() {
+        any |= write_log(&view, &trial.id.as_str().parse()?, true, cx)?;
+    }
+    if !any {
+        writeln!(cx.err, "no trial of run `{}` has a log", view.id())?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Whether there was one.
+fn write_log(view: &RunView<BenchJob>, id: &ItemId, titled: bool, cx: &mut Context) -> Result<bool, CliError> {
+    let Some(mut log) = view.text_log(id)? else { return Ok(false) };
+    if titled {
+        writeln!(cx.out, "{}", paint(STRONG, &format!("==> {id} <==")))?;
+    }
+    let unreadable = |error| CliError::unfinished(format!("cannot read the log of trial `{id}`")).because(error);
+    let mut line = Vec::new();
+    while log.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
+        writeln!(cx.out, "{}", text::clean(String::from_utf8_lossy(&line).trim_end()))?;
+        line.clear();
+    }
+    Ok(true)
+}

@@ -1,0 +1,44 @@
+//! One file per command: ask the libraries, render, write.
+
+mod check;
+mod completions;
+mod doctor;
+mod gym;
+mod list;
+mod logs;
+mod man;
+mod page;
+mod reach;
+mod run;
+mod schema;
+mod show;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Does what was asked.
+pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> {
+    match command {
+        Command::Run(args) => run::cmd(&args, cx),
+        Command::List(args) => list::cmd(&args, cx),
+        Command::Show(args) => show::cmd(&args, cx),
+        Command::Logs(args) => logs::cmd(&args, cx),
+        Command::Check(args) => check::cmd(&args, cx),
+        Command::Gym(command) => gym::cmd(&command, cx),
+        Command::Schema(args) => schema::cmd(&args, cx),
+        Command::Doctor(args) => doctor::cmd(&args, cx),
+        Command::Completions(args) => completions::cmd(&args, cx),
+        Command::Man(args) => man::cmd(&args, cx),
+    }
+}
+
+/// Writes one JSON document.
+fn write_json(value: &impl serde::Serialize, cx: &mut Context) -> Result<(), CliError> {
+    use std::io::Write;
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| CliError::unfinished("cannot write the result as JSON").because(error))?;
+    writeln!(cx.out, "{text}")?;
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! From arguments as typed to a plan: reads files, chooses gyms, rejects what cannot run before anything does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bench_core::limits::LimitOverrides;
+use bench_core::{Harness, Limits, ModelRef, ModelSettings, ModelSpec, Plan, Problem, Provider, Scenario};
+use bench_runner::env::Environment;
+use bench_runner::load_harness;
+use bench_runner::model::providers;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use crate::args::run::{LimitArgs, ModelArgs, RunArgs};
+use crate::context::Context;
+use crate::environment;
+use crate::error::CliError;
+use crate::worlds;
+
+/// Everything that a run needs.
+pub(super) struct Request {
+    /// What is run.
+    pub(super) plan: Plan,
+    /// Variables for models and gyms.
+    pub(super) environment: Environment,
+    /// What was odd, to be said before the run.
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Looks at the world and makes a plan.
+pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError> {
+    if args.background {
+        return Err(CliError::usage("background runs are not offered yet")
+            .hint("run in the foreground; `nohup bench-cli run … &` outlives the terminal"));
+    }
+    let environment = environment::read(args.models.env_file.as_deref(), &args.models.secret, cx)?;
+    let paths = harness_paths(args)?;
+    let models = models(&args.models, &environment, cx)?;
+    let wanted = patterns(&args.scenario)?;
+    let mut harness = load_harness(&paths, &cx.cwd)?;
+    if let Some(file) = &args.models.system_prompt {
+        set_system_prompt(&mut harness, file, cx)?;
+    }
+    let gym_args = &args.gym;
+    let (gyms, mut warnings) = worlds::choose(
+        gym_args.gym.as_deref(),
+        gym_args.gym_config.as_deref(),
+        Some((&harness, &paths)),
+        cx,
+    )?;
+    warnings.append(&mut harness.warnings);
+    let is_set = |name: &str| environment.is_set(name);
+    let mut builder = Plan::builder(harness)
+        .models(models)
+        .gyms(gyms)
+        .limits(limits(&args.limits))
+        .only(|scenario: &Scenario| args.scenario.is_empty() || wanted.is_match(&scenario.scenario_id))
+        .tags(args.tag.iter().cloned())
+        .variables(&is_set)
+        .max_concurrency(args.gate.max_concurrency)
+        .retries(args.gate.retries)
+        .launch_dir(cx.cwd.to_string_lossy());
+    if let Some(runs) = args.runs {
+        builder = builder.runs(runs);
+    }
+    if let Some(limit) = args.limit {
+        builder = builder.limit(limit as usize);
+    }
+    if let Some(label) = &args.gate.label {
+        builder = builder.label(label);
+    }
+    if let Some(file) = &args.models.env_file {
+        builder = builder.env_file(cx.absolute(file).to_string_lossy());
+    }
+    let (plan, more) = builder.build()?;
+    warnings.extend(more);
+    Ok(Request { plan, environment, warnings })
+}
+
+fn harness_paths(args: &RunArgs) -> Result<Vec<PathBuf>, CliError> {
+    let paths: Vec<PathBuf> = args.harness.iter().chain(&args.harness_file).cloned().collect();
+    if paths.is_empty() {
+        return Err(CliError::usage("no harness is given")
+            .hint("name a harness file or a folder of them: `bench-cli run harness.json --model oracle`"));
+    }
+    Ok(paths)
+}
+
+fn models(args: &ModelArgs, environment: &Environment, cx: &Context) -> Result<Vec<ModelSpec>, CliError> {
+    if args.model.is_empty() {
+        return Err(no_model(environment));
+    }
+    let settings = ModelSettings {
+        temperature: args.temperature,
+        max_output_tokens: args.max_output_tokens,
+        ..ModelSettings::default()
+    };
+    let spec = |name: &String| {
+        let model: ModelRef = name.parse().map_err(|error| {
+            CliError::usage(format!("`--model {name}` names no model")).because(error)
+        })?;
+        let mut spec = ModelSpec::new(model);
+        spec.settings = settings.clone();
+        if spec.model.provider == Provider::Script {
+            // A file that cannot be read is reported with its reason when the script is loaded.
+            let text = fs::read_to_string(cx.absolute(Path::new(&spec.model.name))).ok();
+            spec.script_sha256 = text.map(|text| bench_core::hash::sha256_hex(&text));
+        }
+        Ok(spec)
+    };
+    args.model.iter().map(spec).collect()
+}
+
+/// What could be given instead of nothing.
+fn no_model(environment: &Environment) -> CliError {
+    let (ready, missing): (Vec<_>, Vec<_>) = providers(environment)
+        .into_iter()
+        .filter(|status| status.supported && !status.provider.is_local())
+        .partition(|status| status.configured);
+    let mut error = CliError::usage("no model is given")
+        .hint("`--model oracle` plays the solutions, `--model noop` does nothing; neither needs a key");
+    if !ready.is_empty() {
+        let names: Vec<_> = ready.iter().map(|status| format!("{}:NAME", status.provider)).collect();
+        error = error.hint(format!("`--model {}`: configured here", names.join("`, `--model ")));
+    }
+    if !missing.is_empty() {
+        let names: Vec<_> = missing
+            .iter()
+            .map(|status| format!("{} ({})", status.provider, status.missing.join(", ")))
+            .collect();
+        error = error.hint(format!("for others, set their variables: {}", names.join("; ")));
+    }
+    error
+}
+
+fn patterns(patterns: &[String]) -> Result<GlobSet, CliError> {
+    let bad = |error: globset::Error| CliError::usage("a `--scenario` pattern is no glob pattern").because(error);
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern).map_err(bad)?);
+    }
+    set.build().map_err(bad)
+}
+
+fn set_system_prompt(harness: &mut Harness, file: &Path, cx: &Context) -> Result<(), CliError> {
+    let text = fs::read_to_string(cx.absolute(file)).map_err(|error| {
+        CliError::usage(format!("cannot read `--system-prompt {}`", file.display())).because(error)
+    })?;
+    for scenario in &mut harness.scenarios {
+        scenario.system_prompt.get_or_insert_with(|| text.clone());
+    }
+    Ok(())
+}
+
+fn limits(args: &LimitArgs) -> Limits {
+    let said = LimitOverrides {
+        max_turns: args.max_turns,
+        max_tool_calls: args.max_tool_calls,
+        max_seconds: args.max_seconds,
+        max_tokens: args.max_tokens,
+        tool_timeout_seconds: args.tool_timeout,
+        ..LimitOverrides::default()
+    };
+    said.over(&Limits::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+    use crate::context::tests::context;
+    use crate::render;
+
+    const HARNESS: &str = r#"{"scenarios": [
+        {"scenario_id": "create-bug", "tags": ["write"], "prompts": [{"prompt_text": "Go."}], "system_prompt": "Own."},
+        {"scenario_id": "create-task", "tags": ["write"], "prompts": [{"prompt_text": "Go."}]},
+        {"scenario_id": "find-bug", "prompts": [{"prompt_text": "Go."}]}]}"#;
+
+    fn check(args: &str) -> Result<Request, String> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("h.json"), HARNESS).unwrap();
+        fs::write(dir.path().join("prompt.md"), "Be quick.").unwrap();
+        let (mut cx, _, _) = context(dir.path());
+        cx.variables.insert("OPENAI_API_KEY".into(), "sk-canary-12345".into());
+        let words = ["bench-cli", "run"].into_iter().chain(args.split_whitespace());
+        let Command::Run(args) = Cli::try_parse_from(words).unwrap().command else { panic!("not a run") };
+        resolve(&args, &cx)
+            .map_err(|error| anstream::adapter::strip_str(&render::error::text(&error, 100)).to_string())
+    }
+
+    fn ids(args: &str) -> Vec<String> {
+        check(args).unwrap().plan.scenarios.iter().map(|s| s.scenario_id.clone()).collect()
+    }
+
+    #[test]
+    fn filters_choose_scenarios() {
+        assert_eq!(ids("h.json --model noop --scenario create-*"), ["create-bug", "create-task"]);
+        assert_eq!(ids("h.json --model noop --scenario *-task --scenario find-bug"), ["create-task", "find-bug"]);
+        assert_eq!(ids("h.json --model noop --tag write --limit 1"), ["create-bug"]);
+    }
+
+    #[test]
+    fn options_reach_the_plan() {
+        let args = "--harness-file h.json --model gpt-4o --model noop --runs 3 --temperature 0.5 --max-turns 7 \
+                    --tool-timeout 5 --label nightly --system-prompt prompt.md --max-concurrency 2 --retries 0";
+        let plan = check(args).unwrap().plan;
+        assert_eq!((plan.runs, plan.max_concurrency, plan.retries), (3, 2, 0));
+        assert_eq!((plan.limits.max_turns, plan.limits.tool_timeout_seconds), (7, 5.0));
+        assert_eq!((plan.label.as_deref(), plan.harness_name.as_str()), (Some("nightly"), "h"));
+        assert_eq!(plan.models[0].settings.temperature, Some(0.5));
+        let prompts: Vec<_> = plan.scenarios.iter().map(|s| s.system_prompt.as_deref()).collect();
+        assert_eq!(prompts, [Some("Own."), Some("Be quick."), Some("Be quick.")]);
+        assert!(!serde_json::to_string(&plan).unwrap().contains("canary"));
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused_with_a_way_out() {
+        let mut shown = String::new();
+        for args in [
+            "--model oracle",
+            "h.json",
+            "h.json --model llama3",
+            "h.json --model noop --scenario [",
+            "h.json --model noop --scenario nothing",
+            "h.json --model noop --gym jira",
+            "h.json --model noop --system-prompt nowhere.md",
+            "h.json --model noop --background",
+            "missing.json --model noop",
+        ] {
+            let error = check(args).err().unwrap();
+            shown.push_str(&format!("$ bench-cli run {args}\n{error}\n"));
+        }
+        insta::assert_snapshot!(shown, @"");
+    }
+}

@@ -1,0 +1,103 @@
+//! `bench-cli show`: a run, or one of its trials.
+
+use std::io::Write;
+
+use bench_core::TrialRecord;
+use bench_core::transcript::Line;
+use bench_report::conversation::{self, Detail};
+use bench_report::{text, trial};
+use bench_runner::BenchJob;
+use bench_state::{ItemId, RunView, StateError};
+use serde_json::json;
+
+use super::page::Page;
+use super::write_json;
+use crate::args::runs::ShowArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render::paint;
+
+/// Trials that an error message names.
+const MOST_NAMED: usize = 8;
+
+/// Shows a run, or with `--trial` one trial of it.
+pub(super) fn cmd(args: &ShowArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let store = cx.store()?;
+    let view = store.read(&store.resolve(&args.run)?, cx.now)?;
+    match &args.trial {
+        Some(wanted) => show_trial(&view, &find_trial(&view, wanted)?, args, cx)?,
+        None if args.json => write_json(&Page::read(&view)?.document(), cx)?,
+        None => {
+            let text = Page::read(&view)?.with_facts(cx);
+            write!(cx.out, "{text}")?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// The trial of that id, or the only one that begins so.
+pub(super) fn find_trial(view: &RunView<BenchJob>, wanted: &str) -> Result<ItemId, CliError> {
+    let plan = view.plan()?;
+    let ids: Vec<String> = plan.trials().into_iter().map(|trial| trial.id.to_string()).collect();
+    let fitting: Vec<&String> = match ids.iter().find(|id| *id == wanted) {
+        Some(exact) => vec![exact],
+        None => ids.iter().filter(|id| id.starts_with(wanted)).collect(),
+    };
+    if let [only] = fitting.as_slice() {
+        return Ok(only.parse()?);
+    }
+    let (message, named) = if fitting.is_empty() {
+        (format!("run `{}` has no trial `{wanted}`", view.id()), ids.iter().collect())
+    } else {
+        (format!("`{wanted}` fits {} trials of run `{}`", fitting.len(), view.id()), fitting)
+    };
+    let shown: Vec<&str> = named.iter().take(MOST_NAMED).map(|id| id.as_str()).collect();
+    let more = if named.len() > MOST_NAMED { ", …" } else { "" };
+    Err(CliError::usage(message).hint(format!("one of {}{more}", shown.join(", "))))
+}
+
+fn show_trial(view: &RunView<BenchJob>, id: &ItemId, args: &ShowArgs, cx: &mut Context) -> Result<(), CliError> {
+    let record = view.item(id)?;
+    let lines = view.item_log::<Line>(id)?;
+    let (Some(record), lines) = (&record, lines) else {
+        return match lines {
+            Some(lines) => {
+                writeln!(cx.err, "this trial is not over; what was said so far:")?;
+                write_conversation(lines, Detail::Brief, cx)
+            }
+            None => Err(CliError::usage(format!("trial `{id}` has not begun"))),
+        };
+    };
+    if args.json {
+        let lines = lines.into_iter().flatten().collect::<Result<Vec<_>, StateError>>()?;
+        return write_json(&json!({"record": record, "transcript": lines}), cx);
+    }
+    write_record(record, cx)?;
+    let detail = if args.full { Detail::Full } else { Detail::Brief };
+    write_conversation(lines.into_iter().flatten(), detail, cx)
+}
+
+fn write_record(record: &TrialRecord, cx: &mut Context) -> Result<(), CliError> {
+    write!(cx.out, "{}", trial::facts(record))?;
+    if !record.verdicts.is_empty() {
+        let table = trial::verdicts(&record.verdicts).render(cx.out_look.width);
+        write!(cx.out, "\n{}", paint::table(&table))?;
+    }
+    Ok(())
+}
+
+fn write_conversation(
+    lines: impl IntoIterator<Item = Result<Line, StateError>>,
+    detail: Detail,
+    cx: &mut Context,
+) -> Result<(), CliError> {
+    for line in lines {
+        match line {
+            Ok(line) => write!(cx.out, "{}", conversation::entry(&line, detail))?,
+            // One damaged line does not hide the others.
+            Err(error) => writeln!(cx.err, "{}", text::clean_line(&error.to_string()))?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Progress as bars on a terminal: one per model, and a line for what is being waited for.
+
+use std::io::Write;
+
+use bench_core::session::Totals;
+use bench_core::{Event, Plan};
+use bench_report::text;
+use chrono::{DateTime, Utc};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::board::Board;
+use super::{Watcher, plain};
+use crate::context::Look;
+use crate::sink::Sink;
+
+/// Frames a second at most: smooth enough, and no load on a slow terminal.
+const FRAMES: u8 = 10;
+/// Characters of a model's name that are shown.
+const LONGEST_NAME: usize = 28;
+
+/// A bar per model.
+pub(super) struct Bars {
+    board: Board,
+    err: Sink,
+    all: MultiProgress,
+    models: Vec<ProgressBar>,
+    status: ProgressBar,
+    width: usize,
+}
+
+impl Bars {
+    pub(super) fn new(plan: &Plan, mut err: Sink, look: Look) -> Self {
+        let board = Board::new(plan);
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(FRAMES));
+        err.flush().unwrap_or_default();
+        err.make_way(Some(all.clone()));
+        let names: Vec<String> = board.session.models.iter().map(name).collect();
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let style = bar_style(look);
+        let models = names.iter().zip(&board.session.models).map(|(name, totals)| {
+            let bar = all.add(ProgressBar::new(u64::from(totals.trials_total)).with_style(style.clone()));
+            bar.set_prefix(format!("{name:<longest$}"));
+            bar
+        });
+        let models = models.collect();
+        let status = all.add(ProgressBar::no_length().with_style(status_style()));
+        Self { board, err, all, models, status, width: look.width }
+    }
+
+    fn draw(&self, now: DateTime<Utc>) {
+        for (bar, totals) in self.models.iter().zip(&self.board.session.models) {
+            bar.set_position(u64::from(totals.outcomes.done()));
+            bar.set_message(counts(totals));
+        }
+        self.status.set_message(text::shorten(&self.status_line(now), self.width.saturating_sub(2)).into_owned());
+        self.status.tick();
+    }
+
+    fn status_line(&self, now: DateTime<Utc>) -> String {
+        let mut parts = vec![format!("{} running", self.board.running())];
+        parts.extend(self.board.time_left(now).map(|left| format!("about {left} left")));
+        parts.extend(self.board.longest_wait(now));
+        parts.join(" · ")
+    }
+}
+
+impl Watcher for Bars {
+    fn event(&mut self, event: &Event, at: DateTime<Utc>) {
+        self.board.event(event, at);
+        if let Some(line) = plain::noteworthy(event) {
+            writeln!(self.err, "{line}").unwrap_or_default(); // nobody watches; the run goes on
+        }
+        self.draw(at);
+    }
+
+    fn tick(&mut self, now: DateTime<Utc>) {
+        self.draw(now);
+    }
+
+    fn end(&mut self) {
+        self.err.make_way(None);
+        // A terminal that is gone cannot be cleared.
+        self.all.clear().unwrap_or_default();
+    }
+}
+
+fn name(totals: &Totals) -> String {
+    let name = text::clean_line(&totals.model);
+    text::shorten(&name, LONGEST_NAME).into_owned()
+}
+
+/// `10 passed, 1 errored, 90.9%`.
+fn counts(totals: &Totals) -> String {
+    let counts = &totals.outcomes;
+    let mut parts = vec![format!("{} passed", counts.passed)];
+    let odd = [(counts.errored, "errored"), (counts.limit, "at a limit")];
+    parts.extend(odd.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    parts.extend(counts.pass_rate().map(|rate| text::percent(Some(rate))));
+    parts.join(", ")
+}
+
+fn bar_style(look: Look) -> ProgressStyle {
+    let bar = match (look.width, look.color) {
+        (0..90, true) => "{bar:16.green/dim}",
+        (0..90, false) => "{bar:16}",
+        (_, true) => "{bar:32.green/dim}",
+        (_, false) => "{bar:32}",
+    };
+    style(&format!("{{prefix}} {bar} {{pos:>4}}/{{len}} {{msg}}"))
+}
+
+fn status_style() -> ProgressStyle {
+    style("{msg}")
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants; a test draws them.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_core::Outcome;
+
+    use super::super::board::tests::{at, finished, plan, started, waiting};
+    use super::*;
+    use crate::sink::Kept;
+
+    #[test]
+    fn every_template_is_one() {
+        for (width, color) in [(80, true), (80, false), (200, true), (200, false)] {
+            bar_style(Look { width, terminal: true, color });
+            let template = "{prefix} {bar:16.green/dim} {pos:>4}/{len} {msg}";
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+
+    #[test]
+    fn bars_follow_the_events() {
+        let kept = Kept::default();
+        let look = Look { width: 80, terminal: true, color: false };
+        let mut bars = Bars::new(&plan(), kept.sink(), look);
+        for (event, second) in [
+            (started("a~oracle~1"), 0),
+            (started("b~noop~1"), 0),
+            (finished("a~oracle~1", Outcome::Passed, None), 1),
+            (waiting("b~noop~1", 1_000), 4),
+        ] {
+            bars.event(&event, at(second));
+        }
+        let shown: Vec<_> = bars.models.iter().map(|b| (b.position(), b.message())).collect();
+        assert_eq!(shown, [(1, "1 passed, 100%".to_owned()), (0, "0 passed".to_owned())]);
+        assert_eq!(
+            bars.status_line(at(5)),
+            "1 running · about 15.0s left · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s"
+        );
+        bars.end();
+    }
+}

@@ -1,0 +1,180 @@
+//! The counters behind every display of progress.
+
+use std::collections::BTreeMap;
+
+use bench_core::session::{Progress, Session, begin, fold};
+use bench_core::{Event, Plan, TrialId};
+use bench_report::text;
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// What is known of a run under way.
+pub(super) struct Board {
+    pub(super) progress: Progress,
+    pub(super) session: Session,
+    /// Trials that have begun and not ended, and what they wait for.
+    running: BTreeMap<TrialId, Option<Wait>>,
+    /// When the first trial began.
+    started: Option<DateTime<Utc>>,
+    /// Trials that were over before this process began.
+    already: u32,
+}
+
+struct Wait {
+    reason: String,
+    since: DateTime<Utc>,
+    then: String,
+}
+
+impl Board {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let (progress, session) = begin(plan);
+        Self { progress, session, running: BTreeMap::new(), started: None, already: 0 }
+    }
+
+    pub(super) fn event(&mut self, event: &Event, at: DateTime<Utc>) {
+        fold(&mut self.progress, &mut self.session, event);
+        match event {
+            Event::RunStarted { already_finished, .. } => self.already = *already_finished,
+            Event::TrialStarted { trial, .. } => {
+                self.started.get_or_insert(at);
+                self.running.insert(trial.clone(), None);
+            }
+            Event::TrialWaiting { trial, waiting_for, waited_ms, then } => {
+                let waited = i64::try_from(*waited_ms).map_or(TimeDelta::MAX, TimeDelta::milliseconds);
+                let since = at.checked_sub_signed(waited).unwrap_or(at);
+                let wait = Wait { reason: waiting_for.clone(), since, then: then.clone() };
+                self.running.insert(trial.clone(), Some(wait));
+            }
+            Event::TrialFinished(finished) => {
+                self.running.remove(&finished.trial);
+            }
+            event => {
+                if let Some(wait) = event.trial().and_then(|trial| self.running.get_mut(trial)) {
+                    *wait = None;
+                }
+            }
+        }
+    }
+
+    /// Trials under way.
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// The wait that lasts longest, in words, and how many more there are.
+    pub(super) fn longest_wait(&self, now: DateTime<Utc>) -> Option<String> {
+        let waits = || self.running.iter().filter_map(|(trial, wait)| Some((trial, wait.as_ref()?)));
+        let (trial, wait) = waits().min_by_key(|(_, wait)| wait.since)?;
+        let waited = (now - wait.since).to_std().unwrap_or_default();
+        let more = match waits().count() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        let what = text::clean_line(&format!("{} for {}, {}", trial, wait.reason, wait.then));
+        Some(format!("waiting {}: {what}{more}", text::short_duration(waited)))
+    }
+
+    /// About how much longer it takes, from the pace so far; `None` before the first trial is over.
+    pub(super) fn time_left(&self, now: DateTime<Utc>) -> Option<String> {
+        let done = self.progress.trials_done.checked_sub(self.already).filter(|&n| n > 0)?;
+        let left = self.progress.trials_total.saturating_sub(self.progress.trials_done);
+        let elapsed = (now - self.started?).to_std().ok()?;
+        Some(text::short_duration(elapsed.mul_f64(f64::from(left) / f64::from(done))))
+    }
+
+    /// `12/24 trials, 10 passed, 1 errored, 3 running`.
+    pub(super) fn line(&self) -> String {
+        let counts = &self.progress.outcomes;
+        let mut parts = vec![
+            format!("{}/{} trials", self.progress.trials_done, self.progress.trials_total),
+            format!("{} passed", counts.passed),
+        ];
+        let odd = [(counts.errored, "errored"), (counts.limit, "at a limit"), (counts.unscored, "unscored")];
+        parts.extend(odd.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+        parts.push(format!("{} running", self.running.len()));
+        parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use bench_core::event::TrialFinished;
+    use bench_core::{GymChoice, Harness, ModelSpec, Outcome, Source, Usage};
+
+    use super::*;
+
+    /// Two scenarios, `a` and `b`, with `oracle` and `noop`.
+    pub(in crate::progress) fn plan() -> Plan {
+        let scenario = |id: &str| format!(r#"{{"scenario_id": "{id}", "prompts": [{{"prompt_text": "Go."}}]}}"#);
+        let text = format!(r#"{{"scenarios": [{}, {}]}}"#, scenario("a"), scenario("b"));
+        let nothing = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+        let harness = Harness::from_sources("h", &[Source::new("/h.json", text)], &nothing).unwrap();
+        let models = ["oracle", "noop"].map(|name| ModelSpec::new(name.parse().unwrap()));
+        Plan::builder(harness).models(models).gyms(GymChoice::tracker()).build().unwrap().0
+    }
+
+    pub(in crate::progress) fn at(seconds: u32) -> DateTime<Utc> {
+        format!("2026-01-02T03:{:02}:{:02}Z", seconds / 60, seconds % 60).parse().unwrap()
+    }
+
+    pub(in crate::progress) fn started(trial: &str) -> Event {
+        Event::TrialStarted { trial: trial.parse().unwrap(), attempt: 1 }
+    }
+
+    pub(in crate::progress) fn finished(trial: &str, outcome: Outcome, cause: Option<&str>) -> Event {
+        let mut parts = trial.split('~');
+        Event::TrialFinished(TrialFinished {
+            trial: trial.parse().unwrap(),
+            scenario_id: parts.next().unwrap().into(),
+            model: parts.next().unwrap().into(),
+            repetition: 1,
+            attempt: 1,
+            outcome,
+            replaces: None,
+            cause: cause.map(Into::into),
+            verifiers_passed: 2,
+            verifiers_total: 3,
+            turns: 1,
+            tool_calls: 0,
+            usage: Usage::default(),
+            took_ms: 1_200,
+            record: bench_core::record::FileRef::default(),
+            transcript: bench_core::record::FileRef::default(),
+        })
+    }
+
+    pub(in crate::progress) fn waiting(trial: &str, waited_ms: u64) -> Event {
+        Event::TrialWaiting {
+            trial: trial.parse().unwrap(),
+            waiting_for: "model gpt-4o: rate \x1b[2Jlimited".into(),
+            waited_ms,
+            then: "retry in 12 s".into(),
+        }
+    }
+
+    #[test]
+    fn the_longest_wait_is_named_until_the_trial_goes_on() {
+        let mut board = Board::new(&plan());
+        for trial in ["a~oracle~1", "b~oracle~1"] {
+            board.event(&started(trial), at(0));
+        }
+        assert_eq!(board.longest_wait(at(1)), None);
+        board.event(&waiting("a~oracle~1", 1_000), at(2));
+        board.event(&waiting("b~oracle~1", 4_000), at(5));
+        let want = "waiting 5.00s: a~oracle~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s (and 1 more)";
+        assert_eq!(board.longest_wait(at(6)).as_deref(), Some(want));
+        board.event(&finished("a~oracle~1", Outcome::Passed, None), at(7));
+        board.event(&finished("b~oracle~1", Outcome::Errored, None), at(7));
+        assert_eq!(board.longest_wait(at(8)), None);
+        assert_eq!(board.line(), "2/4 trials, 1 passed, 1 errored, 0 running");
+        assert_eq!(board.time_left(at(10)).as_deref(), Some("10.0s"));
+    }
+
+    #[test]
+    fn nothing_is_promised_before_the_first_trial_is_over() {
+        let mut board = Board::new(&plan());
+        board.event(&Event::RunStarted { trials: 4, already_finished: 2 }, at(0));
+        board.event(&started("a~oracle~1"), at(0));
+        assert_eq!(board.time_left(at(9)), None);
+    }
+}

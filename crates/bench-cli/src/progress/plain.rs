@@ -1,0 +1,152 @@
+//! Progress as lines: for logs, and for those who like to scroll.
+
+use std::io::Write;
+
+use bench_core::event::TrialFinished;
+use bench_core::{Event, Outcome, Plan};
+use bench_report::text;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Watcher;
+use super::board::Board;
+use crate::render::paint;
+use crate::sink::Sink;
+
+/// Time between two lines on how far the run is.
+const HOW_FAR: TimeDelta = TimeDelta::seconds(30);
+/// Characters of a cause that are shown.
+const LONGEST: usize = 200;
+
+/// A line per finished trial, and how far the run is every 30 s.
+pub(super) struct Plain {
+    board: Board,
+    err: Sink,
+    said: DateTime<Utc>,
+}
+
+impl Plain {
+    pub(super) fn new(plan: &Plan, err: Sink, now: DateTime<Utc>) -> Self {
+        Self { board: Board::new(plan), err, said: now }
+    }
+
+    fn say(&mut self, line: &str) {
+        // Nobody reads stderr any more: that is no reason to end a run.
+        writeln!(self.err, "{line}").unwrap_or_default();
+    }
+
+    fn say_how_far(&mut self, now: DateTime<Utc>) {
+        if now - self.said < HOW_FAR {
+            return;
+        }
+        self.said = now;
+        let left = self.board.time_left(now).map(|left| format!(", about {left} left")).unwrap_or_default();
+        let line = format!("{}{left}", self.board.line());
+        self.say(&line);
+        if let Some(wait) = self.board.longest_wait(now) {
+            self.say(&format!("  {wait}"));
+        }
+    }
+}
+
+impl Watcher for Plain {
+    fn event(&mut self, event: &Event, at: DateTime<Utc>) {
+        self.board.event(event, at);
+        match event {
+            Event::TrialFinished(finished) => {
+                let (done, total) = (self.board.progress.trials_done, self.board.progress.trials_total);
+                let line = finished_line(finished, done, total);
+                self.say(&line);
+            }
+            event => {
+                if let Some(line) = noteworthy(event) {
+                    self.say(&line);
+                }
+            }
+        }
+        self.say_how_far(at);
+    }
+
+    fn tick(&mut self, now: DateTime<Utc>) {
+        self.say_how_far(now);
+    }
+}
+
+/// What is worth a line in every display.
+pub(super) fn noteworthy(event: &Event) -> Option<String> {
+    match event {
+        Event::GymReached { gym, protocol, server, tools, took_ms } => Some(text::clean_line(&format!(
+            "gym {gym}: {} of {server}, MCP {protocol}, reached in {took_ms}ms",
+            text::count(*tools as usize, "tool"),
+        ))),
+        Event::TrialRetried { trial, attempt, cause } => {
+            let cause = text::clean_line(cause);
+            let cause = text::shorten(&cause, LONGEST);
+            Some(format!("{} {trial}: attempt {attempt} errored and is tried again: {cause}", paint::signs("!")))
+        }
+        Event::DatabaseRemoved { trial, gym, problem: Some(problem), .. } => {
+            let problem = text::clean_line(problem);
+            Some(format!("{} {trial}: gym {gym} may have kept its database: {problem}", paint::signs("!")))
+        }
+        _ => None,
+    }
+}
+
+/// `[ 3/24] ✓ passed   create-bug~oracle~1  3/3 verifiers  1.2s`.
+fn finished_line(trial: &TrialFinished, done: u32, total: u32) -> String {
+    let width = total.to_string().len();
+    let sign = paint::signs(sign(trial.outcome));
+    let word = trial.outcome.name();
+    let time = text::short_duration(std::time::Duration::from_millis(trial.took_ms));
+    let cause = trial.cause.as_deref().filter(|_| trial.outcome != Outcome::Passed).map(text::clean_line);
+    let cause = cause.map(|cause| format!("  {}", text::shorten(&cause, LONGEST))).unwrap_or_default();
+    format!(
+        "[{done:>width$}/{total}] {sign} {word:<9} {}  {}/{} verifiers  {time}{cause}",
+        trial.trial, trial.verifiers_passed, trial.verifiers_total,
+    )
+}
+
+fn sign(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "✓",
+        Outcome::Failed | Outcome::Limit => "✗",
+        Outcome::Errored => "!",
+        _ => "·",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::tests::{at, finished, plan, started, waiting};
+    use super::*;
+    use crate::sink::Kept;
+
+    #[test]
+    fn a_run_in_lines() {
+        let kept = Kept::default();
+        let mut plain = Plain::new(&plan(), kept.sink(), at(0));
+        let gym = Event::GymReached {
+            gym: "tracker".into(),
+            protocol: "2026-07-28".into(),
+            server: "tracker 0.1.0".into(),
+            tools: 27,
+            took_ms: 12,
+        };
+        let trial = "b~oracle~1";
+        let retried = Event::TrialRetried { trial: trial.parse().unwrap(), attempt: 1, cause: "gym\nbroke".into() };
+        for (event, second) in [
+            (gym, 0),
+            (started("a~oracle~1"), 0),
+            (started(trial), 0),
+            (finished("a~oracle~1", Outcome::Passed, None), 1),
+            (retried, 2),
+            (waiting(trial, 1_000), 3),
+        ] {
+            plain.event(&event, at(second));
+        }
+        plain.tick(at(29));
+        plain.tick(at(30));
+        plain.tick(at(31));
+        plain.event(&finished(trial, Outcome::Errored, Some("gym \x1b[2Jbroke")), at(32));
+        insta::assert_snapshot!(kept.text(), @"");
+    }
+}
