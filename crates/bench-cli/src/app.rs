@@ -83,4 +83,3 @@ fn log_to(cx: &Context) {
 pub(crate) fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
-

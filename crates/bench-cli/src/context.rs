@@ -73,7 +73,12 @@ impl Context {
 
     /// The folder of results: `--results`, else `BENCH_RESULTS`, else `./results`. Absolute.
     pub(crate) fn results_dir(&self) -> PathBuf {
-        let from_variable = || self.variables.get("BENCH_RESULTS").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let from_variable = || {
+            self.variables
+                .get("BENCH_RESULTS")
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
         let dir = self.results.clone().or_else(from_variable);
         self.absolute(&dir.unwrap_or_else(|| PathBuf::from("results")))
     }
@@ -100,19 +105,31 @@ impl Context {
 
 /// Variables whose name or value is no Unicode cannot be meant for us.
 fn read_variables() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .collect()
 }
 
 impl Look {
     fn of<S: RawStream + AsFd>(stream: &S, columns: Option<usize>, color: ColorWhen) -> Self {
         let terminal = stream.is_terminal();
-        let measured = || rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
-        let width = columns.or_else(|| terminal.then(measured).flatten()).filter(|&width| width > 0);
+        let measured = || {
+            rustix::termios::tcgetwinsize(stream)
+                .ok()
+                .map(|size| usize::from(size.ws_col))
+        };
+        let width = columns
+            .or_else(|| terminal.then(measured).flatten())
+            .filter(|&width| width > 0);
         let choice = match color.choice() {
             ColorChoice::Auto => AutoStream::choice(stream),
             choice => choice,
         };
-        Self { width: width.unwrap_or(PLAIN_WIDTH), terminal, color: choice != ColorChoice::Never }
+        Self {
+            width: width.unwrap_or(PLAIN_WIDTH),
+            terminal,
+            color: choice != ColorChoice::Never,
+        }
     }
 }
 
@@ -134,7 +151,11 @@ pub(crate) mod tests {
     /// A context in `cwd` whose output is kept, without colour, 100 columns wide.
     pub(crate) fn context(cwd: &Path) -> (Context, Kept, Kept) {
         let (out, err) = (Kept::default(), Kept::default());
-        let look = Look { width: 100, terminal: false, color: false };
+        let look = Look {
+            width: 100,
+            terminal: false,
+            color: false,
+        };
         let context = Context {
             out: out.sink(),
             err: err.sink(),
@@ -153,7 +174,11 @@ pub(crate) mod tests {
         let (mut cx, _, _) = context(Path::new("/home/x"));
         assert_eq!(cx.results_dir(), Path::new("/home/x/results"));
         cx.variables.insert("BENCH_RESULTS".into(), String::new());
-        assert_eq!(cx.results_dir(), Path::new("/home/x/results"), "an empty variable is no choice");
+        assert_eq!(
+            cx.results_dir(),
+            Path::new("/home/x/results"),
+            "an empty variable is no choice"
+        );
         cx.variables.insert("BENCH_RESULTS".into(), "/data/r".into());
         assert_eq!(cx.results_dir(), Path::new("/data/r"));
         cx.results = Some("mine".into());

@@ -11,7 +11,11 @@ use crate::error::CliError;
 ///
 /// # Errors
 /// A file that cannot be read, or is no list of `NAME=value`; a `--secret` that is not set.
-pub(crate) fn read(env_file: Option<&Path>, secrets: &[String], cx: &Context) -> Result<Environment, CliError> {
+pub(crate) fn read(
+    env_file: Option<&Path>,
+    secrets: &[String],
+    cx: &Context,
+) -> Result<Environment, CliError> {
     let mut variables = match env_file {
         Some(path) => from_file(path, cx)?,
         None => Vec::new(),
@@ -21,22 +25,23 @@ pub(crate) fn read(env_file: Option<&Path>, secrets: &[String], cx: &Context) ->
     let environment = Environment::new(variables, secrets);
     match secrets.iter().find(|name| !environment.is_set(name)) {
         None => Ok(environment),
-        Some(name) => Err(CliError::usage(format!("`--secret {name}`: there is no such variable"))
-            .hint("give the name of the variable, not its value")),
+        Some(name) => Err(
+            CliError::usage(format!("`--secret {name}`: there is no such variable"))
+                .hint("give the name of the variable, not its value"),
+        ),
     }
 }
 
 fn from_file(path: &Path, cx: &Context) -> Result<Vec<(String, String)>, CliError> {
     let shown = path.display();
-    let lines = dotenvy::from_path_iter(cx.absolute(path)).map_err(|error| {
-        CliError::usage(format!("cannot read `--env-file {shown}`")).because(error)
-    })?;
+    let lines = dotenvy::from_path_iter(cx.absolute(path))
+        .map_err(|error| CliError::usage(format!("cannot read `--env-file {shown}`")).because(error))?;
     lines.collect::<Result<_, _>>().map_err(|error| match error {
         // Its message holds the line, and so perhaps a key.
-        dotenvy::Error::LineParse(_, column) => {
-            CliError::usage(format!("`--env-file {shown}` has a line that is not NAME=value (near its column {column})"))
-                .hint("quote values that hold spaces or #")
-        }
+        dotenvy::Error::LineParse(_, column) => CliError::usage(format!(
+            "`--env-file {shown}` has a line that is not NAME=value (near its column {column})"
+        ))
+        .hint("quote values that hold spaces or #"),
         error => CliError::usage(format!("cannot read `--env-file {shown}`")).because(error),
     })
 }
@@ -50,11 +55,18 @@ mod tests {
     #[test]
     fn the_process_wins_over_the_file_and_keys_are_secrets() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(".env"), "# keys\nA_KEY='from-the-file'\nexport B=file\n").unwrap();
+        std::fs::write(
+            dir.path().join(".env"),
+            "# keys\nA_KEY='from-the-file'\nexport B=file\n",
+        )
+        .unwrap();
         let (mut cx, _, _) = context(dir.path());
         cx.variables.insert("B".into(), "process".into());
         let env = read(Some(Path::new(".env")), &[], &cx).unwrap();
-        assert_eq!((env.get("A_KEY"), env.get("B")), (Some("from-the-file"), Some("process")));
+        assert_eq!(
+            (env.get("A_KEY"), env.get("B")),
+            (Some("from-the-file"), Some("process"))
+        );
         assert_eq!(env.secrets().redact("x from-the-file"), "x [secret]");
         let env = read(None, &["B".into()], &cx).unwrap();
         assert_eq!(env.get("B"), Some("process"));
@@ -71,8 +83,17 @@ mod tests {
         };
         let shown = said(".env", &[]) + &said("missing", &[]);
         assert!(!shown.contains("canary"), "{shown}");
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r"
+        error: `--env-file .env` has a line that is not NAME=value (near its column 10)
+          try: quote values that hold spaces or #
+        error: cannot read `--env-file missing`
+          because: No such file or directory (os error 2)
+          because: No such file or directory (os error 2)
+        ");
         std::fs::write(dir.path().join(".env"), "").unwrap();
-        insta::assert_snapshot!(said(".env", &["sk-canary".into()]), @"");
+        insta::assert_snapshot!(said(".env", &["sk-canary".into()]), @r"
+        error: `--secret sk-canary`: there is no such variable
+          try: give the name of the variable, not its value
+        ");
     }
 }

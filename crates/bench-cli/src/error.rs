@@ -49,7 +49,12 @@ impl CliError {
 
     /// It ends with this exit code.
     pub(crate) fn ended(exit: Exit, message: impl Into<String>) -> Self {
-        Self::Said(Box::new(Said { exit, message: message.into(), causes: Vec::new(), hints: Vec::new() }))
+        Self::Said(Box::new(Said {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }))
     }
 
     /// Adds what to try next.
@@ -63,7 +68,10 @@ impl CliError {
 
     /// Adds why, with everything below it.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "reads better at the end of a `map_err`")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "reads better at the end of a `map_err`"
+    )]
     pub(crate) fn because(mut self, error: impl std::error::Error) -> Self {
         if let Self::Said(said) = &mut self {
             said.causes.push(error.to_string());
@@ -86,7 +94,9 @@ impl CliError {
 
 /// Everything below an error, from the outside in.
 pub(crate) fn sources(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect()
+    std::iter::successors(error.source(), |error| error.source())
+        .map(ToString::to_string)
+        .collect()
 }
 
 impl From<io::Error> for CliError {

@@ -38,16 +38,19 @@ impl Signals {
 }
 
 async fn next_of(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) if signal.recv().await.is_some() => {}
-        _ => std::future::pending().await,
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
     }
+    std::future::pending().await
 }
 
 /// The signals that this process ignores, a bit each; none where the system does not tell.
 fn ignored_mask(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -56,7 +59,10 @@ mod tests {
 
     #[test]
     fn ignored_signals_are_read_from_the_status_of_the_process() {
-        assert_eq!(ignored_mask("Name:\tx\nSigIgn:\t0000000000000001\nSigCgt:\tff\n"), 1);
+        assert_eq!(
+            ignored_mask("Name:\tx\nSigIgn:\t0000000000000001\nSigCgt:\tff\n"),
+            1
+        );
         assert_eq!(ignored_mask("SigIgn:\tnonsense\n"), 0);
         assert_eq!(ignored_mask(""), 0);
     }

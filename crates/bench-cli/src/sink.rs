@@ -22,7 +22,12 @@ struct Shared {
 impl Sink {
     /// A sink over a stream, which strips colour by itself if it has to.
     pub(crate) fn new(stream: impl Write + Send + 'static) -> Self {
-        Self { shared: Arc::new(Mutex::new(Shared { stream: Box::new(stream), bars: None })) }
+        Self {
+            shared: Arc::new(Mutex::new(Shared {
+                stream: Box::new(stream),
+                bars: None,
+            })),
+        }
     }
 
     /// From now on these bars make way for what is written; `None` ends that.
@@ -62,7 +67,9 @@ pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 #[cfg(test)]
 impl Kept {
     pub(crate) fn sink(&self) -> Sink {
-        Sink::new(anstream::StripStream::new(Box::new(self.clone()) as Box<dyn Write + Send>))
+        Sink::new(anstream::StripStream::new(
+            Box::new(self.clone()) as Box<dyn Write + Send>
+        ))
     }
 
     pub(crate) fn text(&self) -> String {

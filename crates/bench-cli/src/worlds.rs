@@ -36,7 +36,12 @@ pub(crate) fn choose(
     let found = find(gym_config, beside, cx)?;
     let (mut choice, warnings) = match found {
         Some(Found { file, why }) => {
-            let choice = GymChoice { available: file.gyms, default: file.default, chosen: why, overrides_own: false };
+            let choice = GymChoice {
+                available: file.gyms,
+                default: file.default,
+                chosen: why,
+                overrides_own: false,
+            };
             (with_tracker(choice), file.warnings)
         }
         None => (GymChoice::tracker(), Vec::new()),
@@ -63,7 +68,10 @@ pub(crate) fn one(name: &str, gym_config: Option<&Path>, cx: &Context) -> Result
 /// What is said before a run: `gym tracker: built in (default)`.
 pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     let why = &plan.gyms_chosen;
-    plan.gyms.iter().map(|gym| format!("gym {}: {} ({why})", gym.name, target(gym))).collect()
+    plan.gyms
+        .iter()
+        .map(|gym| format!("gym {}: {} ({why})", gym.name, target(gym)))
+        .collect()
 }
 
 /// How a gym is reached, in a few words, without secrets: settings are shown as they were written.
@@ -90,16 +98,25 @@ fn find(named: Option<&Path>, harness: &[PathBuf], cx: &Context) -> Result<Optio
     // Whether variables are set is checked for the gyms that are used, when the plan is made.
     let read = |path: &Path| load_gyms(path, &cx.cwd, &|_| true);
     if let Some(path) = named {
-        return Ok(Some(Found { file: read(path)?, why: format!("--gym-config {}", path.display()) }));
+        return Ok(Some(Found {
+            file: read(path)?,
+            why: format!("--gym-config {}", path.display()),
+        }));
     }
     if let Some(path) = harness.first().map(|path| beside(path, cx))
         && cx.absolute(&path).is_file()
     {
-        return Ok(Some(Found { file: read(&path)?, why: format!("{GYM_FILE} beside the harness") }));
+        return Ok(Some(Found {
+            file: read(&path)?,
+            why: format!("{GYM_FILE} beside the harness"),
+        }));
     }
     if cx.absolute(Path::new(GYM_FILE)).is_file() {
         let file = read(Path::new(GYM_FILE))?;
-        return Ok(Some(Found { file, why: format!("{GYM_FILE} in the current folder") }));
+        return Ok(Some(Found {
+            file,
+            why: format!("{GYM_FILE} in the current folder"),
+        }));
     }
     Ok(None)
 }
@@ -123,7 +140,10 @@ fn with_tracker(mut choice: GymChoice) -> GymChoice {
 fn take(name: &str, choice: &mut GymChoice) -> Result<(), CliError> {
     if !choice.available.iter().any(|gym| gym.name == name) {
         let names: Vec<&str> = choice.available.iter().map(|gym| gym.name.as_str()).collect();
-        let hint = format!("available: {}; `--gym-config FILE` reads another gym file", names.join(", "));
+        let hint = format!(
+            "available: {}; `--gym-config FILE` reads another gym file",
+            names.join(", ")
+        );
         return Err(CliError::usage(format!("there is no gym `{name}`")).hint(hint));
     }
     choice.default = vec![name.to_owned()];
@@ -162,7 +182,12 @@ mod tests {
         let harness = load_harness(&paths, &cx.cwd).unwrap();
         match choose(gym, config.map(Path::new), Some((&harness, &paths)), &cx) {
             Ok((choice, _)) => {
-                format!("{} ({}{})", choice.default.join(", "), choice.chosen, ["", ", wins"][usize::from(choice.overrides_own)])
+                format!(
+                    "{} ({}{})",
+                    choice.default.join(", "),
+                    choice.chosen,
+                    ["", ", wins"][usize::from(choice.overrides_own)]
+                )
             }
             Err(error) => anstream::adapter::strip_str(&render::error::text(&error, 100)).to_string(),
         }
@@ -174,13 +199,43 @@ mod tests {
         let (beside, here) = (("h/gyms.json", ONE), ("gyms.json", TWO));
         for (files, gym, config, want) in [
             (vec![plain], None, None, "tracker (built-in tracker)"),
-            (vec![plain, here], None, None, "two (gyms.json in the current folder)"),
-            (vec![plain, here, beside], None, None, "one (gyms.json beside the harness)"),
+            (
+                vec![plain, here],
+                None,
+                None,
+                "two (gyms.json in the current folder)",
+            ),
+            (
+                vec![plain, here, beside],
+                None,
+                None,
+                "one (gyms.json beside the harness)",
+            ),
             (vec![own, here, beside], None, None, "one (the harness's own)"),
-            (vec![own, here, beside], None, Some("gyms.json"), "two (--gym-config gyms.json, wins)"),
-            (vec![own, here, beside], Some("one"), None, "one (--gym one, wins)"),
-            (vec![own, here, beside], Some("tracker"), None, "tracker (--gym tracker, wins)"),
-            (vec![plain], Some("tracker"), None, "tracker (--gym tracker, wins)"),
+            (
+                vec![own, here, beside],
+                None,
+                Some("gyms.json"),
+                "two (--gym-config gyms.json, wins)",
+            ),
+            (
+                vec![own, here, beside],
+                Some("one"),
+                None,
+                "one (--gym one, wins)",
+            ),
+            (
+                vec![own, here, beside],
+                Some("tracker"),
+                None,
+                "tracker (--gym tracker, wins)",
+            ),
+            (
+                vec![plain],
+                Some("tracker"),
+                None,
+                "tracker (--gym tracker, wins)",
+            ),
         ] {
             assert_eq!(check(&files, gym, config), want, "{files:?} {gym:?} {config:?}");
         }
@@ -189,8 +244,27 @@ mod tests {
     #[test]
     fn an_unknown_gym_or_file_says_what_there_is() {
         let files = [("h/h.json", DEFAULT), ("h/gyms.json", ONE)];
-        insta::assert_snapshot!(check(&files, Some("jira"), None), @"");
-        insta::assert_snapshot!(check(&files, None, Some("nowhere.json")), @"");
-        insta::assert_snapshot!(check(&files, None, Some("h/h.json")), @"");
+        insta::assert_snapshot!(check(&files, Some("jira"), None), @r"
+        error: there is no gym `jira`
+          try: available: one, tracker; `--gym-config FILE` reads another gym file
+        ");
+        insta::assert_snapshot!(check(&files, None, Some("nowhere.json")), @r"
+        error: there is no such file or folder
+        --> nowhere.json
+         = help: paths start at the current folder
+
+        1 error
+        ");
+        insta::assert_snapshot!(check(&files, None, Some("h/h.json")), @r#"
+        error: this is a harness file, not a gym file
+         --> h/h.json:1:1
+          |
+        1 | {"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go."}]}]}
+          | ^
+          |
+          = help: give it without --gym-config
+
+        1 error
+        "#);
     }
 }

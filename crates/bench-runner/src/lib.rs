@@ -29,6 +29,6 @@ pub mod verify;
 pub use dispatch::{Listener, Reporter};
 pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, TrialFiles};
-pub use load::{load_gyms, load_harness};
+pub use load::{load_gyms, load_harness, load_sources};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use trial::DEFAULT_SYSTEM_PROMPT;

@@ -15,6 +15,25 @@ use bench_core::{Harness, Place, Problem, Problems};
 /// # Errors
 /// All problems of all files at once, unreadable ones included.
 pub fn load_harness(paths: &[PathBuf], cwd: &Path) -> Result<Harness, Problems> {
+    match load_sources(paths, cwd) {
+        Ok(sources) => Harness::from_sources(&name_of(paths, cwd), &sources, &read_file),
+        Err((mut problems, sources)) => {
+            // Not all was read, but what was may have problems of its own: people want to see them together.
+            if let Err(more) = Harness::from_sources("", &sources, &read_file)
+                && !sources.is_empty()
+            {
+                problems.0.extend(more.0);
+            }
+            Err(problems)
+        }
+    }
+}
+
+/// Reads the texts of harness files, and of those in folders, without understanding them. Blocking.
+///
+/// # Errors
+/// What could not be read, and the texts of the rest.
+pub fn load_sources(paths: &[PathBuf], cwd: &Path) -> Result<Vec<Source>, (Problems, Vec<Source>)> {
     let mut problems = Problems::default();
     let mut sources = Vec::new();
     for path in paths {
@@ -23,16 +42,7 @@ pub fn load_harness(paths: &[PathBuf], cwd: &Path) -> Result<Harness, Problems> 
             Err(more) => problems.0.extend(more.0),
         }
     }
-    if problems.any_error() {
-        // Not all was read, but what was may have problems of its own: people want to see them together.
-        if let Err(more) = Harness::from_sources("", &sources, &read_file)
-            && !sources.is_empty()
-        {
-            problems.0.extend(more.0);
-        }
-        return Err(problems);
-    }
-    Harness::from_sources(&name_of(paths, cwd), &sources, &read_file)
+    if problems.any_error() { Err((problems, sources)) } else { Ok(sources) }
 }
 
 /// Reads a gym file. `is_set` says whether an environment variable has a value. Blocking.

@@ -35,7 +35,9 @@ pub(crate) struct DoctorArgs {
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "For example: bench-cli completions bash > ~/.local/share/bash-completion/completions/bench-cli")]
+#[command(
+    after_help = "For example: bench-cli completions bash > ~/.local/share/bash-completion/completions/bench-cli"
+)]
 pub(crate) struct CompletionsArgs {
     /// Which shell
     #[arg(value_name = "SHELL")]

@@ -161,11 +161,15 @@ fn at_least_one(text: &str) -> Result<u32, String> {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    number(text).filter(|n| *n > 0.0).ok_or_else(|| "must be a number above 0".into())
+    number(text)
+        .filter(|n| *n > 0.0)
+        .ok_or_else(|| "must be a number above 0".into())
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
-    number(text).filter(|n| *n >= 0.0).ok_or_else(|| "must be a number from 0 on".into())
+    number(text)
+        .filter(|n| *n >= 0.0)
+        .ok_or_else(|| "must be a number from 0 on".into())
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -192,7 +196,10 @@ mod tests {
     fn parse(args: &str) -> Result<RunArgs, String> {
         let words = std::iter::once("bench-cli").chain(args.split_whitespace());
         match Cli::try_parse_from(words) {
-            Ok(Cli { command: Command::Run(run), .. }) => Ok(*run),
+            Ok(Cli {
+                command: Command::Run(run),
+                ..
+            }) => Ok(*run),
             Ok(other) => Err(format!("{other:?}")),
             Err(error) => Err(error.to_string()),
         }
@@ -200,7 +207,8 @@ mod tests {
 
     #[test]
     fn the_flags_of_the_older_tool_still_mean_the_same() {
-        let args = parse("run --harness-file a.json --model gpt-4o --model claude-x --runs 3 --gym jira").unwrap();
+        let args =
+            parse("run --harness-file a.json --model gpt-4o --model claude-x --runs 3 --gym jira").unwrap();
         assert_eq!(args.harness_file, [PathBuf::from("a.json")]);
         assert_eq!(args.models.model, ["gpt-4o", "claude-x"]);
         assert_eq!(args.runs, Some(3));

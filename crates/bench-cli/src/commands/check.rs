@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use bench_core::Problem;
+use bench_core::lint::lint;
 use bench_report::text;
-use bench_runner::load_harness;
+use bench_runner::{load_harness, load_sources};
 use serde_json::json;
 
 use super::write_json;
@@ -18,8 +19,9 @@ use crate::render::problems;
 pub(super) fn cmd(args: &CheckArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let (scenarios, faults) = match load_harness(&args.harness, &cx.cwd) {
         Ok(harness) => {
-            let mut faults = bench_core::lint::lint(&harness);
-            faults.extend(harness.warnings.clone());
+            let sources = load_sources(&args.harness, &cx.cwd).unwrap_or_else(|(_, readable)| readable);
+            let mut faults = lint(&harness, &sources);
+            faults.extend(harness.warnings);
             (harness.scenarios.len(), faults)
         }
         Err(problems) => (0, problems.0),
@@ -29,12 +31,20 @@ pub(super) fn cmd(args: &CheckArgs, cx: &mut Context) -> Result<Exit, CliError> 
     } else {
         write_text(scenarios, &faults, cx)?;
     }
-    Ok(if faults.is_empty() { Exit::Success } else { Exit::Gate })
+    Ok(if faults.is_empty() {
+        Exit::Success
+    } else {
+        Exit::Gate
+    })
 }
 
 fn write_text(scenarios: usize, faults: &[Problem], cx: &mut Context) -> Result<(), CliError> {
     if faults.is_empty() {
-        writeln!(cx.out, "{}: nothing to complain about", text::count(scenarios, "scenario"))?;
+        writeln!(
+            cx.out,
+            "{}: nothing to complain about",
+            text::count(scenarios, "scenario")
+        )?;
     } else {
         write!(cx.out, "{}", problems::text(faults, cx.out_look.width))?;
     }

@@ -51,18 +51,29 @@ pub(super) fn cmd(args: &DoctorArgs, cx: &mut Context) -> Result<Exit, CliError>
     let environment = environment::read(args.env_file.as_deref(), &[], cx)?;
     let mut findings = vec![version(), results(&cx.results_dir()), open_files(), tracker()];
     findings.extend(models(&environment));
-    findings.extend([program("npx", "MCP servers from npm", cx), program("uvx", "MCP servers from PyPI", cx)]);
+    findings.extend([
+        program("npx", "MCP servers from npm", cx),
+        program("uvx", "MCP servers from PyPI", cx),
+    ]);
     if args.json {
         write_json(&findings, cx)?;
     } else {
-        let mut table = Table::new([Column::word("what"), Column::word("state"), Column::text("detail")]);
+        let mut table = Table::new([
+            Column::word("what"),
+            Column::word("state"),
+            Column::text("detail"),
+        ]);
         for finding in &findings {
             let state = match finding.state {
                 State::Ok => "✓ ok",
                 State::Missing => "· missing",
                 State::Fault => "✗ fault",
             };
-            table.row([finding.what.to_owned(), state.to_owned(), text::clean_line(&finding.detail)]);
+            table.row([
+                finding.what.to_owned(),
+                state.to_owned(),
+                text::clean_line(&finding.detail),
+            ]);
         }
         write!(cx.out, "{}", paint::table(&table.render(cx.out_look.width)))?;
     }
@@ -72,12 +83,21 @@ pub(super) fn cmd(args: &DoctorArgs, cx: &mut Context) -> Result<Exit, CliError>
 
 impl Finding {
     fn new(what: &'static str, state: State, detail: impl Into<String>) -> Self {
-        Self { what, state, detail: detail.into() }
+        Self {
+            what,
+            state,
+            detail: detail.into(),
+        }
     }
 }
 
 fn version() -> Finding {
-    let detail = format!("{} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
+    let detail = format!(
+        "{} on {} {}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
     Finding::new("bench-cli", State::Ok, detail)
 }
 
@@ -86,13 +106,28 @@ fn results(dir: &Path) -> Finding {
     let nearest = dir.ancestors().find(|path| path.exists());
     let Some(place) = nearest.filter(|path| path.is_dir()) else {
         let in_the_way = nearest.unwrap_or(dir).display();
-        return Finding::new("results", State::Fault, format!("{in_the_way} is no folder; choose another with --results"));
+        return Finding::new(
+            "results",
+            State::Fault,
+            format!("{in_the_way} is no folder; choose another with --results"),
+        );
     };
-    let state = if place == dir { "writable" } else { "not there yet, can be made" };
+    let state = if place == dir {
+        "writable"
+    } else {
+        "not there yet, can be made"
+    };
     match try_locks(place) {
-        Ok(true) => Finding::new("results", State::Ok, format!("{}: {state}, file locks work", dir.display())),
+        Ok(true) => Finding::new(
+            "results",
+            State::Ok,
+            format!("{}: {state}, file locks work", dir.display()),
+        ),
         Ok(false) => {
-            let detail = format!("{}: file locks do nothing here; choose a local disk with --results", dir.display());
+            let detail = format!(
+                "{}: file locks do nothing here; choose a local disk with --results",
+                dir.display()
+            );
             Finding::new("results", State::Fault, detail)
         }
         Err(error) => Finding::new("results", State::Fault, format!("{}: {error}", dir.display())),
@@ -114,7 +149,11 @@ fn open_files() -> Finding {
     let trials = limit.saturating_sub(FILES_BESIDE) / FILES_PER_TRIAL;
     let detail = format!("at most {limit}: enough for about {trials} trials at once");
     if trials < CONCURRENCY {
-        Finding::new("open files", State::Fault, format!("{detail}; raise it with `ulimit -n 4096`"))
+        Finding::new(
+            "open files",
+            State::Fault,
+            format!("{detail}; raise it with `ulimit -n 4096`"),
+        )
     } else {
         Finding::new("open files", State::Ok, detail)
     }
@@ -122,18 +161,27 @@ fn open_files() -> Finding {
 
 fn tracker() -> Finding {
     let started = Instant::now();
-    let tried = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string()).and_then(|rt| {
-        let tried = rt.block_on(async {
-            let server = GymServer::start(GymOptions::default()).await.map_err(|error| error.to_string())?;
-            server.shutdown().await;
-            Ok(())
+    let tried = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())
+        .and_then(|rt| {
+            let tried = rt.block_on(async {
+                let server = GymServer::start(GymOptions::default())
+                    .await
+                    .map_err(|error| error.to_string())?;
+                server.shutdown().await;
+                Ok(())
+            });
+            rt.shutdown_timeout(Duration::from_secs(1));
+            tried
         });
-        rt.shutdown_timeout(Duration::from_secs(1));
-        tried
-    });
     match tried {
         Ok(()) => {
-            let detail = format!("started and stopped in {}", text::short_duration(started.elapsed()));
+            let detail = format!(
+                "started and stopped in {}",
+                text::short_duration(started.elapsed())
+            );
             Finding::new("gym tracker", State::Ok, detail)
         }
         Err(error) => Finding::new("gym tracker", State::Fault, error),
@@ -141,7 +189,9 @@ fn tracker() -> Finding {
 }
 
 fn models(environment: &Environment) -> Vec<Finding> {
-    let supported = providers(environment).into_iter().filter(|provider| provider.supported);
+    let supported = providers(environment)
+        .into_iter()
+        .filter(|provider| provider.supported);
     supported
         .map(|provider| {
             if provider.configured {
@@ -161,7 +211,9 @@ fn program(name: &'static str, what_for: &str, cx: &Context) -> Finding {
 }
 
 fn find_program(name: &str, path: &str) -> Option<PathBuf> {
-    std::env::split_paths(path).map(|dir| dir.join(name)).find(|path| path.is_file())
+    std::env::split_paths(path)
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file())
 }
 
 #[cfg(test)]
@@ -175,7 +227,11 @@ mod tests {
         let finding = results(&results_dir);
         assert_eq!(finding.state, State::Ok, "{finding:?}");
         assert!(!results_dir.exists());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "nothing is left behind"
+        );
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert_eq!(results(&file.join("results")).state, State::Fault);

@@ -43,14 +43,30 @@ fn list(args: &GymListArgs, cx: &mut Context) -> Result<Exit, CliError> {
                 "default": choice.default.contains(&gym.name),
             })
         });
-        write_json(&json!({"chosen": choice.chosen, "gyms": gyms.collect::<Vec<_>>()}), cx)?;
+        write_json(
+            &json!({"chosen": choice.chosen, "gyms": gyms.collect::<Vec<_>>()}),
+            cx,
+        )?;
         return Ok(Exit::Success);
     }
-    let mut table =
-        Table::new([Column::word("gym"), Column::word("default"), Column::text("reached by"), Column::text("description")]);
+    let mut table = Table::new([
+        Column::word("gym"),
+        Column::word("default"),
+        Column::text("reached by"),
+        Column::text("description"),
+    ]);
     for gym in &choice.available {
-        let default = if choice.default.contains(&gym.name) { "✓ yes" } else { "no" };
-        table.row([gym.name.clone(), default.into(), worlds::target(gym), text::clean_line(&gym.description)]);
+        let default = if choice.default.contains(&gym.name) {
+            "✓ yes"
+        } else {
+            "no"
+        };
+        table.row([
+            gym.name.clone(),
+            default.into(),
+            worlds::target(gym),
+            text::clean_line(&gym.description),
+        ]);
     }
     write!(cx.out, "{}", paint::table(&table.render(cx.out_look.width)))?;
     writeln!(cx.err, "from {}", choice.chosen)?;
@@ -62,7 +78,9 @@ fn tools(args: &GymToolsArgs, cx: &mut Context) -> Result<Exit, CliError> {
         let tools = session.tools().iter().map(|tool| {
             json!({"name": tool.name, "description": tool.description, "input_schema": tool.input_schema})
         });
-        Ok(json!({"server": session.server(), "protocol": session.protocol(), "tools": tools.collect::<Vec<_>>()}))
+        Ok(
+            json!({"server": session.server(), "protocol": session.protocol(), "tools": tools.collect::<Vec<_>>()}),
+        )
     })?;
     if args.json {
         write_json(&found, cx)?;
@@ -73,10 +91,18 @@ fn tools(args: &GymToolsArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let mut table = Table::new([Column::word("tool"), Column::text("description")]);
     for tool in tools {
         let description = text::clean_line(&word(&tool["description"]));
-        table.row([word(&tool["name"]), text::shorten(&description, LONGEST).into_owned()]);
+        table.row([
+            word(&tool["name"]),
+            text::shorten(&description, LONGEST).into_owned(),
+        ]);
     }
     write!(cx.out, "{}", paint::table(&table.render(cx.out_look.width)))?;
-    let server = format!("{} of {}, MCP {}", text::count(tools.len(), "tool"), word(&found["server"]), word(&found["protocol"]));
+    let server = format!(
+        "{} of {}, MCP {}",
+        text::count(tools.len(), "tool"),
+        word(&found["server"]),
+        word(&found["protocol"])
+    );
     writeln!(cx.err, "{}", text::clean_line(&server))?;
     Ok(Exit::Success)
 }

@@ -23,7 +23,9 @@ pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let opened = args.status.is_none().then_some(most);
     let mut listing = store.list(opened, cx.now)?;
     if let Some(wanted) = args.status {
-        listing.runs.retain(|run| run.state.status.word() == wanted.word());
+        listing
+            .runs
+            .retain(|run| run.state.status.word() == wanted.word());
         listing.not_shown = listing.runs.len().saturating_sub(most);
         listing.runs.truncate(most);
     }
@@ -55,11 +57,23 @@ fn write_table(listing: &Listing<BenchJob>, cx: &mut Context) -> Result<(), CliE
         write!(cx.out, "{}", paint::table(&table))?;
     }
     if listing.not_shown > 0 {
-        writeln!(cx.err, "{} not shown; `--limit 0` shows all", text::count(listing.not_shown, "older run"))?;
+        writeln!(
+            cx.err,
+            "{} not shown; `--limit 0` shows all",
+            text::count(listing.not_shown, "older run")
+        )?;
     }
     for problem in &listing.problems {
-        let because: String = sources(&problem.error).iter().map(|cause| format!(": {cause}")).collect();
-        writeln!(cx.err, "{} {}", paint::paint(paint::ODD, "!"), text::clean_line(&format!("{problem}{because}")))?;
+        let because: String = sources(&problem.error)
+            .iter()
+            .map(|cause| format!(": {cause}"))
+            .collect();
+        writeln!(
+            cx.err,
+            "{} {}",
+            paint::paint(paint::ODD, "!"),
+            text::clean_line(&format!("{problem}{because}"))
+        )?;
     }
     Ok(())
 }
@@ -78,7 +92,11 @@ pub(super) fn row(run: &RunSummary<BenchJob>) -> RunRow {
         started_at: state.started_at,
         completed_at: state.status.completed_at(),
         progress: state.progress.clone(),
-        harness: state.summary.label.as_ref().map_or_else(|| name.clone(), |label| format!("{name} ({label})")),
+        harness: state
+            .summary
+            .label
+            .as_ref()
+            .map_or_else(|| name.clone(), |label| format!("{name} ({label})")),
         models: state.summary.model_summary.clone(),
     }
 }

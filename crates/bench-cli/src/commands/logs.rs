@@ -35,15 +35,27 @@ pub(super) fn cmd(args: &LogsArgs, cx: &mut Context) -> Result<Exit, CliError> {
 }
 
 /// Whether there was one.
-fn write_log(view: &RunView<BenchJob>, id: &ItemId, titled: bool, cx: &mut Context) -> Result<bool, CliError> {
-    let Some(mut log) = view.text_log(id)? else { return Ok(false) };
+fn write_log(
+    view: &RunView<BenchJob>,
+    id: &ItemId,
+    titled: bool,
+    cx: &mut Context,
+) -> Result<bool, CliError> {
+    let Some(mut log) = view.text_log(id)? else {
+        return Ok(false);
+    };
     if titled {
         writeln!(cx.out, "{}", paint(STRONG, &format!("==> {id} <==")))?;
     }
-    let unreadable = |error| CliError::unfinished(format!("cannot read the log of trial `{id}`")).because(error);
+    let unreadable =
+        |error| CliError::unfinished(format!("cannot read the log of trial `{id}`")).because(error);
     let mut line = Vec::new();
     while log.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
-        writeln!(cx.out, "{}", text::clean(String::from_utf8_lossy(&line).trim_end()))?;
+        writeln!(
+            cx.out,
+            "{}",
+            text::clean(String::from_utf8_lossy(&line).trim_end())
+        )?;
         line.clear();
     }
     Ok(true)

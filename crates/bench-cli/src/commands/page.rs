@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bench_core::{Outcome, Session};
 use bench_core::event::{Event, TrialFinished};
+use bench_core::{Outcome, Session};
 use bench_report::causes::{self, CauseCount};
 use bench_report::{runs, scenarios, summary, text};
 use bench_runner::BenchJob;
@@ -54,7 +54,10 @@ impl Page {
             }
         }
         let not_passed = |trial: &&TrialFinished| trial.outcome != Outcome::Passed;
-        let worth_a_look = last.values().find(not_passed).map(|trial| trial.trial.to_string());
+        let worth_a_look = last
+            .values()
+            .find(not_passed)
+            .map(|trial| trial.trial.to_string());
         Ok(Self {
             worth_a_look,
             run: view.summary().clone(),
@@ -69,7 +72,12 @@ impl Page {
         let causes = self.causes.iter().map(|cause| {
             json!({"outcome": cause.outcome, "cause": cause.cause, "trials": cause.trials, "example": cause.example})
         });
-        Document { run: &self.run, session: &self.session, causes: causes.collect(), problems: &self.problems }
+        Document {
+            run: &self.run,
+            session: &self.session,
+            causes: causes.collect(),
+            problems: &self.problems,
+        }
     }
 
     /// The page as text, the run's own facts first.
@@ -81,8 +89,15 @@ impl Page {
         let (state, row) = (&self.run.state, list::row(&self.run));
         let time = runs::age(state.started_at, row.completed_at.unwrap_or(cx.now));
         let started = state.started_at.format("%Y-%m-%d %H:%M:%S UTC");
-        let status = format!("{} {time}, from {started}", status_words(&row.status, state.status.is_over()));
-        let mut facts = vec![("run", row.run_id), ("harness", row.harness), ("models", row.models)];
+        let status = format!(
+            "{} {time}, from {started}",
+            status_words(&row.status, state.status.is_over())
+        );
+        let mut facts = vec![
+            ("run", row.run_id),
+            ("harness", row.harness),
+            ("models", row.models),
+        ];
         facts.push(("status", status));
         facts.extend(self.error().map(|error| ("error", error)));
         facts.push(("folder", cx.shown(&self.run.dir)));
@@ -97,7 +112,9 @@ impl Page {
     pub(super) fn error(&self) -> Option<String> {
         match self.run.state.status.ending()? {
             bench_state::Ending::Completed => None,
-            bench_state::Ending::Failed { cause } => Some(format!("{}: {}", cause.kind.code(), cause.message)),
+            bench_state::Ending::Failed { cause } => {
+                Some(format!("{}: {}", cause.kind.code(), cause.message))
+            }
             bench_state::Ending::Cancelled { reason } => Some(reason.code().to_owned()),
         }
     }
@@ -107,16 +124,29 @@ impl Page {
         let mut parts = vec![paint::table(&summary::table(&self.session).render(width))];
         let grid = scenarios::not_passed(&self.session);
         if !grid.is_empty() && scenarios::count(&self.session) <= MOST_SCENARIOS {
-            parts.push(titled("Not passed by every model", &paint::table(&grid.render(width))));
+            parts.push(titled(
+                "Not passed by every model",
+                &paint::table(&grid.render(width)),
+            ));
         }
         if !self.causes.is_empty() {
             let lines = causes::lines(&self.causes, MOST_CAUSES);
-            let painted = lines.lines().map(|line| paint::signs(line) + "\n").collect::<Vec<_>>().concat();
+            let painted = lines
+                .lines()
+                .map(|line| paint::signs(line) + "\n")
+                .collect::<Vec<_>>()
+                .concat();
             parts.push(titled("Without a verdict", &painted));
         }
         if !self.problems.is_empty() {
-            let lines = self.problems.iter().map(|problem| text::clean_line(problem) + "\n");
-            parts.push(titled("Wrong with the files of this run", &lines.collect::<Vec<_>>().concat()));
+            let lines = self
+                .problems
+                .iter()
+                .map(|problem| text::clean_line(problem) + "\n");
+            parts.push(titled(
+                "Wrong with the files of this run",
+                &lines.collect::<Vec<_>>().concat(),
+            ));
         }
         parts.join("\n")
     }
@@ -145,7 +175,11 @@ impl Page {
 }
 
 fn status_words(status: &str, over: bool) -> String {
-    if over { format!("{status} after") } else { format!("{status} for") }
+    if over {
+        format!("{status} after")
+    } else {
+        format!("{status} for")
+    }
 }
 
 fn titled(title: &str, body: &str) -> String {

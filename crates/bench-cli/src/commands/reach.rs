@@ -35,7 +35,11 @@ impl Reach {
         });
         let cleaner = Cleaner::new();
         let gyms = connect(specs, environment, address.as_ref(), &cleaner)?;
-        Ok(Self { gyms, tracker, cleaner })
+        Ok(Self {
+            gyms,
+            tracker,
+            cleaner,
+        })
     }
 
     /// Waits until gyms have cleaned up, then stops the tracker. Says what may be left behind.
@@ -45,7 +49,12 @@ impl Reach {
         if let Some(tracker) = self.tracker {
             tracker.shutdown().await;
         }
-        left.map(|n| format!("{n} clean-ups of gyms did not end within {} s", CLEANING.as_secs()))
+        left.map(|n| {
+            format!(
+                "{n} clean-ups of gyms did not end within {} s",
+                CLEANING.as_secs()
+            )
+        })
     }
 }
 

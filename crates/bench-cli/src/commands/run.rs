@@ -54,7 +54,10 @@ fn warn(warnings: &[Problem], cx: &mut Context) {
     let (shown, hidden) = warnings.split_at(warnings.len().min(MOST_WARNINGS));
     let mut text = problems::warnings(shown, cx.err_look.width);
     if !hidden.is_empty() {
-        text.push_str(&format!("… and {} more warnings; `bench-cli check` shows all\n", hidden.len()));
+        text.push_str(&format!(
+            "… and {} more warnings; `bench-cli check` shows all\n",
+            hidden.len()
+        ));
     }
     write!(cx.err, "{text}").unwrap_or_default(); // nobody there to be warned
 }
@@ -83,10 +86,16 @@ fn show(page: &Page, json: bool, cx: &mut Context) -> Result<(), CliError> {
 fn end(ran: Ran, page: &Page, args: &RunArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let (exit, misses) = gate::exit(&ran.end, &page.session, &args.gate);
     let folder = cx.shown(page.dir());
-    tell(&format!("\n{} · {}", page.status(), paint::paint(FAINT, &folder)), cx);
+    tell(
+        &format!("\n{} · {}", page.status(), paint::paint(FAINT, &folder)),
+        cx,
+    );
     let id = &ran.id;
     let mut next = vec![format!("bench-cli show {id}")];
-    next.extend(page.worth_a_look().map(|trial| format!("bench-cli show {id} --trial {trial}")));
+    next.extend(
+        page.worth_a_look()
+            .map(|trial| format!("bench-cli show {id} --trial {trial}")),
+    );
     for command in next {
         tell(&format!("  {}", paint::paint(CODE, &command)), cx);
     }

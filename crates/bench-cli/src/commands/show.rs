@@ -39,7 +39,11 @@ pub(super) fn cmd(args: &ShowArgs, cx: &mut Context) -> Result<Exit, CliError> {
 /// The trial of that id, or the only one that begins so.
 pub(super) fn find_trial(view: &RunView<BenchJob>, wanted: &str) -> Result<ItemId, CliError> {
     let plan = view.plan()?;
-    let ids: Vec<String> = plan.trials().into_iter().map(|trial| trial.id.to_string()).collect();
+    let ids: Vec<String> = plan
+        .trials()
+        .into_iter()
+        .map(|trial| trial.id.to_string())
+        .collect();
     let fitting: Vec<&String> = match ids.iter().find(|id| *id == wanted) {
         Some(exact) => vec![exact],
         None => ids.iter().filter(|id| id.starts_with(wanted)).collect(),
@@ -48,34 +52,40 @@ pub(super) fn find_trial(view: &RunView<BenchJob>, wanted: &str) -> Result<ItemI
         return Ok(only.parse()?);
     }
     let (message, named) = if fitting.is_empty() {
-        (format!("run `{}` has no trial `{wanted}`", view.id()), ids.iter().collect())
+        (
+            format!("run `{}` has no trial `{wanted}`", view.id()),
+            ids.iter().collect(),
+        )
     } else {
-        (format!("`{wanted}` fits {} trials of run `{}`", fitting.len(), view.id()), fitting)
+        (
+            format!("`{wanted}` fits {} trials of run `{}`", fitting.len(), view.id()),
+            fitting,
+        )
     };
     let shown: Vec<&str> = named.iter().take(MOST_NAMED).map(|id| id.as_str()).collect();
     let more = if named.len() > MOST_NAMED { ", …" } else { "" };
     Err(CliError::usage(message).hint(format!("one of {}{more}", shown.join(", "))))
 }
 
-fn show_trial(view: &RunView<BenchJob>, id: &ItemId, args: &ShowArgs, cx: &mut Context) -> Result<(), CliError> {
-    let record = view.item(id)?;
+fn show_trial(
+    view: &RunView<BenchJob>,
+    id: &ItemId,
+    args: &ShowArgs,
+    cx: &mut Context,
+) -> Result<(), CliError> {
     let lines = view.item_log::<Line>(id)?;
-    let (Some(record), lines) = (&record, lines) else {
-        return match lines {
-            Some(lines) => {
-                writeln!(cx.err, "this trial is not over; what was said so far:")?;
-                write_conversation(lines, Detail::Brief, cx)
-            }
-            None => Err(CliError::usage(format!("trial `{id}` has not begun"))),
-        };
+    let Some(record) = view.item(id)? else {
+        let lines = lines.ok_or_else(|| CliError::usage(format!("trial `{id}` has not begun")))?;
+        writeln!(cx.err, "this trial is not over; what was said so far:")?;
+        return write_conversation(lines, Detail::Brief, cx);
     };
+    let lines = lines.into_iter().flatten();
     if args.json {
-        let lines = lines.into_iter().flatten().collect::<Result<Vec<_>, StateError>>()?;
+        let lines = lines.collect::<Result<Vec<_>, StateError>>()?;
         return write_json(&json!({"record": record, "transcript": lines}), cx);
     }
-    write_record(record, cx)?;
-    let detail = if args.full { Detail::Full } else { Detail::Brief };
-    write_conversation(lines.into_iter().flatten(), detail, cx)
+    write_record(&record, cx)?;
+    write_conversation(lines, if args.full { Detail::Full } else { Detail::Brief }, cx)
 }
 
 fn write_record(record: &TrialRecord, cx: &mut Context) -> Result<(), CliError> {

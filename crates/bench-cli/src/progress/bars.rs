@@ -44,7 +44,14 @@ impl Bars {
         });
         let models = models.collect();
         let status = all.add(ProgressBar::no_length().with_style(status_style()));
-        Self { board, err, all, models, status, width: look.width }
+        Self {
+            board,
+            err,
+            all,
+            models,
+            status,
+            width: look.width,
+        }
     }
 
     fn draw(&self, now: DateTime<Utc>) {
@@ -52,7 +59,8 @@ impl Bars {
             bar.set_position(u64::from(totals.outcomes.done()));
             bar.set_message(counts(totals));
         }
-        self.status.set_message(text::shorten(&self.status_line(now), self.width.saturating_sub(2)).into_owned());
+        self.status
+            .set_message(text::shorten(&self.status_line(now), self.width.saturating_sub(2)).into_owned());
         self.status.tick();
     }
 
@@ -94,7 +102,11 @@ fn counts(totals: &Totals) -> String {
     let counts = &totals.outcomes;
     let mut parts = vec![format!("{} passed", counts.passed)];
     let odd = [(counts.errored, "errored"), (counts.limit, "at a limit")];
-    parts.extend(odd.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    parts.extend(
+        odd.into_iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, word)| format!("{n} {word}")),
+    );
     parts.extend(counts.pass_rate().map(|rate| text::percent(Some(rate))));
     parts.join(", ")
 }
@@ -115,7 +127,9 @@ fn status_style() -> ProgressStyle {
 
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants; a test draws them.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
 }
 
 #[cfg(test)]
@@ -129,7 +143,11 @@ mod tests {
     #[test]
     fn every_template_is_one() {
         for (width, color) in [(80, true), (80, false), (200, true), (200, false)] {
-            bar_style(Look { width, terminal: true, color });
+            bar_style(Look {
+                width,
+                terminal: true,
+                color,
+            });
             let template = "{prefix} {bar:16.green/dim} {pos:>4}/{len} {msg}";
             assert!(ProgressStyle::with_template(template).is_ok());
         }
@@ -138,7 +156,11 @@ mod tests {
     #[test]
     fn bars_follow_the_events() {
         let kept = Kept::default();
-        let look = Look { width: 80, terminal: true, color: false };
+        let look = Look {
+            width: 80,
+            terminal: true,
+            color: false,
+        };
         let mut bars = Bars::new(&plan(), kept.sink(), look);
         for (event, second) in [
             (started("a~oracle~1"), 0),
@@ -149,7 +171,10 @@ mod tests {
             bars.event(&event, at(second));
         }
         let shown: Vec<_> = bars.models.iter().map(|b| (b.position(), b.message())).collect();
-        assert_eq!(shown, [(1, "1 passed, 100%".to_owned()), (0, "0 passed".to_owned())]);
+        assert_eq!(
+            shown,
+            [(1, "1 passed, 100%".to_owned()), (0, "0 passed".to_owned())]
+        );
         assert_eq!(
             bars.status_line(at(5)),
             "1 running · about 15.0s left · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s"

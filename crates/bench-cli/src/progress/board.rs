@@ -28,7 +28,13 @@ struct Wait {
 impl Board {
     pub(super) fn new(plan: &Plan) -> Self {
         let (progress, session) = begin(plan);
-        Self { progress, session, running: BTreeMap::new(), started: None, already: 0 }
+        Self {
+            progress,
+            session,
+            running: BTreeMap::new(),
+            started: None,
+            already: 0,
+        }
     }
 
     pub(super) fn event(&mut self, event: &Event, at: DateTime<Utc>) {
@@ -39,10 +45,19 @@ impl Board {
                 self.started.get_or_insert(at);
                 self.running.insert(trial.clone(), None);
             }
-            Event::TrialWaiting { trial, waiting_for, waited_ms, then } => {
+            Event::TrialWaiting {
+                trial,
+                waiting_for,
+                waited_ms,
+                then,
+            } => {
                 let waited = i64::try_from(*waited_ms).map_or(TimeDelta::MAX, TimeDelta::milliseconds);
                 let since = at.checked_sub_signed(waited).unwrap_or(at);
-                let wait = Wait { reason: waiting_for.clone(), since, then: then.clone() };
+                let wait = Wait {
+                    reason: waiting_for.clone(),
+                    since,
+                    then: then.clone(),
+                };
                 self.running.insert(trial.clone(), Some(wait));
             }
             Event::TrialFinished(finished) => {
@@ -63,7 +78,11 @@ impl Board {
 
     /// The wait that lasts longest, in words, and how many more there are.
     pub(super) fn longest_wait(&self, now: DateTime<Utc>) -> Option<String> {
-        let waits = || self.running.iter().filter_map(|(trial, wait)| Some((trial, wait.as_ref()?)));
+        let waits = || {
+            self.running
+                .iter()
+                .filter_map(|(trial, wait)| Some((trial, wait.as_ref()?)))
+        };
         let (trial, wait) = waits().min_by_key(|(_, wait)| wait.since)?;
         let waited = (now - wait.since).to_std().unwrap_or_default();
         let more = match waits().count() - 1 {
@@ -76,21 +95,41 @@ impl Board {
 
     /// About how much longer it takes, from the pace so far; `None` before the first trial is over.
     pub(super) fn time_left(&self, now: DateTime<Utc>) -> Option<String> {
-        let done = self.progress.trials_done.checked_sub(self.already).filter(|&n| n > 0)?;
-        let left = self.progress.trials_total.saturating_sub(self.progress.trials_done);
+        let done = self
+            .progress
+            .trials_done
+            .checked_sub(self.already)
+            .filter(|&n| n > 0)?;
+        let left = self
+            .progress
+            .trials_total
+            .saturating_sub(self.progress.trials_done);
         let elapsed = (now - self.started?).to_std().ok()?;
-        Some(text::short_duration(elapsed.mul_f64(f64::from(left) / f64::from(done))))
+        Some(text::short_duration(
+            elapsed.mul_f64(f64::from(left) / f64::from(done)),
+        ))
     }
 
     /// `12/24 trials, 10 passed, 1 errored, 3 running`.
     pub(super) fn line(&self) -> String {
         let counts = &self.progress.outcomes;
         let mut parts = vec![
-            format!("{}/{} trials", self.progress.trials_done, self.progress.trials_total),
+            format!(
+                "{}/{} trials",
+                self.progress.trials_done, self.progress.trials_total
+            ),
             format!("{} passed", counts.passed),
         ];
-        let odd = [(counts.errored, "errored"), (counts.limit, "at a limit"), (counts.unscored, "unscored")];
-        parts.extend(odd.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+        let odd = [
+            (counts.errored, "errored"),
+            (counts.limit, "at a limit"),
+            (counts.unscored, "unscored"),
+        ];
+        parts.extend(
+            odd.into_iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, word)| format!("{n} {word}")),
+        );
         parts.push(format!("{} running", self.running.len()));
         parts.join(", ")
     }
@@ -105,20 +144,31 @@ pub(super) mod tests {
 
     /// Two scenarios, `a` and `b`, with `oracle` and `noop`.
     pub(in crate::progress) fn plan() -> Plan {
-        let scenario = |id: &str| format!(r#"{{"scenario_id": "{id}", "prompts": [{{"prompt_text": "Go."}}]}}"#);
+        let scenario =
+            |id: &str| format!(r#"{{"scenario_id": "{id}", "prompts": [{{"prompt_text": "Go."}}]}}"#);
         let text = format!(r#"{{"scenarios": [{}, {}]}}"#, scenario("a"), scenario("b"));
         let nothing = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
         let harness = Harness::from_sources("h", &[Source::new("/h.json", text)], &nothing).unwrap();
         let models = ["oracle", "noop"].map(|name| ModelSpec::new(name.parse().unwrap()));
-        Plan::builder(harness).models(models).gyms(GymChoice::tracker()).build().unwrap().0
+        Plan::builder(harness)
+            .models(models)
+            .gyms(GymChoice::tracker())
+            .build()
+            .unwrap()
+            .0
     }
 
     pub(in crate::progress) fn at(seconds: u32) -> DateTime<Utc> {
-        format!("2026-01-02T03:{:02}:{:02}Z", seconds / 60, seconds % 60).parse().unwrap()
+        format!("2026-01-02T03:{:02}:{:02}Z", seconds / 60, seconds % 60)
+            .parse()
+            .unwrap()
     }
 
     pub(in crate::progress) fn started(trial: &str) -> Event {
-        Event::TrialStarted { trial: trial.parse().unwrap(), attempt: 1 }
+        Event::TrialStarted {
+            trial: trial.parse().unwrap(),
+            attempt: 1,
+        }
     }
 
     pub(in crate::progress) fn finished(trial: &str, outcome: Outcome, cause: Option<&str>) -> Event {
@@ -173,7 +223,13 @@ pub(super) mod tests {
     #[test]
     fn nothing_is_promised_before_the_first_trial_is_over() {
         let mut board = Board::new(&plan());
-        board.event(&Event::RunStarted { trials: 4, already_finished: 2 }, at(0));
+        board.event(
+            &Event::RunStarted {
+                trials: 4,
+                already_finished: 2,
+            },
+            at(0),
+        );
         board.event(&started("a~oracle~1"), at(0));
         assert_eq!(board.time_left(at(9)), None);
     }

@@ -31,8 +31,13 @@ impl Lines {
 impl Watcher for Lines {
     fn event(&mut self, event: &Event, at: DateTime<Utc>) {
         let Some(out) = &mut self.out else { return };
-        let line = Line { at: at.to_rfc3339_opts(SecondsFormat::Millis, true), event };
-        let Ok(line) = serde_json::to_string(&line) else { return };
+        let line = Line {
+            at: at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            event,
+        };
+        let Ok(line) = serde_json::to_string(&line) else {
+            return;
+        };
         if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
             self.out = None;
         }
@@ -49,7 +54,8 @@ mod tests {
     fn an_event_is_one_line_with_its_time() {
         let kept = Kept::default();
         Lines::new(kept.sink()).event(&started("a~oracle~1"), at(1));
-        let want = r#"{"at":"2026-01-02T03:00:01.000Z","event":"trial_started","trial":"a~oracle~1","attempt":1}"#;
+        let want =
+            r#"{"at":"2026-01-02T03:00:01.000Z","event":"trial_started","trial":"a~oracle~1","attempt":1}"#;
         assert_eq!(kept.text(), format!("{want}\n"));
     }
 }

@@ -83,7 +83,9 @@ fn watch(queue: &Receiver<(Event, DateTime<Utc>)>, watchers: &mut [Box<dyn Watch
     loop {
         match queue.recv_timeout(TICK) {
             Ok((event, at)) => watchers.iter_mut().for_each(|watcher| watcher.event(&event, at)),
-            Err(RecvTimeoutError::Timeout) => watchers.iter_mut().for_each(|watcher| watcher.tick(Utc::now())),
+            Err(RecvTimeoutError::Timeout) => {
+                watchers.iter_mut().for_each(|watcher| watcher.tick(Utc::now()))
+            }
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
@@ -114,7 +116,11 @@ mod tests {
 
     #[test]
     fn bars_appear_only_where_nothing_tears_them() {
-        let look = |terminal| Look { width: 80, terminal, color: false };
+        let look = |terminal| Look {
+            width: 80,
+            terminal,
+            color: false,
+        };
         for (ui, json, out, err, want) in [
             (Ui::Auto, false, true, true, Kind::Bars),
             (Ui::Auto, false, false, true, Kind::Bars),
@@ -124,7 +130,11 @@ mod tests {
             (Ui::Plain, true, true, true, Kind::Plain),
             (Ui::Quiet, false, true, true, Kind::Nothing),
         ] {
-            assert_eq!(kind(ui, json, look(out), look(err)), want, "{ui:?} {json} {out} {err}");
+            assert_eq!(
+                kind(ui, json, look(out), look(err)),
+                want,
+                "{ui:?} {json} {out} {err}"
+            );
         }
     }
 }

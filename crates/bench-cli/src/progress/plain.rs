@@ -26,7 +26,11 @@ pub(super) struct Plain {
 
 impl Plain {
     pub(super) fn new(plan: &Plan, err: Sink, now: DateTime<Utc>) -> Self {
-        Self { board: Board::new(plan), err, said: now }
+        Self {
+            board: Board::new(plan),
+            err,
+            said: now,
+        }
     }
 
     fn say(&mut self, line: &str) {
@@ -39,7 +43,11 @@ impl Plain {
             return;
         }
         self.said = now;
-        let left = self.board.time_left(now).map(|left| format!(", about {left} left")).unwrap_or_default();
+        let left = self
+            .board
+            .time_left(now)
+            .map(|left| format!(", about {left} left"))
+            .unwrap_or_default();
         let line = format!("{}{left}", self.board.line());
         self.say(&line);
         if let Some(wait) = self.board.longest_wait(now) {
@@ -74,18 +82,39 @@ impl Watcher for Plain {
 /// What is worth a line in every display.
 pub(super) fn noteworthy(event: &Event) -> Option<String> {
     match event {
-        Event::GymReached { gym, protocol, server, tools, took_ms } => Some(text::clean_line(&format!(
+        Event::GymReached {
+            gym,
+            protocol,
+            server,
+            tools,
+            took_ms,
+        } => Some(text::clean_line(&format!(
             "gym {gym}: {} of {server}, MCP {protocol}, reached in {took_ms}ms",
             text::count(*tools as usize, "tool"),
         ))),
-        Event::TrialRetried { trial, attempt, cause } => {
+        Event::TrialRetried {
+            trial,
+            attempt,
+            cause,
+        } => {
             let cause = text::clean_line(cause);
             let cause = text::shorten(&cause, LONGEST);
-            Some(format!("{} {trial}: attempt {attempt} errored and is tried again: {cause}", paint::signs("!")))
+            Some(format!(
+                "{} {trial}: attempt {attempt} errored and is tried again: {cause}",
+                paint::signs("!")
+            ))
         }
-        Event::DatabaseRemoved { trial, gym, problem: Some(problem), .. } => {
+        Event::DatabaseRemoved {
+            trial,
+            gym,
+            problem: Some(problem),
+            ..
+        } => {
             let problem = text::clean_line(problem);
-            Some(format!("{} {trial}: gym {gym} may have kept its database: {problem}", paint::signs("!")))
+            Some(format!(
+                "{} {trial}: gym {gym} may have kept its database: {problem}",
+                paint::signs("!")
+            ))
         }
         _ => None,
     }
@@ -97,8 +126,14 @@ fn finished_line(trial: &TrialFinished, done: u32, total: u32) -> String {
     let sign = paint::signs(sign(trial.outcome));
     let word = trial.outcome.name();
     let time = text::short_duration(std::time::Duration::from_millis(trial.took_ms));
-    let cause = trial.cause.as_deref().filter(|_| trial.outcome != Outcome::Passed).map(text::clean_line);
-    let cause = cause.map(|cause| format!("  {}", text::shorten(&cause, LONGEST))).unwrap_or_default();
+    let cause = trial
+        .cause
+        .as_deref()
+        .filter(|_| trial.outcome != Outcome::Passed)
+        .map(text::clean_line);
+    let cause = cause
+        .map(|cause| format!("  {}", text::shorten(&cause, LONGEST)))
+        .unwrap_or_default();
     format!(
         "[{done:>width$}/{total}] {sign} {word:<9} {}  {}/{} verifiers  {time}{cause}",
         trial.trial, trial.verifiers_passed, trial.verifiers_total,
@@ -132,7 +167,11 @@ mod tests {
             took_ms: 12,
         };
         let trial = "b~oracle~1";
-        let retried = Event::TrialRetried { trial: trial.parse().unwrap(), attempt: 1, cause: "gym\nbroke".into() };
+        let retried = Event::TrialRetried {
+            trial: trial.parse().unwrap(),
+            attempt: 1,
+            cause: "gym\nbroke".into(),
+        };
         for (event, second) in [
             (gym, 0),
             (started("a~oracle~1"), 0),
@@ -146,7 +185,17 @@ mod tests {
         plain.tick(at(29));
         plain.tick(at(30));
         plain.tick(at(31));
-        plain.event(&finished(trial, Outcome::Errored, Some("gym \x1b[2Jbroke")), at(32));
-        insta::assert_snapshot!(kept.text(), @"");
+        plain.event(
+            &finished(trial, Outcome::Errored, Some("gym \x1b[2Jbroke")),
+            at(32),
+        );
+        insta::assert_snapshot!(kept.text(), @r"
+        gym tracker: 27 tools of tracker 0.1.0, MCP 2026-07-28, reached in 12ms
+        [1/4] ✓ passed    a~oracle~1  2/3 verifiers  1.20s
+        ! b~oracle~1: attempt 1 errored and is tried again: gym⏎broke
+        1/4 trials, 1 passed, 1 running, about 1m 30s left
+          waiting 28.0s: b~oracle~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s
+        [2/4] ! errored   b~oracle~1  2/3 verifiers  1.20s  gym ␛[2Jbroke
+        ");
     }
 }

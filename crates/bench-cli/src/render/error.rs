@@ -20,9 +20,16 @@ pub(crate) fn text(error: &CliError, width: usize) -> String {
 fn said_text(said: &Said) -> String {
     let mut lines = vec![format!("{} {}", paint(BAD, "error:"), text::clean(&said.message))];
     // A cause that the message already tells is not told twice.
-    let causes = said.causes.iter().filter(|cause| !said.message.contains(cause.as_str()));
+    let causes = said
+        .causes
+        .iter()
+        .filter(|cause| !said.message.contains(cause.as_str()));
     lines.extend(causes.map(|cause| format!("  because: {}", text::clean(cause))));
-    lines.extend(said.hints.iter().map(|hint| format!("  {} {}", paint(CODE, "try:"), text::clean(hint))));
+    lines.extend(
+        said.hints
+            .iter()
+            .map(|hint| format!("  {} {}", paint(CODE, "try:"), text::clean(hint))),
+    );
     lines.join("\n") + "\n"
 }
 
@@ -37,7 +44,11 @@ mod tests {
             .because(cause)
             .hint("choose another folder with `--results DIR`");
         let shown = anstream::adapter::strip_str(&text(&error, 80)).to_string();
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r"
+        error: cannot create `/x/results`
+          because: Permission denied ␛[2J
+          try: choose another folder with `--results DIR`
+        ");
     }
 
     #[test]

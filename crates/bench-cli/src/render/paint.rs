@@ -46,7 +46,10 @@ mod tests {
     #[test]
     fn only_signs_that_stand_alone_are_coloured() {
         let painted = signs("a  ✓ passed  wow!  ! errored");
-        assert_eq!(anstream::adapter::strip_str(&painted).to_string(), "a  ✓ passed  wow!  ! errored");
+        assert_eq!(
+            anstream::adapter::strip_str(&painted).to_string(),
+            "a  ✓ passed  wow!  ! errored"
+        );
         assert_eq!(painted.matches('\x1b').count(), 4, "{painted:?}");
     }
 }

@@ -8,7 +8,10 @@ use bench_report::text;
 pub(crate) fn text(problems: &[Problem], width: usize) -> String {
     let mut sorted: Vec<&Problem> = problems.iter().collect();
     sorted.sort_by_key(|problem| problem.severity);
-    let mut out: String = sorted.into_iter().map(|problem| one(problem, width) + "\n\n").collect();
+    let mut out: String = sorted
+        .into_iter()
+        .map(|problem| one(problem, width) + "\n\n")
+        .collect();
     let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
     let warnings = count(Severity::Warning);
     out.push_str(&text::count(count(Severity::Error), "error"));
@@ -21,7 +24,10 @@ pub(crate) fn text(problems: &[Problem], width: usize) -> String {
 
 /// Warnings that do not stop the work.
 pub(crate) fn warnings(problems: &[Problem], width: usize) -> String {
-    problems.iter().map(|problem| one(problem, width) + "\n").collect()
+    problems
+        .iter()
+        .map(|problem| one(problem, width) + "\n")
+        .collect()
 }
 
 /// One problem, without a newline at its end.
@@ -30,7 +36,9 @@ fn one(problem: &Problem, width: usize) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group: Group<'_> = level.primary_title(text::clean(&problem.message)).elements(Vec::<Element<'_>>::new());
+    let mut group: Group<'_> = level
+        .primary_title(text::clean(&problem.message))
+        .elements(Vec::<Element<'_>>::new());
     if !problem.place.file.is_empty() {
         group = match &problem.place.source_line {
             Some(line) => group.element(snippet(&problem.place, line)),
@@ -70,7 +78,10 @@ fn origin<'a>(place: &Place) -> Origin<'a> {
 
 /// Where in the document, in words that help in a file of one long line too.
 fn inside(place: &Place) -> Option<String> {
-    let scenario = place.scenario.as_ref().map(|id| format!("in scenario `{}`", text::clean_line(id)));
+    let scenario = place
+        .scenario
+        .as_ref()
+        .map(|id| format!("in scenario `{}`", text::clean_line(id)));
     let pointer = (!place.pointer.is_empty()).then(|| format!("at {}", text::clean_line(&place.pointer)));
     match (scenario, pointer) {
         (Some(scenario), Some(pointer)) => Some(format!("{scenario}, {pointer}")),
@@ -81,19 +92,25 @@ fn inside(place: &Place) -> Option<String> {
 /// The byte at which the character of a column (from 1) begins.
 fn byte_of(line: &str, column: u32) -> usize {
     let index = (column as usize).saturating_sub(1);
-    line.char_indices().nth(index).map_or(line.len(), |(byte, _)| byte)
+    line.char_indices()
+        .nth(index)
+        .map_or(line.len(), |(byte, _)| byte)
 }
 
 /// Where the JSON token at `start` ends: a string at its quote, a word or number where it stops, anything else
 /// after one character.
 fn token_end(line: &str, start: usize) -> usize {
-    let Some(rest) = line.get(start..) else { return start };
-    let Some(first) = rest.chars().next() else { return start };
+    let Some(rest) = line.get(start..) else {
+        return start;
+    };
+    let Some(first) = rest.chars().next() else {
+        return start;
+    };
     let length = match first {
         '"' => string_length(rest),
-        c if c.is_alphanumeric() || c == '-' => {
-            rest.find(|c: char| !c.is_alphanumeric() && !"+-._".contains(c)).unwrap_or(rest.len())
-        }
+        c if c.is_alphanumeric() || c == '-' => rest
+            .find(|c: char| !c.is_alphanumeric() && !"+-._".contains(c))
+            .unwrap_or(rest.len()),
         c => c.len_utf8(),
     };
     start + length
@@ -129,9 +146,34 @@ mod tests {
             source_line: Some(r#"    "comparison_type":  "eqals", "x": "\"""#.into()),
         };
         let error = Problem::error(place, "unknown comparison `eqals`").hint("did you mean `equals`?");
-        let unread = Problem::error(Place::file("--gym"), "there is no gym `jira`").hint("available: tracker");
-        let odd = Problem::warning(Place { line: Some(7), ..Place::file("b.json") }, "unknown field `nmae`");
-        insta::assert_snapshot!(plain(&[error, odd, unread]), @"");
+        let unread =
+            Problem::error(Place::file("--gym"), "there is no gym `jira`").hint("available: tracker");
+        let odd = Problem::warning(
+            Place {
+                line: Some(7),
+                ..Place::file("b.json")
+            },
+            "unknown field `nmae`",
+        );
+        insta::assert_snapshot!(plain(&[error, odd, unread]), @r#"
+        warning: unknown field `nmae`
+        --> b.json:7
+
+        error: unknown comparison `eqals`
+         --> harness.json:3:25
+          |
+        3 |     "comparison_type":  "eqals", "x": "\""
+          |                         ^^^^^^^
+          |
+          = note: in scenario `create-bug`, at /scenarios/0/prompts/0/verifier/comparison_type
+          = help: did you mean `equals`?
+
+        error: there is no gym `jira`
+        --> --gym
+         = help: available: tracker
+
+        2 errors and 1 warning
+        "#);
     }
 
     #[test]
@@ -144,7 +186,10 @@ mod tests {
         };
         let shown = text(&[Problem::error(place, "odd \x1b]0;title\x07")], 80);
         let stripped = anstream::adapter::strip_str(&shown).to_string();
-        assert!(!stripped.contains(|c: char| c.is_control() && c != '\n'), "{stripped:?}");
+        assert!(
+            !stripped.contains(|c: char| c.is_control() && c != '\n'),
+            "{stripped:?}"
+        );
         assert!(stripped.contains("␛]0;title␇"), "{stripped}");
     }
 

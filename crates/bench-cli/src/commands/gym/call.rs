@@ -39,9 +39,9 @@ pub(super) fn cmd(args: &GymCallArgs, cx: &mut Context) -> Result<Exit, CliError
 }
 
 fn document(output: Option<&ToolOutput>, rows: Option<&Value>) -> Value {
-    let tool = output.map(|output| {
-        json!({"is_error": output.is_error, "text": output.text, "structured": output.structured})
-    });
+    let tool = output.map(
+        |output| json!({"is_error": output.is_error, "text": output.text, "structured": output.structured}),
+    );
     json!({"tool": tool, "sql": rows})
 }
 
@@ -96,17 +96,44 @@ mod tests {
     fn parse(args: &[&str]) -> Result<Value, String> {
         let words = ["bench-cli", "gym", "call", "tracker"].iter().chain(args);
         let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
-        let Command::Gym(GymCommand::Call(args)) = cli.command else { return Err("not a call".into()) };
-        arguments(&args).map(Value::Object).map_err(|error| format!("{error:?}"))
+        let Command::Gym(GymCommand::Call(args)) = cli.command else {
+            return Err("not a call".into());
+        };
+        arguments(&args)
+            .map(Value::Object)
+            .map_err(|error| format!("{error:?}"))
     }
 
     #[test]
     fn arguments_are_json_where_they_read_as_json() {
-        let args = ["t", "--arg", "n=1", "--arg", "key=WEB-1", "--arg", "list=[1,\"a\"]", "--arg", "eq=a=b"];
-        assert_eq!(parse(&args).unwrap(), json!({"n": 1, "key": "WEB-1", "list": [1, "a"], "eq": "a=b"}));
+        let args = [
+            "t",
+            "--arg",
+            "n=1",
+            "--arg",
+            "key=WEB-1",
+            "--arg",
+            "list=[1,\"a\"]",
+            "--arg",
+            "eq=a=b",
+        ];
+        assert_eq!(
+            parse(&args).unwrap(),
+            json!({"n": 1, "key": "WEB-1", "list": [1, "a"], "eq": "a=b"})
+        );
         assert_eq!(parse(&["t", r#"{"a": null}"#]).unwrap(), json!({"a": null}));
-        assert_eq!(parse(&["--sql", "SELECT 1"]).unwrap(), json!({}), "SQL alone calls nothing");
-        for wrong in [vec!["t", "[1]"], vec!["t", "{"], vec!["t", "--arg", "a"], vec!["t", "--arg", "=1"], vec![]] {
+        assert_eq!(
+            parse(&["--sql", "SELECT 1"]).unwrap(),
+            json!({}),
+            "SQL alone calls nothing"
+        );
+        for wrong in [
+            vec!["t", "[1]"],
+            vec!["t", "{"],
+            vec!["t", "--arg", "a"],
+            vec!["t", "--arg", "=1"],
+            vec![],
+        ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }
     }

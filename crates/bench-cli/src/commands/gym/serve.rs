@@ -41,7 +41,12 @@ async fn serve(args: &GymServeArgs, cx: &mut Context) -> Result<(), CliError> {
     }
     options.addr = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let mut server = GymServer::start(options).await.map_err(failed)?;
-    writeln!(cx.out, "mcp         {}\nsql-runner  {}", server.url(), server.sql_runner_url())?;
+    writeln!(
+        cx.out,
+        "mcp         {}\nsql-runner  {}",
+        server.url(),
+        server.sql_runner_url()
+    )?;
     cx.out.flush()?;
     writeln!(cx.err, "one database per `x-database-id` header; Ctrl-C ends it")?;
     server.wait().await;

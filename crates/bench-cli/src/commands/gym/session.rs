@@ -57,7 +57,10 @@ pub(super) fn with_session<T>(
 
 /// A runtime on this thread.
 pub(super) fn runtime() -> Result<Runtime, CliError> {
-    Builder::new_current_thread().enable_all().build().map_err(no_runtime)
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(no_runtime)
 }
 
 /// Why there is no runtime or no signal handler.
@@ -67,9 +70,14 @@ pub(super) fn no_runtime(error: std::io::Error) -> CliError {
 
 async fn in_session<T>(reach: &Reach, err: Sink, work: impl Work<T>) -> Result<T, CliError> {
     let scratch = tempfile::Builder::new().prefix("bench-").tempdir();
-    let scratch = scratch.map_err(|error| CliError::unfinished("cannot make a scratch folder").because(error))?;
-    let Some(gym) = reach.gyms.first() else { return Err(CliError::unfinished("the gym could not be set up")) };
-    let session = open(gym.as_ref(), scratch.path(), err.clone()).await.map_err(failed)?;
+    let scratch =
+        scratch.map_err(|error| CliError::unfinished("cannot make a scratch folder").because(error))?;
+    let Some(gym) = reach.gyms.first() else {
+        return Err(CliError::unfinished("the gym could not be set up"));
+    };
+    let session = open(gym.as_ref(), scratch.path(), err.clone())
+        .await
+        .map_err(failed)?;
     let done = work(session.as_ref()).await;
     let closed = tokio::time::timeout(TIMEOUT, session.close()).await;
     if let Ok(Err(error)) = closed {
@@ -79,10 +87,15 @@ async fn in_session<T>(reach: &Reach, err: Sink, work: impl Work<T>) -> Result<T
 }
 
 async fn open(gym: &dyn Gym, scratch: &Path, err: Sink) -> Result<Box<dyn GymSession>, GymError> {
-    let failed = |reason: String| GymError::Open { gym: gym.spec().name.clone(), reason };
+    let failed = |reason: String| GymError::Open {
+        gym: gym.spec().name.clone(),
+        reason,
+    };
     let request = OpenRequest {
         run_id: NAME.to_owned(),
-        trial: NAME.parse::<TrialId>().map_err(|error| failed(error.to_string()))?,
+        trial: NAME
+            .parse::<TrialId>()
+            .map_err(|error| failed(error.to_string()))?,
         scratch: scratch.to_owned(),
         report: Arc::new(|_| Box::pin(async {})),
         log: Arc::new(move |line| {

@@ -18,7 +18,12 @@ pub(super) fn show(plan: &Plan, json: bool, cx: &mut Context) -> Result<Exit, Cl
         write_json(plan, cx)?;
         return Ok(Exit::Success);
     }
-    write!(cx.out, "{}\n{}", paint::table(&scenarios(plan).render(cx.out_look.width)), size(plan))?;
+    write!(
+        cx.out,
+        "{}\n{}",
+        paint::table(&scenarios(plan).render(cx.out_look.width)),
+        size(plan)
+    )?;
     writeln!(cx.err, "nothing was run; leave out `--dry-run` to run it")?;
     Ok(Exit::Success)
 }

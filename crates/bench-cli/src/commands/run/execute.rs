@@ -5,11 +5,12 @@
 //! waiting for them. Both keep what is finished.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::Plan;
 use bench_runner::env::Environment;
-use bench_runner::model::Connector;
+use bench_runner::model::{Connector, ModelClient};
 use bench_runner::{BenchJob, RunEnd, RunError, RunSummary, Runner, RunnerBuilder, StoreJournal};
 use bench_state::{ActiveRun, CancelReason, Ending, RunId, StateError};
 use chrono::Utc;
@@ -52,16 +53,21 @@ pub(super) enum End {
 
 /// Runs the plan. Errors before the run exists leave nothing behind; later ones are in [`Ran::end`].
 pub(super) fn execute(request: Request, output: &OutputArgs, cx: &mut Context) -> Result<Ran, CliError> {
-    let Request { plan, environment, .. } = request;
+    let Request {
+        plan, environment, ..
+    } = request;
     let no_loop = |error| CliError::unfinished("cannot set up the event loop").because(error);
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(no_loop)?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(no_loop)?;
     // From here on signals are ours: none can end the process between the creation of the run and its guard.
     let mut signals = {
         let _inside = runtime.enter();
         Signals::listen().map_err(no_loop)?
     };
     let reach = runtime.block_on(Reach::open(&plan.gyms, &environment))?;
-    let builder = with_models(&plan, &environment, cx)?;
+    let models = connect(&plan, &environment, cx)?;
     let show = Show::start(&plan, output.ui, output.json, cx)
         .map_err(|error| CliError::unfinished("cannot start the progress thread").because(error))?;
     let run = cx.store()?.create(&plan, RunSummary::of(&plan), Utc::now())?;
@@ -70,9 +76,14 @@ pub(super) fn execute(request: Request, output: &OutputArgs, cx: &mut Context) -
     let (guard, recorder) = run.split();
     let id = guard.id().clone();
     let cancel = CancellationToken::new();
-    let builder = builder(id.to_string(), plan).journal(StoreJournal::new(recorder)).listener(show.listener());
+    let builder = Runner::builder(id.to_string(), plan).journal(StoreJournal::new(recorder));
+    let builder = models.into_iter().fold(builder, RunnerBuilder::model);
     let builder = reach.gyms.iter().cloned().fold(builder, RunnerBuilder::gym);
-    let runner = builder.cancel(cancel.clone()).secrets(environment.secrets().clone()).build();
+    let runner = builder
+        .listener(show.listener())
+        .cancel(cancel.clone())
+        .environment(&environment)
+        .build();
     let end = match runner {
         Ok(runner) => drive(&runtime, runner, &mut signals, &cancel, &cx.err),
         Err(error) => RunEnd::Failed(error),
@@ -82,22 +93,24 @@ pub(super) fn execute(request: Request, output: &OutputArgs, cx: &mut Context) -
     let finished = guard.finish(ending(&end), Utc::now());
     let reader_stuck = !show.finish();
     let end = verdict(end, finished.err());
-    Ok(Ran { id, end, reader_stuck })
+    Ok(Ran {
+        id,
+        end,
+        reader_stuck,
+    })
 }
 
-/// Connects every model and says how the runner is begun with them.
-fn with_models(
+/// A client for every model. Nothing is sent yet.
+fn connect(
     plan: &Plan,
     environment: &Environment,
     cx: &Context,
-) -> Result<impl FnOnce(String, Plan) -> RunnerBuilder, CliError> {
+) -> Result<Vec<Arc<dyn ModelClient>>, CliError> {
     let mut connector = Connector::new(environment, &cx.cwd, plan.max_concurrency as usize);
-    let clients = plan.models.iter().map(|spec| connector.connect(spec)).collect::<Result<Vec<_>, _>>();
-    let clients = clients.map_err(|error| {
-        let message = error.to_string();
-        CliError::usage(message).because(error)
-    })?;
-    Ok(move |id, plan| clients.into_iter().fold(Runner::builder(id, plan), RunnerBuilder::model))
+    let clients = plan.models.iter().map(|spec| connector.connect(spec));
+    clients
+        .collect::<Result<_, _>>()
+        .map_err(|error| CliError::usage(error.to_string()).because(error))
 }
 
 fn announce(run: &ActiveRun<BenchJob>, plan: &Plan, json: bool, cx: &mut Context) {
@@ -122,7 +135,12 @@ fn drive(
     let interrupted = async {
         let name = signals.next().await;
         cancel.cancel();
-        say(err, &format!("{name}: waiting for running trials to stop; finished ones are kept; once more to stop at once"));
+        say(
+            err,
+            &format!(
+                "{name}: waiting for running trials to stop; finished ones are kept; once more to stop at once"
+            ),
+        );
         let name = signals.next().await;
         say(err, &format!("{name}: stopping at once"));
     };
@@ -158,7 +176,9 @@ fn say(err: &Sink, line: &str) {
 fn ending(end: &RunEnd) -> Ending {
     match end {
         RunEnd::Completed => Ending::Completed,
-        RunEnd::Cancelled => Ending::Cancelled { reason: CancelReason::Interrupted },
+        RunEnd::Cancelled => Ending::Cancelled {
+            reason: CancelReason::Interrupted,
+        },
         RunEnd::Failed(error) => Ending::failed(with_causes(error)),
         _ => Ending::failed("the runner ended in a way that this version does not know"),
     }
@@ -176,5 +196,8 @@ fn verdict(end: RunEnd, unwritten: Option<StateError>) -> End {
 
 fn with_causes(error: &RunError) -> String {
     let causes = crate::error::sources(error);
-    std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
+    std::iter::once(error.to_string())
+        .chain(causes)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

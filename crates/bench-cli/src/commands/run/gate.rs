@@ -21,27 +21,50 @@ pub(super) fn exit(end: &End, session: &Session, args: &GateArgs) -> (Exit, Vec<
         let more = format!("--strict: {errored} of the trials errored");
         return (Exit::Unfinished, missed.into_iter().chain([more]).collect());
     }
-    (if missed.is_empty() { Exit::Success } else { Exit::Gate }, missed)
+    (
+        if missed.is_empty() {
+            Exit::Success
+        } else {
+            Exit::Gate
+        },
+        missed,
+    )
 }
 
 fn missed(session: &Session, args: &GateArgs) -> Vec<String> {
-    let Some(wanted) = args.fail_under else { return Vec::new() };
-    session.models.iter().flat_map(|model| missed_by(model, wanted, args.min_verdicts)).collect()
+    let Some(wanted) = args.fail_under else {
+        return Vec::new();
+    };
+    session
+        .models
+        .iter()
+        .flat_map(|model| missed_by(model, wanted, args.min_verdicts))
+        .collect()
 }
 
 fn missed_by(model: &Totals, wanted: f64, min_verdicts: f64) -> Vec<String> {
     let (scored, planned) = (model.outcomes.scored(), model.trials_total);
-    let share = if planned == 0 { 0.0 } else { f64::from(scored) / f64::from(planned) };
+    let share = if planned == 0 {
+        0.0
+    } else {
+        f64::from(scored) / f64::from(planned)
+    };
     let mut missed = Vec::new();
     if share < min_verdicts {
         let least = percent(Some(min_verdicts));
-        missed.push(format!("--min-verdicts: {} has {scored} verdicts in {planned} trials, under {least}", model.model));
+        missed.push(format!(
+            "--min-verdicts: {} has {scored} verdicts in {planned} trials, under {least}",
+            model.model
+        ));
     }
     // No trial with a verdict has no pass rate; that is not a rate of anything.
     let rate = model.outcomes.pass_rate();
     if rate.is_none_or(|rate| rate < wanted) {
         let (rate, wanted) = (percent(rate), percent(Some(wanted)));
-        missed.push(format!("--fail-under: {} passed {rate}, under {wanted}", model.model));
+        missed.push(format!(
+            "--fail-under: {} passed {rate}, under {wanted}",
+            model.model
+        ));
     }
     missed
 }
@@ -65,11 +88,25 @@ mod tests {
             ..Totals::default()
         };
         let models = models.iter().enumerate().map(row).collect();
-        Session { format: 1, harness_name: "h".into(), label: None, runs: 1, models, cells: Vec::new() }
+        Session {
+            format: 1,
+            harness_name: "h".into(),
+            label: None,
+            runs: 1,
+            models,
+            cells: Vec::new(),
+        }
     }
 
     fn args(fail_under: Option<f64>, strict: bool) -> GateArgs {
-        GateArgs { max_concurrency: 1, retries: 0, fail_under, min_verdicts: 0.9, strict, label: None }
+        GateArgs {
+            max_concurrency: 1,
+            retries: 0,
+            fail_under,
+            min_verdicts: 0.9,
+            strict,
+            label: None,
+        }
     }
 
     #[test]
@@ -95,12 +132,18 @@ mod tests {
     #[test]
     fn a_run_that_was_cut_short_meets_no_gate() {
         let perfect = session(&[(10, 0, 0)]);
-        assert_eq!(exit(&End::Cancelled, &perfect, &args(Some(0.0), false)).0, Exit::Interrupted);
+        assert_eq!(
+            exit(&End::Cancelled, &perfect, &args(Some(0.0), false)).0,
+            Exit::Interrupted
+        );
     }
 
     #[test]
     fn misses_are_sentences() {
         let (_, missed) = exit(&End::Completed, &session(&[(2, 3, 5)]), &args(Some(0.9), false));
-        insta::assert_snapshot!(missed.join("\n"), @"");
+        insta::assert_snapshot!(missed.join("\n"), @r"
+        --min-verdicts: m0 has 5 verdicts in 10 trials, under 90.0%
+        --fail-under: m0 passed 40.0%, under 90.0%
+        ");
     }
 }

@@ -73,7 +73,11 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
     }
     let (plan, more) = builder.build()?;
     warnings.extend(more);
-    Ok(Request { plan, environment, warnings })
+    Ok(Request {
+        plan,
+        environment,
+        warnings,
+    })
 }
 
 fn harness_paths(args: &RunArgs) -> Result<Vec<PathBuf>, CliError> {
@@ -95,9 +99,9 @@ fn models(args: &ModelArgs, environment: &Environment, cx: &Context) -> Result<V
         ..ModelSettings::default()
     };
     let spec = |name: &String| {
-        let model: ModelRef = name.parse().map_err(|error| {
-            CliError::usage(format!("`--model {name}` names no model")).because(error)
-        })?;
+        let model: ModelRef = name
+            .parse()
+            .map_err(|error| CliError::usage(format!("`--model {name}` names no model")).because(error))?;
         let mut spec = ModelSpec::new(model);
         spec.settings = settings.clone();
         if spec.model.provider == Provider::Script {
@@ -119,8 +123,14 @@ fn no_model(environment: &Environment) -> CliError {
     let mut error = CliError::usage("no model is given")
         .hint("`--model oracle` plays the solutions, `--model noop` does nothing; neither needs a key");
     if !ready.is_empty() {
-        let names: Vec<_> = ready.iter().map(|status| format!("{}:NAME", status.provider)).collect();
-        error = error.hint(format!("`--model {}`: configured here", names.join("`, `--model ")));
+        let names: Vec<_> = ready
+            .iter()
+            .map(|status| format!("{}:NAME", status.provider))
+            .collect();
+        error = error.hint(format!(
+            "`--model {}`: configured here",
+            names.join("`, `--model ")
+        ));
     }
     if !missing.is_empty() {
         let names: Vec<_> = missing
@@ -133,7 +143,8 @@ fn no_model(environment: &Environment) -> CliError {
 }
 
 fn patterns(patterns: &[String]) -> Result<GlobSet, CliError> {
-    let bad = |error: globset::Error| CliError::usage("a `--scenario` pattern is no glob pattern").because(error);
+    let bad =
+        |error: globset::Error| CliError::usage("a `--scenario` pattern is no glob pattern").because(error);
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         set.add(Glob::new(pattern).map_err(bad)?);
@@ -182,21 +193,36 @@ mod tests {
         fs::write(dir.path().join("h.json"), HARNESS).unwrap();
         fs::write(dir.path().join("prompt.md"), "Be quick.").unwrap();
         let (mut cx, _, _) = context(dir.path());
-        cx.variables.insert("OPENAI_API_KEY".into(), "sk-canary-12345".into());
+        cx.variables
+            .insert("OPENAI_API_KEY".into(), "sk-canary-12345".into());
         let words = ["bench-cli", "run"].into_iter().chain(args.split_whitespace());
-        let Command::Run(args) = Cli::try_parse_from(words).unwrap().command else { panic!("not a run") };
+        let Command::Run(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("not a run")
+        };
         resolve(&args, &cx)
             .map_err(|error| anstream::adapter::strip_str(&render::error::text(&error, 100)).to_string())
     }
 
     fn ids(args: &str) -> Vec<String> {
-        check(args).unwrap().plan.scenarios.iter().map(|s| s.scenario_id.clone()).collect()
+        check(args)
+            .unwrap()
+            .plan
+            .scenarios
+            .iter()
+            .map(|s| s.scenario_id.clone())
+            .collect()
     }
 
     #[test]
     fn filters_choose_scenarios() {
-        assert_eq!(ids("h.json --model noop --scenario create-*"), ["create-bug", "create-task"]);
-        assert_eq!(ids("h.json --model noop --scenario *-task --scenario find-bug"), ["create-task", "find-bug"]);
+        assert_eq!(
+            ids("h.json --model noop --scenario create-*"),
+            ["create-bug", "create-task"]
+        );
+        assert_eq!(
+            ids("h.json --model noop --scenario *-task --scenario find-bug"),
+            ["create-task", "find-bug"]
+        );
         assert_eq!(ids("h.json --model noop --tag write --limit 1"), ["create-bug"]);
     }
 
@@ -206,10 +232,20 @@ mod tests {
                     --tool-timeout 5 --label nightly --system-prompt prompt.md --max-concurrency 2 --retries 0";
         let plan = check(args).unwrap().plan;
         assert_eq!((plan.runs, plan.max_concurrency, plan.retries), (3, 2, 0));
-        assert_eq!((plan.limits.max_turns, plan.limits.tool_timeout_seconds), (7, 5.0));
-        assert_eq!((plan.label.as_deref(), plan.harness_name.as_str()), (Some("nightly"), "h"));
+        assert_eq!(
+            (plan.limits.max_turns, plan.limits.tool_timeout_seconds),
+            (7, 5.0)
+        );
+        assert_eq!(
+            (plan.label.as_deref(), plan.harness_name.as_str()),
+            (Some("nightly"), "h")
+        );
         assert_eq!(plan.models[0].settings.temperature, Some(0.5));
-        let prompts: Vec<_> = plan.scenarios.iter().map(|s| s.system_prompt.as_deref()).collect();
+        let prompts: Vec<_> = plan
+            .scenarios
+            .iter()
+            .map(|s| s.system_prompt.as_deref())
+            .collect();
         assert_eq!(prompts, [Some("Own."), Some("Be quick."), Some("Be quick.")]);
         assert!(!serde_json::to_string(&plan).unwrap().contains("canary"));
     }
@@ -231,6 +267,50 @@ mod tests {
             let error = check(args).err().unwrap();
             shown.push_str(&format!("$ bench-cli run {args}\n{error}\n"));
         }
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r"
+        $ bench-cli run --model oracle
+        error: no harness is given
+          try: name a harness file or a folder of them: `bench-cli run harness.json --model oracle`
+
+        $ bench-cli run h.json
+        error: no model is given
+          try: `--model oracle` plays the solutions, `--model noop` does nothing; neither needs a key
+          try: `--model openai:NAME`: configured here
+          try: for others, set their variables: anthropic (ANTHROPIC_API_KEY); xai (XAI_API_KEY); openrouter (OPENROUTER_API_KEY); compatible (COMPATIBLE_BASE_URL)
+
+        $ bench-cli run h.json --model llama3
+        error: `--model llama3` names no model
+          because: cannot tell which provider serves `llama3`; write provider:llama3, such as openai:llama3
+
+        $ bench-cli run h.json --model noop --scenario [
+        error: a `--scenario` pattern is no glob pattern
+          because: error parsing glob '[': unclosed character class; missing ']'
+
+        $ bench-cli run h.json --model noop --scenario nothing
+        error: no scenario is left after filtering; the harness holds 3
+        --> h
+         = help: look at --scenario, --tag and --limit; --dry-run lists the scenarios
+
+        1 error
+
+        $ bench-cli run h.json --model noop --gym jira
+        error: there is no gym `jira`
+          try: available: tracker; `--gym-config FILE` reads another gym file
+
+        $ bench-cli run h.json --model noop --system-prompt nowhere.md
+        error: cannot read `--system-prompt nowhere.md`
+          because: No such file or directory (os error 2)
+
+        $ bench-cli run h.json --model noop --background
+        error: background runs are not offered yet
+          try: run in the foreground; `nohup bench-cli run … &` outlives the terminal
+
+        $ bench-cli run missing.json --model noop
+        error: there is no such file or folder
+        --> missing.json
+         = help: paths start at the current folder
+
+        1 error
+        ");
     }
 }
