@@ -25,10 +25,20 @@ pub(crate) fn read(
     let environment = Environment::new(variables, secrets);
     match secrets.iter().find(|name| !environment.is_set(name)) {
         None => Ok(environment),
-        Some(name) => Err(
-            CliError::usage(format!("`--secret {name}`: there is no such variable"))
-                .hint("give the name of the variable, not its value"),
-        ),
+        Some(name) => Err(unknown_secret(name)),
+    }
+}
+
+/// Who gives the value instead of the name must not read it in a log.
+fn unknown_secret(name: &str) -> CliError {
+    let is_name = name
+        .chars()
+        .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    if is_name {
+        CliError::usage(format!("`--secret {name}`: there is no such variable"))
+    } else {
+        CliError::usage("`--secret` takes the name of a variable, and there is none of the given name")
+            .hint("give the name of the variable, not its value")
     }
 }
 
@@ -88,12 +98,12 @@ mod tests {
           try: quote values that hold spaces or #
         error: cannot read `--env-file missing`
           because: No such file or directory (os error 2)
-          because: No such file or directory (os error 2)
         ");
         std::fs::write(dir.path().join(".env"), "").unwrap();
-        insta::assert_snapshot!(said(".env", &["sk-canary".into()]), @r"
-        error: `--secret sk-canary`: there is no such variable
+        insta::assert_snapshot!(said(".env", &["sk-canary".into()]) + &said(".env", &["MY_PIN".into()]), @r"
+        error: `--secret` takes the name of a variable, and there is none of the given name
           try: give the name of the variable, not its value
+        error: `--secret MY_PIN`: there is no such variable
         ");
     }
 }

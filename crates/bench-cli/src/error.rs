@@ -68,14 +68,12 @@ impl CliError {
 
     /// Adds why, with everything below it.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "reads better at the end of a `map_err`"
-    )]
     pub(crate) fn because(mut self, error: impl std::error::Error) -> Self {
         if let Self::Said(said) = &mut self {
             said.causes.push(error.to_string());
             said.causes.extend(sources(&error));
+            // Many libraries tell their source in their own words too.
+            said.causes.dedup();
         }
         self
     }

@@ -23,6 +23,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What every help text says about them.
+/// What the help says about them, and about the environment.
 pub(crate) const HELP: &str = "\
-Exit codes: 0 done, 1 gate not met or faults found, 2 usage or input error, 3 could not finish, 130 interrupted";
+Exit codes:  0 done, 1 gate not met or faults found, 2 usage or input error,
+             3 could not finish, 130 interrupted
+Environment: BENCH_RESULTS, NO_COLOR, BENCH_LOG (such as debug), and the keys of the providers";

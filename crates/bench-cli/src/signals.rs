@@ -43,7 +43,7 @@ async fn next_of(signal: &mut Option<Signal>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The signals that this process ignores, a bit each; none where the system does not tell.

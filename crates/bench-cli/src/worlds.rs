@@ -53,7 +53,7 @@ pub(crate) fn choose(
         && !choice.overrides_own
         && has_only_own(harness)
     {
-        choice.chosen = "the harness's own".to_owned();
+        choice.chosen = String::from("the harness's own");
     }
     Ok((choice, warnings))
 }

@@ -56,7 +56,7 @@ pub(crate) struct GymToolsArgs {
 #[command(after_help = "\
 Examples:
   bench-cli gym call tracker get_issue --arg issueIdOrKey=WEB-1
-  bench-cli gym call tracker create_issue '{\"projectKey\": \"WEB\", …}' --sql 'SELECT count(*) FROM issue'")]
+  bench-cli gym call tracker delete_issue --arg issueIdOrKey=WEB-1 --sql 'SELECT count(*) FROM issue'")]
 pub(crate) struct GymCallArgs {
     /// Name of the gym
     #[arg(value_name = "GYM")]

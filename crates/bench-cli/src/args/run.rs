@@ -130,8 +130,13 @@ pub(crate) struct GateArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// Progress on stderr
-    #[arg(long, value_name = "UI", default_value = "auto")]
+    /// Progress on stderr; auto is bars on a terminal, else plain
+    #[arg(
+        long,
+        value_name = "auto|plain|quiet",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub(crate) ui: Ui,
     /// Show what would be run, and run nothing
     #[arg(long)]

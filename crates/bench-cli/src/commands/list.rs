@@ -66,7 +66,7 @@ fn write_table(listing: &Listing<BenchJob>, cx: &mut Context) -> Result<(), CliE
     for problem in &listing.problems {
         let because: String = sources(&problem.error)
             .iter()
-            .map(|cause| format!(": {cause}"))
+            .flat_map(|cause| [": ", cause])
             .collect();
         writeln!(
             cx.err,

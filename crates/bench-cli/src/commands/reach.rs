@@ -25,9 +25,10 @@ impl Reach {
     /// Starts the tracker if it is needed, and resolves every setting. No other gym is contacted yet.
     pub(super) async fn open(specs: &[GymSpec], environment: &Environment) -> Result<Self, CliError> {
         let needed = specs.iter().any(|gym| gym.transport == Transport::Tracker);
-        let tracker = match needed {
-            true => Some(start_tracker().await?),
-            false => None,
+        let tracker = if needed {
+            Some(start_tracker().await?)
+        } else {
+            None
         };
         let address = tracker.as_ref().map(|server| TrackerAddress {
             mcp_url: server.url(),

@@ -15,6 +15,7 @@ mod request;
 use std::io::Write;
 
 use bench_core::Problem;
+use bench_report::text;
 use chrono::Utc;
 use serde_json::json;
 
@@ -52,14 +53,12 @@ pub(super) fn cmd(args: &RunArgs, cx: &mut Context) -> Result<Exit, CliError> {
 
 fn warn(warnings: &[Problem], cx: &mut Context) {
     let (shown, hidden) = warnings.split_at(warnings.len().min(MOST_WARNINGS));
-    let mut text = problems::warnings(shown, cx.err_look.width);
-    if !hidden.is_empty() {
-        text.push_str(&format!(
-            "… and {} more warnings; `bench-cli check` shows all\n",
-            hidden.len()
-        ));
-    }
+    let text = problems::warnings(shown, cx.err_look.width);
     write!(cx.err, "{text}").unwrap_or_default(); // nobody there to be warned
+    if !hidden.is_empty() {
+        let hidden = text::count(hidden.len(), "more warning");
+        tell(&format!("… and {hidden}; `bench-cli check` shows all"), cx);
+    }
 }
 
 /// Talk that must not end a run when nobody listens.

@@ -82,14 +82,18 @@ impl Show {
 fn watch(queue: &Receiver<(Event, DateTime<Utc>)>, watchers: &mut [Box<dyn Watcher>]) {
     loop {
         match queue.recv_timeout(TICK) {
-            Ok((event, at)) => watchers.iter_mut().for_each(|watcher| watcher.event(&event, at)),
-            Err(RecvTimeoutError::Timeout) => {
-                watchers.iter_mut().for_each(|watcher| watcher.tick(Utc::now()))
-            }
+            Ok((event, at)) => all(watchers, |watcher| watcher.event(&event, at)),
+            Err(RecvTimeoutError::Timeout) => all(watchers, |watcher| watcher.tick(Utc::now())),
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    watchers.iter_mut().for_each(|watcher| watcher.end());
+    all(watchers, |watcher| watcher.end());
+}
+
+fn all(watchers: &mut [Box<dyn Watcher>], mut show: impl FnMut(&mut dyn Watcher)) {
+    for watcher in watchers {
+        show(watcher.as_mut());
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -101,12 +105,11 @@ enum Kind {
 
 /// Bars need a terminal on stderr that no event lines are written to.
 fn kind(ui: Ui, json: bool, out: Look, err: Look) -> Kind {
-    match ui {
-        Ui::Quiet => Kind::Nothing,
-        Ui::Plain => Kind::Plain,
-        Ui::Auto if err.terminal && !(json && out.terminal) => Kind::Bars,
-        Ui::Auto if json => Kind::Nothing,
-        Ui::Auto => Kind::Plain,
+    let bars = err.terminal && !(json && out.terminal);
+    match (ui, bars, json) {
+        (Ui::Auto, true, _) => Kind::Bars,
+        (Ui::Auto, false, false) | (Ui::Plain, ..) => Kind::Plain,
+        (Ui::Auto, false, true) | (Ui::Quiet, ..) => Kind::Nothing,
     }
 }
 

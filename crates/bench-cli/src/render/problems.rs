@@ -8,18 +8,16 @@ use bench_report::text;
 pub(crate) fn text(problems: &[Problem], width: usize) -> String {
     let mut sorted: Vec<&Problem> = problems.iter().collect();
     sorted.sort_by_key(|problem| problem.severity);
-    let mut out: String = sorted
+    let shown: String = sorted
         .into_iter()
         .map(|problem| one(problem, width) + "\n\n")
         .collect();
     let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
-    let warnings = count(Severity::Warning);
-    out.push_str(&text::count(count(Severity::Error), "error"));
-    if warnings > 0 {
-        out.push_str(&format!(" and {}", text::count(warnings, "warning")));
+    let errors = text::count(count(Severity::Error), "error");
+    match count(Severity::Warning) {
+        0 => format!("{shown}{errors}\n"),
+        n => format!("{shown}{errors} and {}\n", text::count(n, "warning")),
     }
-    out.push('\n');
-    out
 }
 
 /// Warnings that do not stop the work.

@@ -53,6 +53,7 @@ async fn serve(args: &GymServeArgs, cx: &mut Context) -> Result<(), CliError> {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used as `map_err(failed)`")]
 fn failed(error: GymError) -> CliError {
     let message = error.to_string();
     match std::error::Error::source(&error) {

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn the_gate_looks_at_each_model() {
-        let all: [(&[(u32, u32, u32)], Option<f64>, bool, Exit); 9] = [
+        type Row = (&'static [(u32, u32, u32)], Option<f64>, bool, Exit);
+        let all: [Row; 9] = [
             (&[(0, 10, 0)], None, false, Exit::Success),
             (&[(9, 1, 0), (10, 0, 0)], Some(0.9), false, Exit::Success),
             (&[(8, 2, 0), (10, 0, 0)], Some(0.9), false, Exit::Gate),

@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_cannot_run_is_refused_with_a_way_out() {
-        let mut shown = String::new();
+        let mut shown = Vec::new();
         for args in [
             "--model oracle",
             "h.json",
@@ -265,9 +265,9 @@ mod tests {
             "missing.json --model noop",
         ] {
             let error = check(args).err().unwrap();
-            shown.push_str(&format!("$ bench-cli run {args}\n{error}\n"));
+            shown.push(format!("$ bench-cli run {args}\n{error}"));
         }
-        insta::assert_snapshot!(shown, @r"
+        insta::assert_snapshot!(shown.join("\n"), @r"
         $ bench-cli run --model oracle
         error: no harness is given
           try: name a harness file or a folder of them: `bench-cli run harness.json --model oracle`

@@ -1,0 +1,311 @@
+//! Help texts, as a terminal of 100 columns shows them.
+
+use crate::Bed;
+
+/// The help of a command, without what is the same for all.
+fn help(command: &str) -> String {
+    let output = Bed::new().output(&format!("{command} -h"));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "help is data");
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "too wide: {line}");
+    }
+    match text.split_once("\nEverywhere:\n") {
+        Some((own, common)) => match common.split_once("\n\n") {
+            Some((_, examples)) => format!("{own}…\n{examples}"),
+            None => own.to_owned(),
+        },
+        None => text,
+    }
+}
+
+#[test]
+fn the_program() {
+    let text = String::from_utf8(Bed::new().output("-h").stdout).unwrap();
+    insta::assert_snapshot!(text, @r"
+    Benchmark LLM agents that use MCP tools
+
+    Usage: bench-cli [OPTIONS] <COMMAND>
+
+    Commands:
+      run          Try models on the scenarios of harness files
+      list         List runs, newest first
+      show         Show the results of a run, or of one of its trials
+      logs         Show the logs of a run's trials
+      check        Look at harness files without trying any model
+      gym          Look at gyms, call their tools, or serve the built-in one
+      schema       Print the JSON Schema of harness or gym files
+      doctor       Look whether everything that runs need is there
+      completions  Print a completion script for a shell
+      man          Print the manual, or write its pages to a folder
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Everywhere:
+          --results <DIR>  Folder of results [default: BENCH_RESULTS, else ./results]
+          --color <WHEN>   Colour; NO_COLOR is respected [default: auto] [possible values: auto, always,
+                           never]
+
+    Exit codes:  0 done, 1 gate not met or faults found, 2 usage or input error,
+                 3 could not finish, 130 interrupted
+    Environment: BENCH_RESULTS, NO_COLOR, BENCH_LOG (such as debug), and the keys of the providers
+    ");
+    assert_eq!(
+        Bed::new().output("").status.code(),
+        Some(2),
+        "nothing to do is a mistake"
+    );
+    let version = Bed::new().output("--version");
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        format!("bench-cli {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn run() {
+    insta::assert_snapshot!(help("run"), @r"
+    Try models on the scenarios of harness files
+
+    Usage: bench-cli run [OPTIONS] [HARNESS]...
+
+    Arguments:
+      [HARNESS]...  Harness file (JSON or JSONL), or a folder of them
+
+    Options:
+          --harness-file <FILE>  The same as HARNESS, for command lines of older tools
+          --scenario <PATTERN>   Only scenarios whose id matches this glob pattern; repeatable
+          --tag <TAG>            Only scenarios with this tag; repeatable
+          --limit <N>            Only the first N of the scenarios that are left
+          --runs <N>             Try each scenario N times with each model [default: the harness's
+                                 number_of_runs, else 1]
+      -h, --help                 Print help (see more with '--help')
+
+    Models:
+          --model <MODEL>          provider:name, or a well-known name such as gpt-4o; oracle plays the
+                                   solutions, noop does nothing; repeatable
+          --temperature <T>        Sampling temperature [default: not sent]
+          --max-output-tokens <N>  The most tokens of one reply [default: the provider's]
+          --system-prompt <FILE>   System prompt, from a file; a scenario's own wins
+          --env-file <FILE>        Read variables (API keys, …) from a file; variables that are already
+                                   set win
+          --secret <NAME>          Treat this variable's value as a secret, whatever its name;
+                                   repeatable
+
+    Gyms:
+          --gym <GYM>          A gym of the gym file, or `tracker`, the built-in one [default: the
+                               harness's own, the gym file's default, tracker]
+          --gym-config <FILE>  Gym file [default: gyms.json beside the harness, else in the current
+                               folder]
+
+    Limits per trial:
+          --max-turns <N>           Model replies [default: 200]
+          --max-tool-calls <N>      Tool calls, over all prompts [default: 1000]
+          --max-seconds <SECONDS>   Wall-clock time [default: 1800]
+          --max-tokens <N>          Input and output tokens together [default: no limit]
+          --tool-timeout <SECONDS>  Time for one tool call; progress notifications start it anew
+                                    [default: 60]
+
+    The run:
+          --max-concurrency <N>  Trials at once [default: 8]
+          --retries <N>          Further attempts of a trial after an infrastructure error [default: 1]
+          --fail-under <RATE>    Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
+          --min-verdicts <RATE>  With --fail-under: also exit with 1 if fewer of a model's trials have a
+                                 verdict [default: 90%]
+          --strict               Exit with 3 if any trial errored
+          --label <TEXT>         A name for this run in lists
+
+    Output:
+          --ui <auto|plain|quiet>  Progress on stderr; auto is bars on a terminal, else plain [default:
+                                   auto]
+          --dry-run                Show what would be run, and run nothing
+          --json                   One event a line on stdout, the summary last; with --dry-run the plan
+    …
+    Examples:
+      bench-cli run examples/quickstart --model oracle --model noop
+      bench-cli run harness.json --model gpt-4o --model claude-sonnet-4-5 --runs 8 --label nightly
+      bench-cli run harness.json --model compatible:qwen2.5:7b --scenario 'create-*' --dry-run
+    ");
+}
+
+#[test]
+fn looking_at_runs() {
+    insta::assert_snapshot!(help("list"), @r"
+    List runs, newest first
+
+    Usage: bench-cli list [OPTIONS]
+
+    Options:
+          --status <STATUS>  Only runs that stand there [possible values: running, completed, failed,
+                             cancelled]
+          --limit <N>        At most N of them; 0 for all [default: 50]
+          --json             One JSON document
+      -h, --help             Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("show"), @r"
+    Show the results of a run, or of one of its trials
+
+    Usage: bench-cli show [OPTIONS] [RUN]
+
+    Arguments:
+      [RUN]  Id of a run, a prefix that fits no other, or `latest` [default: latest]
+
+    Options:
+          --trial <TRIAL>  Show this trial: its verdicts and everything that was said
+          --full           With --trial: nothing shortened or left out
+          --json           One JSON document
+      -h, --help           Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("logs"), @r"
+    Show the logs of a run's trials
+
+    Usage: bench-cli logs [OPTIONS] [RUN]
+
+    Arguments:
+      [RUN]  Id of a run, a prefix that fits no other, or `latest` [default: latest]
+
+    Options:
+          --trial <TRIAL>  Only this trial
+      -h, --help           Print help (see more with '--help')
+    ");
+}
+
+#[test]
+fn gyms() {
+    insta::assert_snapshot!(help("gym"), @r"
+    Look at gyms, call their tools, or serve the built-in one
+
+    Usage: bench-cli gym [OPTIONS] <COMMAND>
+
+    Commands:
+      list   List the gyms that `run` could use here
+      tools  List the tools of a gym
+      call   Call a tool of a gym on a fresh database
+      serve  Serve the built-in tracker until interrupted
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("gym list"), @r"
+    List the gyms that `run` could use here
+
+    Usage: bench-cli gym list [OPTIONS]
+
+    Options:
+          --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
+          --env-file <FILE>    Read variables from a file; variables that are already set win
+          --json               One JSON document
+      -h, --help               Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("gym tools"), @r"
+    List the tools of a gym
+
+    Usage: bench-cli gym tools [OPTIONS] [GYM]
+
+    Arguments:
+      [GYM]  Name of the gym [default: tracker]
+
+    Options:
+          --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
+          --env-file <FILE>    Read variables from a file; variables that are already set win
+          --json               One JSON document, with the schemas of the arguments
+      -h, --help               Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("gym call"), @r"
+    Call a tool of a gym on a fresh database
+
+    Usage: bench-cli gym call [OPTIONS] <GYM> [TOOL] [JSON]
+
+    Arguments:
+      <GYM>   Name of the gym
+      [TOOL]  Name of the tool
+      [JSON]  Its arguments, a JSON object
+
+    Options:
+          --arg <KEY=VALUE>    One argument; the value is JSON if it reads as JSON, else text;
+                               repeatable
+          --sql <QUERY>        Then ask the gym's SQL runner
+          --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
+          --env-file <FILE>    Read variables from a file; variables that are already set win
+          --json               One JSON document
+      -h, --help               Print help (see more with '--help')
+    …
+    Examples:
+      bench-cli gym call tracker get_issue --arg issueIdOrKey=WEB-1
+      bench-cli gym call tracker delete_issue --arg issueIdOrKey=WEB-1 --sql 'SELECT count(*) FROM
+      issue'
+    ");
+    insta::assert_snapshot!(help("gym serve"), @r"
+    Serve the built-in tracker until interrupted
+
+    Usage: bench-cli gym serve [OPTIONS]
+
+    Options:
+          --port <PORT>  Port on the loopback address; 0 takes a free one [default: 8765]
+          --stdio        Speak MCP on stdin and stdout instead, with one database
+      -h, --help         Print help (see more with '--help')
+    ");
+}
+
+#[test]
+fn everything_else() {
+    insta::assert_snapshot!(help("check"), @r"
+    Look at harness files without trying any model
+
+    Usage: bench-cli check [OPTIONS] <HARNESS>...
+
+    Arguments:
+      <HARNESS>...  Harness file (JSON or JSONL), or a folder of them
+
+    Options:
+          --json  One JSON document
+      -h, --help  Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("schema"), @r"
+    Print the JSON Schema of harness or gym files
+
+    Usage: bench-cli schema [OPTIONS] [FILES]
+
+    Arguments:
+      [FILES]  Of which files [default: harness] [possible values: harness, gyms]
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("doctor"), @r"
+    Look whether everything that runs need is there
+
+    Usage: bench-cli doctor [OPTIONS]
+
+    Options:
+          --env-file <FILE>  Read variables (API keys, …) from a file; variables that are already set
+                             win
+          --json             One JSON document
+      -h, --help             Print help (see more with '--help')
+    ");
+    insta::assert_snapshot!(help("completions"), @r"
+    Print a completion script for a shell
+
+    Usage: bench-cli completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>  Which shell [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+    …
+    For example: bench-cli completions bash > ~/.local/share/bash-completion/completions/bench-cli
+    ");
+    insta::assert_snapshot!(help("man"), @r"
+    Print the manual, or write its pages to a folder
+
+    Usage: bench-cli man [OPTIONS]
+
+    Options:
+          --dir <DIR>  Write a page per command there instead of printing the first one
+      -h, --help       Print help (see more with '--help')
+    ");
+}

@@ -1,0 +1,76 @@
+//! The program from outside: the binary with arguments in, both streams and the exit code out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
+mod help;
+mod mistakes;
+mod quickstart;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// A fresh folder to run the program in.
+struct Bed {
+    dir: tempfile::TempDir,
+}
+
+impl Bed {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// With a file in it.
+    fn with(self, name: &str, text: &str) -> Self {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The program with a bare environment: nothing of the tester's machine changes what it says.
+    fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-cli"));
+        command
+            .args(args.split_whitespace())
+            .current_dir(self.path())
+            .env_clear()
+            .stdin(Stdio::null());
+        command
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("COLUMNS", "100");
+        command
+    }
+
+    fn output(&self, args: &str) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Everything that a person sees: the command, both streams, the exit code.
+    fn bench(&self, args: &str) -> String {
+        let output = self.output(args);
+        let stream = |bytes: &[u8]| String::from_utf8(bytes.to_owned()).unwrap();
+        let (out, err) = (stream(&output.stdout), stream(&output.stderr));
+        format!(
+            "$ bench-cli {args}\n{out}--- stderr\n{err}--- exit {}",
+            output.status.code().unwrap()
+        )
+    }
+}
+
+/// Replaces what differs from run to run.
+fn filters() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"run_\d{8}_\d{6}_[0-9a-f]{8}", "run_ID");
+    settings.add_filter(r" +\d+(\.\d+)?m?s\b", " TIME");
+    settings.add_filter(r"MCP \d{4}-\d\d-\d\d", "MCP DATE");
+    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "INSTANT");
+    settings.add_filter(r"tracker \d+\.\d+\.\d+", "tracker VERSION");
+    settings.add_filter(r"\d+ tools", "N tools");
+    settings
+}

@@ -1,0 +1,157 @@
+//! Mistakes of people, and what they are told.
+
+use crate::Bed;
+
+#[test]
+fn an_unknown_flag_or_command_is_named_with_the_nearest_one() {
+    let bed = Bed::new();
+    insta::assert_snapshot!(bed.bench("run h.json --modle oracle"), @r"
+    $ bench-cli run h.json --modle oracle
+    --- stderr
+    error: unexpected argument '--modle' found
+
+      tip: a similar argument exists: '--model'
+
+    Usage: bench-cli run --model <MODEL> <HARNESS>...
+
+    For more information, try '--help'.
+    --- exit 2
+    ");
+    insta::assert_snapshot!(bed.bench("runn"), @r"
+    $ bench-cli runn
+    --- stderr
+    error: unrecognized subcommand 'runn'
+
+      tip: a similar subcommand exists: 'run'
+
+    Usage: bench-cli [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    --- exit 2
+    ");
+}
+
+#[test]
+fn no_model_lists_what_could_be_given() {
+    insta::assert_snapshot!(Bed::new().bench("run h.json"), @r"
+    $ bench-cli run h.json
+    --- stderr
+    error: no model is given
+      try: `--model oracle` plays the solutions, `--model noop` does nothing; neither needs a key
+      try: for others, set their variables: openai (OPENAI_API_KEY); anthropic (ANTHROPIC_API_KEY); xai (XAI_API_KEY); openrouter (OPENROUTER_API_KEY); compatible (COMPATIBLE_BASE_URL)
+    --- exit 2
+    ");
+}
+
+#[test]
+fn every_fault_of_a_harness_is_shown_at_once_in_its_place() {
+    let harness = r#"{"scenarios": [
+  {"scenario_id": "a", "prompts": [{"prompt_text": "Go.", "verifier": {
+    "verifier_type": "database_state",
+    "validation_config": {"query": "SELECT 1", "expected_value": 1, "comparison_type": "eqals"}}}]},
+  {"scenario_id": "a", "promts": []}
+]}"#;
+    let bed = Bed::new().with("h.json", harness);
+    insta::assert_snapshot!(bed.bench("run h.json --model oracle"), @r#"
+    $ bench-cli run h.json --model oracle
+    --- stderr
+    warning: unknown field `promts` is ignored
+     --> h.json:5:24
+      |
+    5 |   {"scenario_id": "a", "promts": []}
+      |                        ^^^^^^^^
+      |
+      = note: in scenario `a`, at /scenarios/1/promts
+      = help: did you mean `prompts`?
+
+    error: unknown comparison `eqals`
+     --> h.json:4:88
+      |
+    4 | ... "expected_value": 1, "comparison_type": "eqals"}}}]},
+      |                                             ^^^^^^^
+      |
+      = note: in scenario `a`, at /scenarios/0/prompts/0/verifier/validation_config/comparison_type
+      = help: did you mean `equals`?
+
+    error: `prompts` is missing
+     --> h.json:5:3
+      |
+    5 |   {"scenario_id": "a", "promts": []}
+      |   ^
+      |
+      = note: in scenario `a`, at /scenarios/1
+      = help: write what the user says, or [] to only reach the gym
+
+    error: the scenario id `a` is used twice: first at h.json:2:19
+     --> h.json:5:19
+      |
+    5 |   {"scenario_id": "a", "promts": []}
+      |                   ^^^
+      |
+      = note: in scenario `a`, at /scenarios/1/scenario_id
+      = help: give each scenario an id of its own
+
+    3 errors and 1 warning
+    --- exit 2
+    "#);
+    assert!(!bed.path().join("results").exists(), "nothing was begun");
+    assert_eq!(bed.output("check h.json").status.code(), Some(1));
+}
+
+#[test]
+fn a_key_that_is_missing_is_named_before_anything_is_begun() {
+    let harness = r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go."}]}]}"#;
+    let bed = Bed::new().with("h.json", harness);
+    insta::assert_snapshot!(bed.bench("run h.json --model claude-sonnet-4-5"), @r"
+    $ bench-cli run h.json --model claude-sonnet-4-5
+    --- stderr
+    gym tracker: built in (built-in tracker)
+    error: anthropic: no key; set ANTHROPIC_API_KEY in the environment or in the file given with --env-file
+    --- exit 2
+    ");
+    assert!(!bed.path().join("results").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_run_that_does_not_exist_says_where_was_looked() {
+    let bed = Bed::new();
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(&regex_escape(&bed.path().to_string_lossy()), "DIR");
+    settings.bind(|| {
+        insta::assert_snapshot!(bed.bench("show latest"), @r"
+        $ bench-cli show latest
+        --- stderr
+        error: no runs in `DIR/results/runs` yet
+          try: start one with `bench-cli run`, or look elsewhere with `--results DIR`
+        --- exit 2
+        ");
+        insta::assert_snapshot!(bed.bench("show run_20260102_030405_0badcafe"), @r"
+        $ bench-cli show run_20260102_030405_0badcafe
+        --- stderr
+        error: no run `run_20260102_030405_0badcafe` in `DIR/results/runs`
+          try: `bench-cli list` shows the runs there are; `--results DIR` looks elsewhere
+        --- exit 2
+        ");
+        insta::assert_snapshot!(bed.bench("list"), @r"
+        $ bench-cli list
+        --- stderr
+        no runs in results
+        --- exit 0
+        ");
+    });
+    assert!(!bed.path().join("results").exists(), "looking makes nothing");
+}
+
+#[test]
+fn results_that_cannot_be_written_are_named() {
+    let harness = r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go."}]}]}"#;
+    let bed = Bed::new().with("h.json", harness).with("file", "");
+    let output = bed.output("run h.json --model noop --results file/results");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(err.contains("file/results"), "{err}");
+}
+
+fn regex_escape(text: &str) -> String {
+    text.replace('.', r"\.")
+}

@@ -1,0 +1,208 @@
+//! Runs on the built-in tracker, without key or network.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::{Bed, filters};
+
+/// Two scenarios with solutions: one writes to the tracker, one only answers.
+const HARNESS: &str = r#"{"scenarios": [
+  {"scenario_id": "create-bug", "prompts": [{
+    "prompt_text": "Create a bug in WEB titled Checkout crashes.",
+    "verifier": {"verifier_type": "database_state", "name": "the bug exists", "validation_config": {
+      "query": "SELECT count(*) FROM issue WHERE summary = 'Checkout crashes'", "expected_value": 1}},
+    "solution": {"calls": [{"tool": "create_issue",
+      "arguments": {"projectKey": "WEB", "issueType": "Bug", "summary": "Checkout crashes"}, "as": "new"}],
+      "answer": "Created {{new/key}}."}}]},
+  {"scenario_id": "say-hello", "tags": ["easy"], "prompts": [{
+    "prompt_text": "Say hello.",
+    "verifier": {"verifier_type": "response_check", "name": "hello is said",
+      "validation_config": {"contains": "hello"}},
+    "solution": {"answer": "hello"}}]}
+]}"#;
+
+fn bed() -> Bed {
+    Bed::new().with("h.json", HARNESS)
+}
+
+#[test]
+fn oracle_passes_and_noop_does_not() {
+    let bed = bed();
+    filters().bind(|| {
+        insta::assert_snapshot!(bed.bench("run h.json --model oracle --model noop --max-concurrency 1"), @r"
+        $ bench-cli run h.json --model oracle --model noop --max-concurrency 1
+        model   trials  passed  failed  pass rate  verifiers  turns  calls  tokens  time/trial
+        ──────────────────────────────────────────────────────────────────────────────────────
+        oracle     2/2       2       0       100%        2/2      3      1       — TIME
+        noop       2/2       0       2       0.0%        0/2      2      0       — TIME
+
+        Not passed by every model:
+        scenario    oracle    noop
+        ───────────────────────────────
+        create-bug  ✓ passed  ✗ failed
+        say-hello   ✓ passed  ✗ failed
+        --- stderr
+        gym tracker: built in (built-in tracker)
+        run_ID: 4 trials, results/runs/run_ID
+        gym tracker: N tools of tracker VERSION, MCP DATE, reached in TIME
+        [1/4] ✓ passed    create-bug~oracle~1  1/1 verifiers TIME
+        [2/4] ✗ failed    create-bug~noop~1  0/1 verifiers TIME
+        [3/4] ✓ passed    say-hello~oracle~1  1/1 verifiers TIME
+        [4/4] ✗ failed    say-hello~noop~1  0/1 verifiers TIME
+
+        completed · results/runs/run_ID
+          bench-cli show run_ID
+          bench-cli show run_ID --trial create-bug~noop~1
+        --- exit 0
+        ");
+    });
+    let show = String::from_utf8(bed.output("show latest").stdout).unwrap();
+    for part in ["harness  h", "completed after", "oracle", "✓ passed", "✗ failed"] {
+        assert!(show.contains(part), "{part}: {show}");
+    }
+    let list = String::from_utf8(bed.output("list").stdout).unwrap();
+    assert!(list.contains("(4/4)") && list.contains("50.0%"), "{list}");
+    let trial = String::from_utf8(bed.output("show --trial create-bug~oracle~1").stdout).unwrap();
+    for part in ["✓ true", "the bug exists", "→ create_issue", "--- user"] {
+        assert!(trial.contains(part), "{part}: {trial}");
+    }
+}
+
+#[test]
+fn a_gate_that_is_not_met_is_exit_code_1() {
+    let bed = bed();
+    let args = "run h.json --ui quiet --model noop --fail-under 90%";
+    let output = bed.output(args);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(
+        err.contains("--fail-under: noop passed 0.0%, under 90.0%"),
+        "{err}"
+    );
+    assert_eq!(bed.output(&args.replace("noop", "oracle")).status.code(), Some(0));
+}
+
+#[test]
+fn programs_get_an_event_a_line_and_the_summary_last() {
+    let output = bed().output("run h.json --json --model oracle");
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let kinds: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(kinds.first(), Some(&"run_created"));
+    assert_eq!(kinds.iter().filter(|kind| **kind == "trial_finished").count(), 2);
+    let last = lines.last().unwrap();
+    assert_eq!(last["event"], "run_over");
+    assert_eq!(
+        (&last["status"], &last["progress"]["passed"]),
+        (&Value::from("completed"), &Value::from(2))
+    );
+    assert_eq!(last["session"]["models"][0]["model"], "oracle");
+    assert_eq!(last["run_id"], lines[0]["run_id"]);
+}
+
+#[test]
+fn a_dry_run_leaves_nothing() {
+    let bed = bed();
+    insta::assert_snapshot!(bed.bench("run h.json --model oracle --tag easy --runs 3 --dry-run"), @r"
+    $ bench-cli run h.json --model oracle --tag easy --runs 3 --dry-run
+    scenario   prompts  verifiers  solution  gyms     tags
+    ───────────────────────────────────────────────────────
+    say-hello        1          1  yes       tracker  easy
+
+    1 scenario × 1 model × 3 runs = 3 trials, 3 verifiers, at most 3 at once
+    at most 200 model replies each; what they cost is not estimated yet
+    --- stderr
+    gym tracker: built in (built-in tracker)
+    nothing was run; leave out `--dry-run` to run it
+    --- exit 0
+    ");
+    let plan: Value =
+        serde_json::from_slice(&bed.output("run h.json --model oracle --dry-run --json").stdout).unwrap();
+    assert_eq!(plan["scenarios"].as_array().unwrap().len(), 2);
+    assert!(!bed.path().join("results").exists());
+}
+
+#[test]
+fn a_signal_cancels_the_run_and_keeps_what_is_finished() {
+    let play =
+        r#"{"scenarios": {"create-bug": [{"never_answer": true}], "say-hello": [{"answer": "hello"}]}}"#;
+    let bed = bed().with("play.json", play);
+    let mut child = bed
+        .command("run h.json --model script:play.json --json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let finished = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.contains("trial_finished"))
+        .unwrap();
+    assert!(finished.contains("passed"), "{finished}");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let last: Value = serde_json::from_str(&lines.map(Result::unwrap).last().unwrap()).unwrap();
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{err}");
+    assert_eq!(
+        (&last["status"], &last["cause"]),
+        (&Value::from("cancelled"), &Value::from("interrupted"))
+    );
+    assert_eq!(last["progress"]["passed"], 1, "{last}");
+    assert!(err.contains("SIGINT"), "{err}");
+}
+
+#[test]
+fn a_reader_that_leaves_early_does_not_end_the_run() {
+    let bed = bed();
+    let mut child = bed
+        .command("run h.json --model oracle --json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "a closed pipe is no error");
+    let list: Value = serde_json::from_slice(&bed.output("list --json").stdout).unwrap();
+    assert_eq!(list["runs"][0]["status"], "completed");
+    assert_eq!(list["runs"][0]["progress"]["passed"], 2);
+}
+
+#[test]
+fn gyms_can_be_looked_at_and_called() {
+    let bed = bed();
+    let args = "gym call tracker get_issue --arg issueIdOrKey=WEB-1 --json --sql SELECT(1)";
+    let called: Value = serde_json::from_slice(&bed.output(args).stdout).unwrap();
+    assert_eq!(called["tool"]["structured"]["key"], "WEB-1", "{called}");
+    assert_eq!(called["sql"], 1);
+    assert_eq!(
+        bed.output("gym call tracker get_issue --arg issueIdOrKey=WEB-99999")
+            .status
+            .code(),
+        Some(1)
+    );
+    let tools: Value = serde_json::from_slice(&bed.output("gym tools --json").stdout).unwrap();
+    assert!(
+        tools["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|tool| tool["name"] == "create_issue")
+    );
+}
