@@ -38,8 +38,17 @@ pub(crate) struct GlobalArgs {
     #[arg(long, value_name = "DIR", global = true, help_heading = "Everywhere")]
     pub(crate) results: Option<PathBuf>,
     /// Colour; NO_COLOR is respected [default: auto]
-    #[arg(long, value_name = "auto|always|never", global = true, help_heading = "Everywhere")]
-    #[arg(default_value = "auto", hide_possible_values = true, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "auto|always|never",
+        global = true,
+        help_heading = "Everywhere"
+    )]
+    #[arg(
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub(crate) color: ColorWhen,
 }
 

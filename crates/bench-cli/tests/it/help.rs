@@ -45,9 +45,8 @@ fn the_program() {
       -V, --version  Print version
 
     Everywhere:
-          --results <DIR>  Folder of results [default: BENCH_RESULTS, else ./results]
-          --color <WHEN>   Colour; NO_COLOR is respected [default: auto] [possible values: auto, always,
-                           never]
+          --results <DIR>              Folder of results [default: BENCH_RESULTS, else ./results]
+          --color <auto|always|never>  Colour; NO_COLOR is respected [default: auto]
 
     Exit codes:  0 done, 1 gate not met or faults found, 2 usage or input error,
                  3 could not finish, 130 interrupted
@@ -82,7 +81,7 @@ fn run() {
           --limit <N>            Only the first N of the scenarios that are left
           --runs <N>             Try each scenario N times with each model [default: the harness's
                                  number_of_runs, else 1]
-      -h, --help                 Print help (see more with '--help')
+      -h, --help                 Print help
 
     Models:
           --model <MODEL>          provider:name, or a well-known name such as gpt-4o; oracle plays the
@@ -157,7 +156,7 @@ fn looking_at_runs() {
           --trial <TRIAL>  Show this trial: its verdicts and everything that was said
           --full           With --trial: nothing shortened or left out
           --json           One JSON document
-      -h, --help           Print help (see more with '--help')
+      -h, --help           Print help
     ");
     insta::assert_snapshot!(help("logs"), @r"
     Show the logs of a run's trials
@@ -169,7 +168,7 @@ fn looking_at_runs() {
 
     Options:
           --trial <TRIAL>  Only this trial
-      -h, --help           Print help (see more with '--help')
+      -h, --help           Print help
     ");
 }
 
@@ -187,7 +186,7 @@ fn gyms() {
       serve  Serve the built-in tracker until interrupted
 
     Options:
-      -h, --help  Print help (see more with '--help')
+      -h, --help  Print help
     ");
     insta::assert_snapshot!(help("gym list"), @r"
     List the gyms that `run` could use here
@@ -198,7 +197,7 @@ fn gyms() {
           --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
           --env-file <FILE>    Read variables from a file; variables that are already set win
           --json               One JSON document
-      -h, --help               Print help (see more with '--help')
+      -h, --help               Print help
     ");
     insta::assert_snapshot!(help("gym tools"), @r"
     List the tools of a gym
@@ -212,7 +211,7 @@ fn gyms() {
           --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
           --env-file <FILE>    Read variables from a file; variables that are already set win
           --json               One JSON document, with the schemas of the arguments
-      -h, --help               Print help (see more with '--help')
+      -h, --help               Print help
     ");
     insta::assert_snapshot!(help("gym call"), @r"
     Call a tool of a gym on a fresh database
@@ -231,7 +230,7 @@ fn gyms() {
           --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
           --env-file <FILE>    Read variables from a file; variables that are already set win
           --json               One JSON document
-      -h, --help               Print help (see more with '--help')
+      -h, --help               Print help
     …
     Examples:
       bench-cli gym call tracker get_issue --arg issueIdOrKey=WEB-1
@@ -246,7 +245,7 @@ fn gyms() {
     Options:
           --port <PORT>  Port on the loopback address; 0 takes a free one [default: 8765]
           --stdio        Speak MCP on stdin and stdout instead, with one database
-      -h, --help         Print help (see more with '--help')
+      -h, --help         Print help
     ");
 }
 
@@ -262,7 +261,7 @@ fn everything_else() {
 
     Options:
           --json  One JSON document
-      -h, --help  Print help (see more with '--help')
+      -h, --help  Print help
     ");
     insta::assert_snapshot!(help("schema"), @r"
     Print the JSON Schema of harness or gym files
@@ -284,7 +283,7 @@ fn everything_else() {
           --env-file <FILE>  Read variables (API keys, …) from a file; variables that are already set
                              win
           --json             One JSON document
-      -h, --help             Print help (see more with '--help')
+      -h, --help             Print help
     ");
     insta::assert_snapshot!(help("completions"), @r"
     Print a completion script for a shell
@@ -295,7 +294,7 @@ fn everything_else() {
       <SHELL>  Which shell [possible values: bash, elvish, fish, powershell, zsh]
 
     Options:
-      -h, --help  Print help (see more with '--help')
+      -h, --help  Print help
     …
     For example: bench-cli completions bash > ~/.local/share/bash-completion/completions/bench-cli
     ");
@@ -306,6 +305,6 @@ fn everything_else() {
 
     Options:
           --dir <DIR>  Write a page per command there instead of printing the first one
-      -h, --help       Print help (see more with '--help')
+      -h, --help       Print help
     ");
 }
