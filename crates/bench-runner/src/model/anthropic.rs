@@ -209,9 +209,11 @@ fn turn_of(blocks: Vec<Value>, tools: &[ToolSpec]) -> Result<AssistantTurn, &'st
 fn usage_of(usage: &Value) -> Usage {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let cached_tokens = count("cache_read_input_tokens");
-    let beside = cached_tokens.unwrap_or(0) + count("cache_creation_input_tokens").unwrap_or(0);
+    let beside = [cached_tokens, count("cache_creation_input_tokens")]
+        .into_iter()
+        .flatten();
     Usage {
-        input_tokens: count("input_tokens").map(|input| input + beside),
+        input_tokens: count("input_tokens").map(|input| beside.fold(input, u64::saturating_add)),
         output_tokens: count("output_tokens"),
         cached_tokens,
         reasoning_tokens: None,
@@ -265,5 +267,7 @@ mod tests {
             "cache_creation_input_tokens": 1000, "output_tokens": 7}));
         assert_eq!((usage.input_tokens, usage.cached_tokens), (Some(1110), Some(100)));
         assert_eq!(usage_of(&Value::Null), Usage::default());
+        let absurd = json!({"input_tokens": u64::MAX, "cache_read_input_tokens": u64::MAX});
+        assert_eq!(usage_of(&absurd).input_tokens, Some(u64::MAX));
     }
 }

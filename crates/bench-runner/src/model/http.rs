@@ -62,10 +62,10 @@ pub(super) fn model_client(base: &Url, max_concurrency: usize) -> Result<Client,
         .http2_keep_alive_timeout(KEEP_ALIVE);
     if is_loopback(base) {
         builder = builder.no_proxy();
-    }
-    if base.scheme() == "http" {
-        // Redirects are off, so no TLS can happen: do not spend 10 ms on reading the system's roots.
-        builder = builder.tls_certs_only([]);
+        if base.scheme() == "http" {
+            // No redirect, no proxy, so no TLS: do not spend 10 ms on reading the system's roots.
+            builder = builder.tls_certs_only([]);
+        }
     }
     builder.build()
 }

@@ -280,9 +280,9 @@ fn usage_of(usage: &Value) -> Usage {
     let reasoning_tokens = count("/completion_tokens_details/reasoning_tokens");
     if let (Some(input), Some(output), Some(reasoning)) = (input_tokens, output_tokens, reasoning_tokens)
         && reasoning > 0
-        && count("/total_tokens") == Some(input + output + reasoning)
+        && count("/total_tokens") == Some(input.saturating_add(output).saturating_add(reasoning))
     {
-        output_tokens = Some(output + reasoning);
+        output_tokens = Some(output.saturating_add(reasoning));
     }
     let cached_tokens = count("/prompt_tokens_details/cached_tokens");
     Usage {
@@ -362,5 +362,9 @@ mod tests {
         assert_eq!(usage(15).output_tokens, Some(5), "counted already");
         assert_eq!(usage(15).cached_tokens, Some(4));
         assert_eq!(usage_of(&Value::Null), Usage::default(), "unknown, not 0");
+        let details = json!({"reasoning_tokens": u64::MAX});
+        let absurd = json!({"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX, "total_tokens": u64::MAX,
+            "completion_tokens_details": details});
+        assert_eq!(usage_of(&absurd).output_tokens, Some(u64::MAX));
     }
 }

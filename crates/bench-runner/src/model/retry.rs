@@ -411,7 +411,9 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(60)).await;
             drop(permit);
         };
-        let ((outcome, _, took), ()) = futures_util::future::join(waiting, other).await;
+        let both = futures_util::future::join(waiting, other);
+        let both = tokio::time::timeout(Duration::from_secs(600), both).await;
+        let ((outcome, _, took), ()) = both.expect("neither keeps the other out for ever");
         outcome.unwrap();
         assert!(took >= Duration::from_secs(60), "it waits for the slot: {took:?}");
         assert_eq!(slots.available_permits(), 0, "held on return");
