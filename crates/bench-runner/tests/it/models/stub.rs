@@ -130,6 +130,8 @@ pub(crate) enum End {
     Reset,
     /// Keeps it open and says nothing more.
     Hang,
+    /// Writes on until the peer has had enough.
+    Flood,
 }
 
 /// Serves every connection with the same bytes, after it has read the head of a request.
@@ -156,5 +158,6 @@ async fn serve_raw(mut stream: TcpStream, bytes: &'static [u8], end: End) {
         End::Close => stream.shutdown().await.unwrap(),
         End::Reset => stream.set_zero_linger().unwrap(),
         End::Hang => std::future::pending().await,
+        End::Flood => while stream.write_all(&[b' '; 1 << 16]).await.is_ok() {},
     }
 }
