@@ -20,15 +20,16 @@
 //! # }
 //! ```
 //!
-//! Rooms: [`server`] starts and stops, `mcp` and `rest` are the two interfaces with `guard` in front,
-//! `tools` is what agents can do, [`jql`] how they search, `sql` how verifiers look, `databases` and
-//! `database` hold the data. `SCHEMA.md` describes tables, fixed ids, workflows and JQL. The crate knows
-//! nothing of the benchmark around it.
+//! Rooms: [`server`] starts and stops, `mcp` and `rest` are the two interfaces with `guard` in front, `tools`
+//! is what agents can do, [`jql`] how they search, `lookup` turns names into rows for both, `sql` is how
+//! verifiers look, `databases` and `database` hold the data. `SCHEMA.md` describes tables, fixed ids, workflows
+//! and JQL. The crate knows nothing of the benchmark around it.
 
 mod database;
 mod databases;
 mod guard;
 pub mod jql;
+mod lookup;
 mod mcp;
 mod rest;
 pub mod server;

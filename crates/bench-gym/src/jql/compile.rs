@@ -15,7 +15,7 @@ use super::fields::{self, FIELDS, Field, Holds};
 use super::resolve::Ids;
 use super::text::has_words;
 use crate::database::instant_text;
-use crate::tools::lookup;
+use crate::lookup;
 
 /// Most clauses a query may have: `SQLite` bounds the depth of an expression.
 const MAX_CLAUSES: usize = 200;

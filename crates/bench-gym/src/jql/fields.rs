@@ -2,7 +2,7 @@
 //!
 //! `i` is the `issue` row in every piece of SQL here.
 
-use crate::tools::lookup::Kind;
+use crate::lookup::Kind;
 
 /// A field of an issue as JQL knows it.
 pub(super) struct Field {

@@ -4,7 +4,7 @@ use super::ast::{At, Value};
 use super::compile::Compiler;
 use super::dates::{self, Moment};
 use super::error::JqlError;
-use crate::tools::lookup::{self, Kind};
+use crate::lookup::{self, Kind};
 
 /// The ids a list of values stands for, and whether EMPTY was among them.
 pub(super) struct Ids {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::args::Ref;
-use super::lookup::{self, Kind};
 use super::{Effect, Tool, ToolError, Tracker, view};
+use crate::lookup::{self, Kind};
 
 /// Runs a query and turns each row into JSON.
 fn rows(

@@ -6,8 +6,8 @@
 use rusqlite::types::Value as Sql;
 use rusqlite::{ToSql, params};
 
-use super::lookup::{self, Kind};
 use super::{ToolError, Tracker};
+use crate::lookup::{self, Kind};
 
 /// One change of one issue, possibly of several fields.
 pub(super) struct Revision<'t, 'a> {

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::args::Ref;
 use super::change::Revision;
-use super::{Effect, Tool, ToolError, Tracker, lookup, view};
+use super::{Effect, Tool, ToolError, Tracker, view};
 use crate::database::instant_text;
+use crate::lookup;
 
 /// Longest time one entry may log: a month of working days.
 const MAX_WORKLOG_SECONDS: i64 = 31 * 24 * 3600;

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::args::{Patch, Ref};
 use super::change::Revision;
-use super::lookup::{self, Issue, Kind};
 use super::{Effect, Tool, ToolError, Tracker, hierarchy, labels, people, view, workflow};
+use crate::lookup::{self, Issue, Kind};
 
 /// Most issues one bulk call may touch.
 pub(super) const MAX_BULK: usize = 50;

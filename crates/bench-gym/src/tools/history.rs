@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::args::Ref;
-use super::{Effect, Tool, ToolError, Tracker, lookup, view};
+use super::{Effect, Tool, ToolError, Tracker, view};
+use crate::lookup;
 
 /// Get the history of an issue: who changed which field when, oldest first.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::args::Ref;
 use super::change::Revision;
 use super::edit::{self, checked_day, checked_estimate, checked_points, checked_summary};
-use super::lookup::{self, Kind};
 use super::{Effect, Tool, ToolError, Tracker, hierarchy, labels, people, view, workflow};
+use crate::lookup::{self, Kind};
 
 /// Get one issue with all its fields, sub-tasks and links.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::args::Ref;
 use super::change::Revision;
 use super::edit::present;
-use super::lookup::{self, Issue};
 use super::{Effect, Tool, ToolError, Tracker};
+use crate::lookup::{self, Issue};
 
 const MAX_LABEL_CHARS: usize = 255;
 

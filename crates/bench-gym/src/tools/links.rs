@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::args::Ref;
 use super::change::Revision;
-use super::lookup::{self, Kind};
 use super::{Effect, Tool, ToolError, Tracker, view};
+use crate::lookup::{self, Kind};
 
 /// Link two issues: `sourceIssue` `linkType` `targetIssue`, as in "WEB-3 blocks WEB-7".
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -5,9 +5,9 @@
 //! A tool runs in one transaction: a mistake leaves no trace. Results are JSON in the shapes of Jira's REST
 //! API (ids are text there, too); mistakes are sentences that say what would have been possible.
 //!
-//! Parts: `args` decoding and schemas, `lookup` names to rows, `change` writing with changelog and clock,
-//! `view` rows to JSON, `hierarchy` parents and children; the tools by subject: `issues`, `edit`, `history`,
-//! `search`, `workflow`, `comments`, `links`, `labels`, `people`, `catalog`. MCP's own types stay in [`crate::mcp`].
+//! Parts: `args` decoding and schemas, `change` writing with changelog and clock, `view` rows to JSON,
+//! `hierarchy` parents and children; the tools by subject: `issues`, `edit`, `history`, `search`, `workflow`,
+//! `comments`, `links`, `labels`, `people`, `catalog`. MCP's own types stay in [`crate::mcp`].
 
 mod args;
 mod catalog;
@@ -19,7 +19,6 @@ mod history;
 mod issues;
 mod labels;
 mod links;
-pub(crate) mod lookup;
 mod people;
 mod search;
 #[cfg(test)]
@@ -37,7 +36,7 @@ use thiserror::Error;
 
 use crate::database::{Clock, Database};
 use crate::jql::JqlError;
-use lookup::LookupError;
+use crate::lookup::LookupError;
 
 /// Why a tool refused. The text is for the agent: it says what was wrong and what is possible.
 #[derive(Debug, Error)]

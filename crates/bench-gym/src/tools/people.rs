@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::args::{Patch, Ref};
 use super::change::Revision;
-use super::lookup::{self, Kind};
 use super::{Effect, Tool, ToolError, Tracker, view};
+use crate::lookup::{self, Kind};
 
 /// The id of the user in whose name a call is made: the one named, else the first.
 pub(super) fn acting_user(db: &Connection, user: Option<&str>) -> Result<i64, ToolError> {

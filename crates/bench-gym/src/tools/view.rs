@@ -146,7 +146,7 @@ pub(super) fn wanted_fields(
                     .iter()
                     .find(|known| known.eq_ignore_ascii_case(lower));
                 wanted.push(*known.ok_or_else(|| {
-                    let hint = super::lookup::hint(name, &ISSUE_FIELDS, &ISSUE_FIELDS);
+                    let hint = crate::lookup::hint(name, &ISSUE_FIELDS, &ISSUE_FIELDS);
                     ToolError::invalid("fields", format!("has no field `{name}`{hint}"))
                 })?);
             }

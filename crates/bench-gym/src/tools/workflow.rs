@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::args::Ref;
 use super::change::Revision;
-use super::lookup::{self, Entry, Issue, Kind};
 use super::{Effect, Tool, ToolError, Tracker, comments, view};
+use crate::lookup::{self, Entry, Issue, Kind};
 
 /// A step that is possible from where an issue stands.
 struct Transition {
