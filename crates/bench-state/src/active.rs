@@ -50,6 +50,10 @@ impl<J: Job> ActiveRun<J> {
         (self.guard, self.recorder)
     }
 
+    pub(crate) fn guard(&self) -> &CompletionGuard<J> {
+        &self.guard
+    }
+
     /// Ends the run; see [`CompletionGuard::finish`].
     pub fn finish(self, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
         self.guard.finish(ending, now)
@@ -90,8 +94,8 @@ impl<J: Job> CompletionGuard<J> {
     ///
     /// # Errors
     /// [`AlreadyOver`](crate::StateError::AlreadyOver) or [`Superseded`](crate::StateError::Superseded) if the run was
-    /// settled by somebody else: their ending stands. I/O errors: the run may lack its ending on disk; then the next
-    /// reader gives it one, because the lease is free when this returns.
+    /// settled by somebody else: their ending stands. I/O errors if `state.json` could not be written: then the next
+    /// reader ends the run (as said here, if the journal could be written), because the lease is free when this returns.
     pub fn finish(mut self, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
         self.owed = false;
         self.shared.end(ending, now)

@@ -96,6 +96,7 @@
 mod active;
 mod classify;
 mod create;
+mod debug;
 mod durable;
 mod error;
 mod format;

@@ -80,7 +80,9 @@ pub(crate) fn this_worker() -> Worker {
         host: host(),
         boot_id: boot_id(),
         start_ticks: start_ticks(),
-        exe: std::env::current_exe().ok(),
+        exe: std::env::current_exe()
+            .ok()
+            .map(|path| path.to_string_lossy().into_owned()),
     }
 }
 

@@ -83,11 +83,13 @@ impl<J: Job> Recorder<J> {
             reason: error.to_string(),
         })?;
         content.push(b'\n');
+        self.shared.check_running()?;
         items::put(&self.shared.dir.item(id), &content, &self.shared.names)
     }
 
     /// Opens the item's append-only log, `trials/<id>.jsonl`. One writer at a time.
     pub fn item_log(&self, id: &ItemId) -> Result<ItemLog> {
+        self.shared.check_running()?;
         ItemLog::open(self.shared.dir.item_log(id), &self.shared.names)
     }
 
@@ -186,6 +188,15 @@ impl<J: Job> Shared<J> {
         }
     }
 
+    /// Keeps stragglers from changing the files of a run that is over, and may already be somebody else's again.
+    fn check_running(&self) -> Result<()> {
+        if self.over_since.get().is_some() {
+            Err(self.already_over())
+        } else {
+            Ok(())
+        }
+    }
+
     fn already_over(&self) -> StateError {
         let completed_at = self.over_since.get().copied().unwrap_or_default();
         StateError::AlreadyOver {
@@ -195,6 +206,9 @@ impl<J: Job> Shared<J> {
     }
 
     fn record(&self, events: &[(J::Event, DateTime<Utc>)]) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
         let mut lines = Vec::with_capacity(events.len());
         for (event, at) in events {
             lines.push((format::to_millis(*at), line::event_members(event)?));
@@ -239,9 +253,9 @@ impl<J: Job> Shared<J> {
     /// Ends the run: in the journal, then in the snapshots. Closes the ledger even if the disk refuses.
     ///
     /// # Errors
-    /// [`StateError::AlreadyOver`] or [`StateError::Superseded`] if somebody else has settled it; I/O errors. An ending
-    /// that reached the journal only is found there by the next reader; one that reached nothing is replaced by that
-    /// reader, who finds the lease free.
+    /// [`StateError::AlreadyOver`] or [`StateError::Superseded`] if somebody else has settled it; I/O errors if
+    /// `state.json` could not be written. An ending that reached the journal only is found there by the next reader; one
+    /// that reached nothing is replaced by that reader, who finds the lease free.
     pub(crate) fn end(&self, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
         let (ledger, whole) = match self.ledger.lock() {
             Ok(mut ledger) => (ledger.take(), true),
@@ -266,7 +280,10 @@ impl<J: Job> Shared<J> {
         state.status = RunStatus::Over { completed_at, ending };
         state.updated_at = completed_at;
         state_file::replace_ours(&self.dir, generation, &state, whole.then_some(&session))?;
-        noted?;
+        if let Err(error) = noted {
+            // What matters is stored; whoever recorded has met the journal's trouble before.
+            tracing::warn!(run = %self.id, %error, "the journal lacks the run's ending; state.json has it");
+        }
         Ok(Finished {
             dir: self.dir.path().to_owned(),
             state,
@@ -301,4 +318,52 @@ pub struct Finished<J: Job> {
     pub state: RunState<J>,
     /// The final session.
     pub session: J::Session,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process_tests::{Label, Named, Planned, Tally, now};
+    use crate::{RunStatus, RunStore};
+
+    /// What a full disk does: an append fails, and nobody knows what reached the file.
+    #[test]
+    fn a_run_whose_journal_broke_can_still_be_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RunStore::<Tally>::open(folder.path()).unwrap();
+        let run = store
+            .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+            .unwrap();
+        let event = Named { name: "a".to_owned() };
+        run.record(event.clone(), now()).unwrap();
+        run.shared
+            .ledger
+            .lock()
+            .unwrap()
+            .as_mut()
+            .unwrap()
+            .journal
+            .give_up();
+        assert!(matches!(
+            run.record(event, now()),
+            Err(StateError::JournalBroken { .. })
+        ));
+        assert_eq!(
+            run.progress().unwrap().done,
+            1,
+            "what was not recorded is not counted"
+        );
+
+        let ending = Ending::failed("the disk is full");
+        let finished = run.finish(ending.clone(), now()).unwrap();
+        let seen = store.read(&finished.state.id, now()).unwrap();
+        assert_eq!(
+            seen.summary().state.status,
+            RunStatus::Over {
+                completed_at: now(),
+                ending
+            }
+        );
+        assert_eq!(seen.summary().state.progress.done, 1);
+    }
 }

@@ -161,7 +161,6 @@ impl<J: Job> RunStore<J> {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn dirs(&self) -> &StoreDirs {
         &self.dirs
     }

@@ -1,7 +1,5 @@
 //! Who works on a run. For display, and for signals after a check; never a sign of life (see `classify`).
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::platform;
@@ -19,9 +17,9 @@ pub struct Worker {
     /// Start of the process in clock ticks since boot, where it can be told.
     #[serde(default)]
     pub start_ticks: Option<u64>,
-    /// Its program, where it can be told.
+    /// Path of its program, where it can be told; for people, since a path need not be text.
     #[serde(default)]
-    pub exe: Option<PathBuf>,
+    pub exe: Option<String>,
 }
 
 impl Worker {

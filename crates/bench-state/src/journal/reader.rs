@@ -19,7 +19,7 @@ use crate::journal::line::{self, Line};
 /// Something wrong in a journal, with valid lines after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalFault {
-    /// Line, counted from 1 where reading began (the start of the file, except for internal catching up).
+    /// Line of the file, counted from 1.
     pub line: u64,
     /// What is wrong.
     pub kind: FaultKind,

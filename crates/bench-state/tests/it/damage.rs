@@ -295,7 +295,7 @@ fn a_run_that_is_removed_under_its_worker_gives_errors_with_paths() {
         "{error}"
     );
     assert!(bed.store.list(None, now()).unwrap().problems.is_empty());
-    let error = bed.store.read(run.id(), now()).map(drop).unwrap_err();
+    let error = bed.store.read(run.id(), now()).unwrap_err();
     assert!(matches!(error, StateError::UnknownRun { .. }), "{error}");
     assert!(run.finish(bench_state::Ending::Completed, now()).is_err());
 }

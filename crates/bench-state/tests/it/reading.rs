@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::SystemTime;
 
-use bench_state::RunStore;
+use bench_state::{Ending, RunStore};
 
 use crate::job::{Bed, Packing, id, now, packed, told};
 
@@ -45,7 +47,7 @@ fn reading_runs_that_are_well_writes_nothing() {
         bed.store.resolve("latest").unwrap();
     }
     assert_eq!(contents(bed.folder()), before);
-    run.finish(bench_state::Ending::Completed, now()).unwrap();
+    run.finish(Ending::Completed, now()).unwrap();
 }
 
 #[test]
@@ -101,5 +103,61 @@ fn another_handle_to_the_same_store_in_the_same_process_does_not_mistake_a_live_
     for _ in 0..100 {
         assert!(!other.list(None, now()).unwrap().runs[0].state.status.is_over());
     }
-    run.finish(bench_state::Ending::Completed, now()).unwrap();
+    run.finish(Ending::Completed, now()).unwrap();
+}
+
+#[test]
+fn readers_that_look_all_the_time_never_see_half_a_run_and_never_end_a_live_one() {
+    let bed = Bed::new();
+    let working = AtomicBool::new(true);
+    let looks = thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| look_while(&bed, &working)))
+            .collect();
+        let no_longer = StopOnDrop(&working);
+        for _ in 0..25 {
+            let run = bed.start();
+            for weight in 0..3 {
+                run.record(packed(weight), now()).unwrap();
+                run.snapshot(now()).unwrap();
+            }
+            run.finish(Ending::Completed, now()).unwrap();
+        }
+        drop(no_longer);
+        readers
+            .into_iter()
+            .map(|reader| reader.join().unwrap())
+            .sum::<usize>()
+    });
+    assert!(looks > 25, "readers looked only {looks} times");
+    assert_eq!(bed.store.list(None, now()).unwrap().runs.len(), 25);
+}
+
+/// Ends the readers also when the test fails, instead of waiting for them for ever.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Lists again and again; returns how often.
+fn look_while(bed: &Bed, working: &AtomicBool) -> usize {
+    let mut looks = 0;
+    while working.load(Ordering::SeqCst) {
+        let listing = bed.store.list(Some(2), now()).unwrap();
+        assert!(listing.problems.is_empty(), "{:?}", listing.problems);
+        for run in &listing.runs {
+            let word = run.state.status.word();
+            assert!(word == "running" || word == "completed", "{}", told(run));
+            assert!(
+                word == "running" || run.state.progress.packed == 3,
+                "{}",
+                told(run)
+            );
+        }
+        looks += 1;
+    }
+    looks
 }

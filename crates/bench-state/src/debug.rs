@@ -1,0 +1,33 @@
+//! `Debug` for the types with a job parameter: deriving it would ask it of the job and all its types.
+
+use std::fmt;
+
+use crate::active::{ActiveRun, CompletionGuard};
+use crate::job::Job;
+use crate::recorder::{Finished, Recorder};
+use crate::state::{RunState, RunSummary};
+use crate::store::{Listing, RunStore};
+use crate::view::RunView;
+
+/// Writes `impl Debug` for a type as a struct with some of its fields.
+macro_rules! debug {
+    ($type:ident, $($name:literal: $field:expr),+) => {
+        impl<J: Job> fmt::Debug for $type<J> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut text = f.debug_struct(stringify!($type));
+                $( let field: fn(&Self) -> &dyn fmt::Debug = $field; text.field($name, field(self)); )+
+                text.finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+debug!(RunStore, "root": |store| store.dirs());
+debug!(Listing, "runs": |list| &list.runs, "problems": |list| &list.problems, "not_shown": |list| &list.not_shown);
+debug!(RunState, "id": |run| &run.id, "status": |run| &run.status, "generation": |run| &run.generation);
+debug!(RunSummary, "state": |run| &run.state, "standing": |run| &run.standing);
+debug!(RunView, "summary": |view| view.summary());
+debug!(ActiveRun, "guard": |run| run.guard());
+debug!(CompletionGuard, "run": |guard| guard.id());
+debug!(Recorder, "run": |recorder| recorder.id());
+debug!(Finished, "state": |finished| &finished.state);
