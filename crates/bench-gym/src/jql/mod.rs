@@ -1,6 +1,6 @@
 //! JQL, Jira's query language, as far as the tracker speaks it.
 //!
-//! Text becomes a [`Query`] ([`parse`]), a query becomes SQL with bound parameters ([`compile`]): a value
+//! Text becomes a [`Query`] ([`parse`]), a query becomes SQL with bound parameters (`compile`): a value
 //! from outside is never pasted into a statement. Whatever is not understood, a field, a value, an operator,
 //! is a [`JqlError`] with its place and, where something similar exists, a suggestion.
 //!
