@@ -7,6 +7,10 @@ use serde_json::json;
 
 use crate::client::{Era, call, connect, http};
 
+/// Enough for a figure; few, because the tests run without optimisation.
+const REQUESTS: u32 = 200;
+const CALLS: u32 = 50;
+
 fn report(what: &str, count: u32, started: Instant) {
     let each = started.elapsed() / count;
     println!("{what}: {each:?} each ({count} of them)");
@@ -23,12 +27,12 @@ async fn clones_and_calls() {
     let health = format!("http://{}/health", gym.addr());
     client.get(&health).send().await.unwrap();
     let started = Instant::now();
-    for _ in 0..500 {
+    for _ in 0..REQUESTS {
         client.get(&health).send().await.unwrap();
     }
-    report("empty request", 500, started);
+    report("empty request", REQUESTS, started);
     let started = Instant::now();
-    for index in 0..500 {
+    for index in 0..REQUESTS {
         let body = json!({"database_id": format!("db-{index}")});
         assert!(
             client
@@ -41,7 +45,7 @@ async fn clones_and_calls() {
                 .is_success()
         );
     }
-    report("new database, request included", 500, started);
+    report("new database, request included", REQUESTS, started);
 
     for era in [Era::Stateless, Era::Handshake] {
         let session = connect(&gym.url(), era, &[("x-database-id", "db-1")]).await;
@@ -58,10 +62,10 @@ async fn clones_and_calls() {
             ),
         ] {
             let started = Instant::now();
-            for _ in 0..100 {
+            for _ in 0..CALLS {
                 call(&session, tool, arguments.clone()).await.unwrap();
             }
-            report(&format!("{era:?} {tool}"), 100, started);
+            report(&format!("{era:?} {tool}"), CALLS, started);
         }
         session.cancel().await.unwrap();
     }

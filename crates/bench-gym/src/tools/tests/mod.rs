@@ -8,6 +8,8 @@ mod issues;
 mod people;
 mod reading;
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::{call, find};
@@ -20,7 +22,8 @@ struct Bed(Database);
 
 impl Bed {
     fn new() -> Self {
-        Self(Database::open(&Image::from_sql(sample_data_sql()).unwrap()).unwrap())
+        static TEMPLATE: LazyLock<Image> = LazyLock::new(|| Image::from_sql(sample_data_sql()).unwrap());
+        Self(Database::open(&TEMPLATE).unwrap())
     }
 
     fn call_as(&mut self, user: Option<&str>, tool: &str, arguments: Value) -> Result<Value, String> {
