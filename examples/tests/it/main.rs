@@ -1,0 +1,3 @@
+//! Everything in this folder is run: the harnesses here, the recipes by `run-all`.
+
+mod shape;
