@@ -1,4 +1,10 @@
-//! Everything in this folder is run: the harnesses here, the recipes by `run-all`.
+//! Everything in this folder is checked here, and run by `run-all`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected stops"
+)]
 
 mod docs;
 mod shape;
