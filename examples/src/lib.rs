@@ -8,3 +8,8 @@
 //! | `ci_gate.sh` | a pass rate as a condition in continuous integration |
 //!
 //! `examples/run-all` runs them all. The folders beside `src` hold harnesses: `quickstart`, `filesystem`, `memory`.
+
+/// The programs in that page are compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;

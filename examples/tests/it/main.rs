@@ -7,4 +7,5 @@
 )]
 
 mod docs;
+mod played;
 mod shape;
