@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::databases::{DEFAULT_MAX_DATABASES, DatabaseError, DatabaseId, Databases};
 use crate::guard::{self, Guard};
@@ -39,7 +39,8 @@ pub struct GymOptions {
     pub max_databases: usize,
     /// Whether the SQL runner obeys `read_only: false`. Default: no.
     pub allow_writes: bool,
-    /// Host names beyond loopback that clients may use; see the crate's notes on hosts. Default: none.
+    /// Further host names that clients may use in `Host` and `Origin`, beside the loopback ones. Default: none,
+    /// which on an address beyond loopback lets every name through.
     pub allowed_hosts: Vec<String>,
     /// The database of requests that name none, and of a stdio session. Default: `default`.
     pub database: DatabaseId,
@@ -89,8 +90,14 @@ pub struct GymServer {
     addr: SocketAddr,
     databases: Arc<Databases>,
     task: JoinHandle<()>,
-    // Cancels on drop. The task is not aborted: it ends by itself, closing its connections.
-    stop: DropGuard,
+    stop: CancellationToken,
+}
+
+impl Drop for GymServer {
+    /// Only asks: the task is not aborted, it ends by itself, closing its connections.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 impl GymServer {
@@ -120,7 +127,7 @@ impl GymServer {
             addr,
             databases,
             task,
-            stop: stop.drop_guard(),
+            stop,
         })
     }
 
@@ -146,17 +153,17 @@ impl GymServer {
 
     /// Waits until the server ends by itself, which it does only if its listener breaks.
     pub async fn wait(&mut self) {
-        // A panic inside the server has been reported by the runtime; for the caller it is an end.
-        (&mut self.task).await.unwrap_or_default();
+        // A join handle must not be asked again after its answer.
+        if !self.task.is_finished() {
+            // A panic inside the server has been reported by the runtime; for the caller it is an end.
+            (&mut self.task).await.unwrap_or_default();
+        }
     }
 
     /// Stops listening, lets requests in flight finish for up to 3 s, and drops all databases.
     pub async fn shutdown(mut self) {
-        drop(self.stop);
-        if tokio::time::timeout(SHUTDOWN_GRACE, &mut self.task)
-            .await
-            .is_err()
-        {
+        self.stop.cancel();
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.wait()).await.is_err() {
             tracing::warn!(addr = %self.addr, "gym connections outlived the grace period");
             self.task.abort();
         }
