@@ -14,8 +14,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render;
 
-/// What is said without being asked for: trouble in our own crates.
-const DEFAULT_LOG: &str = "error,bench_cli=warn,bench_runner=warn,bench_state=warn,bench_gym=warn";
+/// What is said without being asked for: trouble in our own crates. What libraries say, ours say better.
+const DEFAULT_LOG: &str = "off,bench_cli=warn,bench_runner=warn,bench_state=warn,bench_gym=warn";
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {

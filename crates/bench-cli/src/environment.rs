@@ -7,7 +7,7 @@ use bench_runner::env::Environment;
 use crate::context::Context;
 use crate::error::CliError;
 
-/// Reads them once. Variables of the process win over the file.
+/// Reads them once. Variables of the process win over the file. From then on secrets reach no output.
 ///
 /// # Errors
 /// A file that cannot be read, or is no list of `NAME=value`; a `--secret` that is not set.
@@ -23,6 +23,9 @@ pub(crate) fn read(
     // Later ones win.
     variables.extend(cx.variables.clone());
     let environment = Environment::new(variables, secrets);
+    for sink in [&cx.out, &cx.err] {
+        sink.conceal(environment.secrets());
+    }
     match secrets.iter().find(|name| !environment.is_set(name)) {
         None => Ok(environment),
         Some(name) => Err(unknown_secret(name)),

@@ -1,11 +1,14 @@
 //! The two streams of the program, as values that may be shared with threads.
 //!
+//! Whatever passes here loses its secrets: the last place where one could slip onto a screen or into a pipe.
+//!
 //! Whoever writes talk while progress bars are on the screen must take them away for a moment, or lines tear. So
 //! the bars register here, and nobody else has to know of them.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bench_runner::env::Secrets;
 use indicatif::MultiProgress;
 
 /// An output stream. Clones write to the same one; each call of `write` is one piece.
@@ -17,6 +20,7 @@ pub(crate) struct Sink {
 struct Shared {
     stream: Box<dyn Write + Send>,
     bars: Option<MultiProgress>,
+    secrets: Secrets,
 }
 
 impl Sink {
@@ -26,6 +30,7 @@ impl Sink {
             shared: Arc::new(Mutex::new(Shared {
                 stream: Box::new(stream),
                 bars: None,
+                secrets: Secrets::default(),
             })),
         }
     }
@@ -33,6 +38,11 @@ impl Sink {
     /// From now on these bars make way for what is written; `None` ends that.
     pub(crate) fn make_way(&self, bars: Option<MultiProgress>) {
         self.lock().bars = bars;
+    }
+
+    /// From now on these are taken out of everything that is written, those that are learnt later too.
+    pub(crate) fn conceal(&self, secrets: &Secrets) {
+        self.lock().secrets = secrets.clone();
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -43,10 +53,13 @@ impl Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut shared = self.lock();
+        let text = String::from_utf8_lossy(bytes);
+        let text = shared.secrets.redact(&text).into_owned();
         match shared.bars.clone() {
-            Some(bars) => bars.suspend(|| shared.stream.write(bytes)),
-            None => shared.stream.write(bytes),
+            Some(bars) => bars.suspend(|| shared.stream.write_all(text.as_bytes()))?,
+            None => shared.stream.write_all(text.as_bytes())?,
         }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -86,5 +99,22 @@ impl Write for Kept {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_that_are_learnt_later_are_taken_out_too() {
+        let (kept, secrets) = (Kept::default(), Secrets::default());
+        let mut sink = kept.sink();
+        sink.conceal(&secrets);
+        secrets.add("sk-canary-12345");
+        let number = 12345;
+        writeln!(sink, "key sk-canary-{number}").unwrap();
+        write!(sink, "{{\"key\":\"sk-canary-12345\"}}").unwrap();
+        assert_eq!(kept.text(), "key [secret]\n{\"key\":\"[secret]\"}");
     }
 }

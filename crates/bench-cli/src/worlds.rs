@@ -15,6 +15,8 @@ use crate::error::CliError;
 const GYM_FILE: &str = "gyms.json";
 /// The name of the built-in gym.
 const TRACKER: &str = "tracker";
+/// Why the built-in gym is taken.
+const NO_OTHER: &str = "no other is named";
 
 /// A gym file that was read, and why that one.
 struct Found {
@@ -44,7 +46,13 @@ pub(crate) fn choose(
             };
             (with_tracker(choice), file.warnings)
         }
-        None => (GymChoice::tracker(), Vec::new()),
+        None => (
+            GymChoice {
+                chosen: NO_OTHER.to_owned(),
+                ..GymChoice::tracker()
+            },
+            Vec::new(),
+        ),
     };
     choice.overrides_own = gym.is_some() || gym_config.is_some();
     if let Some(name) = gym {
@@ -65,7 +73,7 @@ pub(crate) fn one(name: &str, gym_config: Option<&Path>, cx: &Context) -> Result
     named.ok_or_else(|| CliError::usage(format!("there is no gym `{name}`")))
 }
 
-/// What is said before a run: `gym tracker: built in (default)`.
+/// What is said before a run: `gym tracker: built in (no other is named)`.
 pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     let why = &plan.gyms_chosen;
     plan.gyms
@@ -198,7 +206,7 @@ mod tests {
         let (plain, own) = (("h/h.json", DEFAULT), ("h/h.json", OWN));
         let (beside, here) = (("h/gyms.json", ONE), ("gyms.json", TWO));
         for (files, gym, config, want) in [
-            (vec![plain], None, None, "tracker (built-in tracker)"),
+            (vec![plain], None, None, "tracker (no other is named)"),
             (
                 vec![plain, here],
                 None,

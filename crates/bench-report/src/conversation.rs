@@ -12,7 +12,7 @@ use crate::text;
 /// How much of long texts is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Tool results and arguments shortened, reasoning and the system prompt left out.
+    /// Tool results and arguments shortened; reasoning, verdicts and the system prompt left out.
     Brief,
     /// All of it.
     Full,
@@ -35,7 +35,7 @@ fn write_entry(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Res
     match entry {
         Entry::Attempt { attempt: 1 } => Ok(()),
         Entry::Attempt { attempt } => writeln!(out, "\n=== attempt {attempt} ==="),
-        Entry::System { .. } if detail == Detail::Brief => Ok(()),
+        Entry::System { .. } | Entry::Verdict(_) if detail == Detail::Brief => Ok(()),
         Entry::System { text } => said(out, "system", text),
         Entry::User { text, .. } => said(out, "user", text),
         Entry::Assistant {

@@ -4,12 +4,11 @@ use bench_core::session::{Cell, OutcomeCounts, Session};
 
 use crate::table::{Column, Table};
 
-/// One row per scenario that not every model passed in every repetition; empty if there is none.
+/// One row per scenario of which a trial is over that did not pass; empty if there is none.
 pub fn not_passed(session: &Session) -> Table {
+    let missed = |counts: &OutcomeCounts| counts.done() - counts.cancelled > counts.passed;
     grid(session, |cells| {
-        cells
-            .iter()
-            .any(|cell| cell.totals.outcomes.passed < cell.totals.trials_total)
+        cells.iter().any(|cell| missed(&cell.totals.outcomes))
     })
 }
 
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn only_scenarios_that_somebody_did_not_pass_are_shown() {
+    fn only_scenarios_that_somebody_tried_and_did_not_pass_are_shown() {
         let cells = vec![
             cell("create-bug", "oracle", 1, counts(1, 0, 0)),
             cell("create-bug", "noop", 1, counts(0, 1, 0)),
@@ -116,9 +115,11 @@ mod tests {
             cell("read-only", "noop", 1, counts(1, 0, 0)),
             cell("cut-short", "oracle", 1, counts(0, 0, 0)),
             cell("cut-short", "noop", 1, counts(0, 0, 1)),
+            cell("never-begun", "oracle", 1, counts(0, 0, 0)),
+            cell("never-begun", "noop", 1, counts(0, 0, 0)),
         ];
         let session = session(vec![totals("oracle", 3, 0, 0), totals("noop", 1, 1, 1)], cells);
-        assert_eq!(count(&session), 3);
+        assert_eq!(count(&session), 4);
         insta::assert_snapshot!(not_passed(&session).render(80), @r"
         scenario    oracle     noop
         ─────────────────────────────────

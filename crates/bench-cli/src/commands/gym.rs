@@ -69,7 +69,7 @@ fn list(args: &GymListArgs, cx: &mut Context) -> Result<Exit, CliError> {
         ]);
     }
     write!(cx.out, "{}", paint::table(&table.render(cx.out_look.width)))?;
-    writeln!(cx.err, "from {}", choice.chosen)?;
+    writeln!(cx.err, "the default is: {}", choice.chosen)?;
     Ok(Exit::Success)
 }
 

@@ -82,7 +82,10 @@ impl Page {
 
     /// The page as text, the run's own facts first.
     pub(super) fn with_facts(&self, cx: &Context) -> String {
-        format!("{}\n{}", self.facts(cx), self.results(cx.out_look.width))
+        match self.results(cx.out_look.width) {
+            results if results.is_empty() => self.facts(cx),
+            results => format!("{}\n{results}", self.facts(cx)),
+        }
     }
 
     fn facts(&self, cx: &Context) -> String {
@@ -99,7 +102,7 @@ impl Page {
             ("models", row.models),
         ];
         facts.push(("status", status));
-        facts.extend(self.error().map(|error| ("error", error)));
+        facts.extend(self.error().map(|error| ("cause", error)));
         facts.push(("folder", cx.shown(&self.run.dir)));
         let lines = facts.iter().map(|(name, value)| {
             let name = paint::paint(FAINT, &format!("{name:<8}"));
@@ -119,8 +122,11 @@ impl Page {
         }
     }
 
-    /// Tables: per model, then where not all passed, then why trials have no verdict.
+    /// Tables: per model, then where not all passed, then why trials have no verdict. Empty before the first trial is over.
     pub(super) fn results(&self, width: usize) -> String {
+        if self.run.state.progress.trials_done == 0 {
+            return String::new();
+        }
         let mut parts = vec![paint::table(&summary::table(&self.session).render(width))];
         let grid = scenarios::not_passed(&self.session);
         if !grid.is_empty() && scenarios::count(&self.session) <= MOST_SCENARIOS {

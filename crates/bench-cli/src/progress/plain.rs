@@ -1,6 +1,7 @@
 //! Progress as lines: for logs, and for those who like to scroll.
 
 use std::io::Write;
+use std::time::Duration;
 
 use bench_core::event::TrialFinished;
 use bench_core::{Event, Outcome, Plan};
@@ -16,26 +17,52 @@ use crate::sink::Sink;
 const HOW_FAR: TimeDelta = TimeDelta::seconds(30);
 /// Characters of a cause that are shown.
 const LONGEST: usize = 200;
+/// Columns for the ids of trials at most.
+const WIDEST_ID: usize = 50;
 
 /// A line per finished trial, and how far the run is every 30 s.
 pub(super) struct Plain {
     board: Board,
     err: Sink,
     said: DateTime<Utc>,
+    /// Columns for the ids of trials.
+    id_width: usize,
 }
 
 impl Plain {
     pub(super) fn new(plan: &Plan, err: Sink, now: DateTime<Utc>) -> Self {
+        let longest = plan.trials().iter().map(|trial| trial.id.as_str().len()).max();
+        let id_width = longest.unwrap_or(0).min(WIDEST_ID);
         Self {
             board: Board::new(plan),
             err,
             said: now,
+            id_width,
         }
     }
 
     fn say(&mut self, line: &str) {
         // Nobody reads stderr any more: that is no reason to end a run.
         writeln!(self.err, "{line}").unwrap_or_default();
+    }
+
+    /// `[ 3/24] ✓ passed   create-bug~oracle~1  3/3 verifiers  1.2s`.
+    fn finished_line(&self, trial: &TrialFinished) -> String {
+        let (done, total) = (self.board.progress.trials_done, self.board.progress.trials_total);
+        let (width, id_width) = (total.to_string().len(), self.id_width);
+        let (sign, word) = (paint::signs(sign(trial.outcome)), trial.outcome.name());
+        let id = trial.trial.as_str();
+        let verifiers = format!("{}/{} verifiers", trial.verifiers_passed, trial.verifiers_total);
+        let time = text::short_duration(Duration::from_millis(trial.took_ms));
+        let cause = trial
+            .cause
+            .as_deref()
+            .filter(|_| trial.outcome != Outcome::Passed)
+            .map(text::clean_line);
+        let cause = cause
+            .map(|cause| format!("  {}", text::shorten(&cause, LONGEST)))
+            .unwrap_or_default();
+        format!("[{done:>width$}/{total}] {sign} {word:<9} {id:<id_width$}  {verifiers:>15}  {time}{cause}")
     }
 
     fn say_how_far(&mut self, now: DateTime<Utc>) {
@@ -61,8 +88,7 @@ impl Watcher for Plain {
         self.board.event(event, at);
         match event {
             Event::TrialFinished(finished) => {
-                let (done, total) = (self.board.progress.trials_done, self.board.progress.trials_total);
-                let line = finished_line(finished, done, total);
+                let line = self.finished_line(finished);
                 self.say(&line);
             }
             event => {
@@ -120,26 +146,6 @@ pub(super) fn noteworthy(event: &Event) -> Option<String> {
     }
 }
 
-/// `[ 3/24] ✓ passed   create-bug~oracle~1  3/3 verifiers  1.2s`.
-fn finished_line(trial: &TrialFinished, done: u32, total: u32) -> String {
-    let width = total.to_string().len();
-    let sign = paint::signs(sign(trial.outcome));
-    let word = trial.outcome.name();
-    let time = text::short_duration(std::time::Duration::from_millis(trial.took_ms));
-    let cause = trial
-        .cause
-        .as_deref()
-        .filter(|_| trial.outcome != Outcome::Passed)
-        .map(text::clean_line);
-    let cause = cause
-        .map(|cause| format!("  {}", text::shorten(&cause, LONGEST)))
-        .unwrap_or_default();
-    format!(
-        "[{done:>width$}/{total}] {sign} {word:<9} {}  {}/{} verifiers  {time}{cause}",
-        trial.trial, trial.verifiers_passed, trial.verifiers_total,
-    )
-}
-
 fn sign(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "✓",
@@ -191,11 +197,11 @@ mod tests {
         );
         insta::assert_snapshot!(kept.text(), @r"
         gym tracker: 27 tools of tracker 0.1.0, MCP 2026-07-28, reached in 12ms
-        [1/4] ✓ passed    a~oracle~1  2/3 verifiers  1.20s
+        [1/4] ✓ passed    a~oracle~1    2/3 verifiers  1.20s
         ! b~oracle~1: attempt 1 errored and is tried again: gym⏎broke
         1/4 trials, 1 passed, 1 running, about 1m 30s left
           waiting 28.0s: b~oracle~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s
-        [2/4] ! errored   b~oracle~1  2/3 verifiers  1.20s  gym ␛[2Jbroke
+        [2/4] ! errored   b~oracle~1    2/3 verifiers  1.20s  gym ␛[2Jbroke
         ");
     }
 }

@@ -24,7 +24,7 @@ fn said_text(said: &Said) -> String {
         .causes
         .iter()
         .filter(|cause| !said.message.contains(cause.as_str()));
-    lines.extend(causes.map(|cause| format!("  because: {}", text::clean(cause))));
+    lines.extend(causes.map(|cause| format!("  because: {}", text::clean(cause).replace('\n', "\n    "))));
     lines.extend(
         said.hints
             .iter()
@@ -39,14 +39,15 @@ mod tests {
 
     #[test]
     fn what_why_and_what_next() {
-        let cause = std::io::Error::other("Permission denied \x1b[2J");
+        let cause = std::io::Error::other("not all:\nPermission denied \x1b[2J");
         let error = CliError::unfinished("cannot create `/x/results`")
             .because(cause)
             .hint("choose another folder with `--results DIR`");
         let shown = anstream::adapter::strip_str(&text(&error, 80)).to_string();
         insta::assert_snapshot!(shown, @r"
         error: cannot create `/x/results`
-          because: Permission denied ␛[2J
+          because: not all:
+            Permission denied ␛[2J
           try: choose another folder with `--results DIR`
         ");
     }

@@ -105,7 +105,7 @@ fn a_key_that_is_missing_is_named_before_anything_is_begun() {
     insta::assert_snapshot!(bed.bench("run h.json --model claude-sonnet-4-5"), @r"
     $ bench-cli run h.json --model claude-sonnet-4-5
     --- stderr
-    gym tracker: built in (built-in tracker)
+    gym tracker: built in (no other is named)
     error: anthropic: no key; set ANTHROPIC_API_KEY in the environment or in the file given with --env-file
     --- exit 2
     ");

@@ -44,13 +44,13 @@ fn oracle_passes_and_noop_does_not() {
         create-bug  ✓ passed  ✗ failed
         say-hello   ✓ passed  ✗ failed
         --- stderr
-        gym tracker: built in (built-in tracker)
+        gym tracker: built in (no other is named)
         run_ID: 4 trials, results/runs/run_ID
         gym tracker: N tools of tracker VERSION, MCP DATE, reached in TIME
-        [1/4] ✓ passed    create-bug~oracle~1  1/1 verifiers TIME
-        [2/4] ✗ failed    create-bug~noop~1  0/1 verifiers TIME
-        [3/4] ✓ passed    say-hello~oracle~1  1/1 verifiers TIME
-        [4/4] ✗ failed    say-hello~noop~1  0/1 verifiers TIME
+        [1/4] ✓ passed    create-bug~oracle~1    1/1 verifiers TIME
+        [2/4] ✗ failed    create-bug~noop~1      0/1 verifiers TIME
+        [3/4] ✓ passed    say-hello~oracle~1     1/1 verifiers TIME
+        [4/4] ✗ failed    say-hello~noop~1       0/1 verifiers TIME
 
         completed · results/runs/run_ID
           bench-cli show run_ID
@@ -123,7 +123,7 @@ fn a_dry_run_leaves_nothing() {
     1 scenario × 1 model × 3 runs = 3 trials, 3 verifiers, at most 3 at once
     at most 200 model replies each; what they cost is not estimated yet
     --- stderr
-    gym tracker: built in (built-in tracker)
+    gym tracker: built in (no other is named)
     nothing was run; leave out `--dry-run` to run it
     --- exit 0
     ");
@@ -182,6 +182,87 @@ fn a_reader_that_leaves_early_does_not_end_the_run() {
     let list: Value = serde_json::from_slice(&bed.output("list --json").stdout).unwrap();
     assert_eq!(list["runs"][0]["status"], "completed");
     assert_eq!(list["runs"][0]["progress"]["passed"], 2);
+}
+
+#[test]
+fn a_gym_that_cannot_be_reached_fails_the_run_before_the_first_trial() {
+    let bed = bed().with(
+        "gyms.json",
+        r#"{"gyms": {"dead": {"url": "http://127.0.0.1:9/mcp"}}}"#,
+    );
+    let output = bed.output("run h.json --model oracle");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{err}");
+    assert!(
+        err.contains("error: the run failed") && err.contains("gym `dead`"),
+        "{err}"
+    );
+    let show = String::from_utf8(bed.output("show").stdout).unwrap();
+    assert!(
+        show.contains("failed after") && show.contains("gym `dead`"),
+        "{show}"
+    );
+}
+
+#[test]
+fn a_worker_that_is_killed_leaves_a_run_that_is_over() {
+    let bed = bed().with("play.json", r#"{"scenarios": {"*": [{"never_answer": true}]}}"#);
+    let mut child = bed
+        .command("run h.json --model script:play.json --json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("trial_started")));
+    let running: Value = serde_json::from_slice(&bed.output("list --json").stdout).unwrap();
+    assert_eq!(running["runs"][0]["status"], "running");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let over: Value = serde_json::from_slice(&bed.output("list --json").stdout).unwrap();
+    assert_eq!(
+        (&over["runs"][0]["status"], &over["runs"][0]["cause"]),
+        (&"failed".into(), &"worker_lost".into())
+    );
+    assert!(over["runs"][0]["completed_at"].is_string());
+}
+
+#[test]
+fn secrets_reach_no_file_and_no_screen() {
+    const SECRET: &str = "canary-4f8a-value";
+    let play = format!(r#"{{"scenarios": {{"*": [{{"answer": "hello, my key is {SECRET}"}}]}}}}"#);
+    let bed = bed()
+        .with("play.json", &play)
+        .with(".env", &format!("MY_API_KEY={SECRET}\nPIN={SECRET}2\n"));
+    let args = "run h.json --model script:play.json --env-file .env --secret PIN --json";
+    let output = bed.output(args);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let trial = bed.output("show --trial say-hello --full");
+    for stream in [&output.stdout, &output.stderr, &trial.stdout, &trial.stderr] {
+        assert!(!String::from_utf8_lossy(stream).contains(SECRET));
+    }
+    assert!(String::from_utf8_lossy(&trial.stdout).contains("my key is [secret]"));
+    let mut folders = vec![bed.path().join("results")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read(&path).unwrap();
+                assert!(
+                    !String::from_utf8_lossy(&text).contains(SECRET),
+                    "{}",
+                    path.display()
+                );
+            }
+        }
+    }
 }
 
 #[test]
