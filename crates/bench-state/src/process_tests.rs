@@ -69,6 +69,16 @@ pub(crate) fn now() -> DateTime<Utc> {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
+/// A folder in memory where there is one: these tests are about dying, not about the disk, and die often.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    }
+}
+
 fn store(folder: &Path) -> RunStore<Tally> {
     RunStore::open(folder.join("results")).unwrap()
 }
@@ -229,7 +239,7 @@ fn check(folder: &Path, place: &str) {
 fn killed_before_any_disk_operation_nothing_promised_is_lost_and_nothing_stays_running() {
     let mut fatal = 0;
     loop {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let killed = was_killed("child_works", folder.path(), fatal);
         check(folder.path(), &format!("operation {fatal}"));
         if !killed {
@@ -250,7 +260,7 @@ fn a_reader_killed_while_settling_leaves_it_to_the_next_reader() {
     // Every seventh operation of the worker: from before the run is visible to after its ending.
     for fatal in (0..100).step_by(7) {
         for reader_fatal in 0.. {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = folder();
             was_killed("child_works", folder.path(), fatal);
             let killed = was_killed("child_lists", folder.path(), reader_fatal);
             check(
@@ -295,7 +305,7 @@ fn child_adds_up() {
 
 #[test]
 fn eight_processes_and_eight_threads_lose_no_update() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let store = store(folder.path());
     let run = store
         .create(&Planned { total: 0 }, Label { label: "x".into() }, now())
@@ -320,7 +330,7 @@ fn eight_processes_and_eight_threads_lose_no_update() {
 
 #[test]
 fn readers_that_find_an_orphan_at_the_same_time_agree() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     assert!(was_killed("child_works", folder.path(), 60));
     let store = store(folder.path());
     let seen = thread::scope(|scope| {

@@ -40,12 +40,13 @@ pub(crate) struct Line<E> {
     pub(crate) said: Said<E>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Head {
     seq: u64,
-    #[serde(with = "format::stamp")]
     at: DateTime<Utc>,
     generation: u32,
+    #[serde(default)]
+    store: Option<Value>,
 }
 
 /// The members of an event as they will stand in a line.
@@ -89,25 +90,23 @@ pub(crate) fn decode<E: DeserializeOwned>(line: &[u8]) -> Option<Line<E>> {
     if found != seal(body).as_bytes() {
         return None;
     }
-    let Head { seq, at, generation } = serde_json::from_slice(line).ok()?;
+    let Head {
+        seq,
+        at,
+        generation,
+        store,
+    } = serde_json::from_slice(line).ok()?;
+    let said = match store {
+        Some(note) => serde_json::from_value(note).map_or(Said::Unknown, Said::Store),
+        // The event's members stand beside ours, so the job reads the whole line and finds its own.
+        None => serde_json::from_slice(line).map_or(Said::Unknown, Said::Event),
+    };
     Some(Line {
         seq,
         at,
         generation,
-        said: said(line),
+        said,
     })
-}
-
-fn said<E: DeserializeOwned>(line: &[u8]) -> Said<E> {
-    /// Tells the store's lines from the job's without parsing more than needed.
-    #[derive(Deserialize)]
-    struct Note {
-        store: Option<Value>,
-    }
-    match serde_json::from_slice::<Note>(line) {
-        Ok(Note { store: Some(note) }) => serde_json::from_value(note).map_or(Said::Unknown, Said::Store),
-        _ => serde_json::from_slice(line).map_or(Said::Unknown, Said::Event),
-    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::thread;
 
-use bench_state::{CancelReason, Ending, ItemRef, RunStatus, RunStore, Standing, StateError};
+use bench_state::{CancelReason, Ending, ItemRef, RunStatus, Standing, StateError};
 use chrono::TimeDelta;
 
-use crate::job::{Bed, Event, Packing, Plan, Session, Summary, at, id, now, packed, told};
+use crate::job::{Bed, Event, Plan, Session, at, id, now, packed, told};
 
 #[test]
 fn readers_are_never_behind_although_snapshots_are_rare() {
@@ -322,48 +322,6 @@ fn many_threads_record_into_one_dense_journal() {
 }
 
 #[test]
-fn runs_are_found_by_id_prefix_or_latest() {
-    let bed = Bed::new();
-    assert!(matches!(
-        bed.store.resolve("latest"),
-        Err(StateError::NoRuns { .. })
-    ));
-    let old = bed.finished(at("2026-01-02T03:04:05Z"));
-    let new = bed.finished(at("2026-01-03T03:04:05Z"));
-    let resolve = |text: &str| bed.store.resolve(text);
-    assert_eq!(resolve("latest").unwrap(), new);
-    assert_eq!(resolve(old.as_str()).unwrap(), old);
-    assert_eq!(resolve("run_20260102").unwrap(), old);
-    assert_eq!(resolve("20260103").unwrap(), new);
-    let told = |text: &str| {
-        let root = bed.store.root().display().to_string();
-        let message = resolve(text).unwrap_err().to_string();
-        message
-            .replace(&root, "ROOT")
-            .replace(old.as_str(), "OLD")
-            .replace(new.as_str(), "NEW")
-    };
-    insta::assert_snapshot!(told("run_2026"), @"`run_2026` fits 2 runs in `ROOT/runs`; give more of the id: NEW, OLD");
-    insta::assert_snapshot!(told("run_2025"), @"no run `run_2025` in `ROOT/runs`");
-    insta::assert_snapshot!(told("../x"), @"no run `../x` in `ROOT/runs`");
-    insta::assert_snapshot!(told(""), @"no run `` in `ROOT/runs`");
-}
-
-#[test]
-fn the_list_is_newest_first_and_opens_only_what_it_shows() {
-    let bed = Bed::new();
-    let ids: Vec<_> = (1..=5)
-        .map(|day| bed.finished(at(&format!("2026-01-0{day}T00:00:00Z"))))
-        .collect();
-    fs::write(bed.dir(&ids[0]).join("state.json"), "broken").unwrap();
-    let listing = bed.store.list(Some(3), now()).unwrap();
-    let shown: Vec<_> = listing.runs.iter().map(|run| run.state.id.clone()).collect();
-    assert_eq!(shown, [ids[4].clone(), ids[3].clone(), ids[2].clone()]);
-    assert_eq!((listing.problems.len(), listing.not_shown), (0, 2));
-    assert_eq!(bed.store.list(None, now()).unwrap().problems.len(), 1);
-}
-
-#[test]
 fn a_summary_serializes_like_state_json_with_the_present_added() {
     let bed = Bed::new();
     let run = bed.start();
@@ -376,165 +334,4 @@ fn a_summary_serializes_like_state_json_with_the_present_added() {
     assert!(json["heartbeat_at"].is_string());
     run.finish(Ending::Completed, now()).unwrap();
     assert!(serde_json::to_value(bed.only()).unwrap()["heartbeat_at"].is_null());
-}
-
-#[cfg(unix)]
-#[test]
-fn nobody_else_can_read_what_is_written() {
-    use std::os::unix::fs::PermissionsExt;
-
-    fn check(path: &Path, seen: &mut usize) {
-        let mode = fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        *seen += 1;
-        if path.is_dir() {
-            assert_eq!(mode, 0o700, "{}", path.display());
-            for entry in fs::read_dir(path).unwrap() {
-                check(&entry.unwrap().path(), seen);
-            }
-        } else {
-            assert_eq!(mode, 0o600, "{}", path.display());
-        }
-    }
-
-    let bed = Bed::new();
-    let run = bed.start();
-    run.item_log(&id("one")).unwrap();
-    run.text_log(&id("one")).unwrap();
-    run.finish(Ending::Completed, now()).unwrap();
-    bed.finished(now());
-    let mut seen = 0;
-    check(bed.store.root(), &mut seen);
-    assert!(seen > 20, "only {seen} files and folders");
-}
-
-#[test]
-fn values_that_do_not_fit_their_place_are_refused_before_anything_exists() {
-    struct Odd;
-    impl bench_state::Job for Odd {
-        type Plan = Plan;
-        type Summary = serde_json::Value;
-        type Progress = u32;
-        type Session = serde_json::Value;
-        type Event = serde_json::Value;
-        type Item = u32;
-
-        fn begin(plan: &Plan) -> (u32, serde_json::Value) {
-            let session = match plan.boxes {
-                1 => serde_json::json!([]),
-                2 => serde_json::json!({"store": "mine"}),
-                _ => serde_json::json!({}),
-            };
-            (0, session)
-        }
-
-        fn fold(
-            _: &mut u32,
-            _: &mut serde_json::Value,
-            _: &serde_json::Value,
-            _: chrono::DateTime<chrono::Utc>,
-        ) {
-        }
-    }
-    let bed = Bed::new();
-    let store = RunStore::<Odd>::open(bed.store.root()).unwrap();
-    let refused = |boxes, summary| {
-        store
-            .create(&Plan { boxes }, summary, now())
-            .map(drop)
-            .unwrap_err()
-            .to_string()
-    };
-    let fine = serde_json::json!({"label": "x"});
-    assert_eq!(
-        refused(1, fine.clone()),
-        "cannot store the job's session: it is not a JSON object"
-    );
-    assert_eq!(
-        refused(2, fine),
-        "cannot store the job's session: `store` is the store's own name"
-    );
-    assert_eq!(
-        refused(3, "x".into()),
-        "cannot store the job's summary: it is not a JSON object"
-    );
-    let taken = serde_json::json!({"status": "great"});
-    assert_eq!(
-        refused(3, taken),
-        "cannot store the job's summary: `status` is the store's own name"
-    );
-    assert!(store.list(None, now()).unwrap().runs.is_empty());
-    assert_eq!(
-        fs::read_dir(bed.store.root().join(".store")).unwrap().count(),
-        1,
-        "staging left behind"
-    );
-}
-
-#[test]
-fn a_refused_event_stops_nothing() {
-    let bed = Bed::new();
-    let store = RunStore::<Loose>::open(bed.store.root()).unwrap();
-    let run = store
-        .create(&Plan { boxes: 1 }, Summary { label: String::new() }, now())
-        .unwrap();
-    let event = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
-    let good = (event(r#"{"n": 1}"#), now());
-    let bad = (event(r#"{"seq": 1}"#), now());
-    assert!(matches!(
-        run.record_batch(&[good.clone(), bad]),
-        Err(StateError::Unstorable { .. })
-    ));
-    run.record(good.0, now()).unwrap();
-    assert_eq!(
-        run.progress().unwrap(),
-        1,
-        "nothing of the refused batch was taken"
-    );
-    run.finish(Ending::Completed, now()).unwrap();
-}
-
-struct Loose;
-
-impl bench_state::Job for Loose {
-    type Plan = Plan;
-    type Summary = Summary;
-    type Progress = u32;
-    type Session = Session;
-    type Event = serde_json::Value;
-    type Item = u32;
-
-    fn begin(_: &Plan) -> (u32, Session) {
-        (0, Session::default())
-    }
-
-    fn fold(progress: &mut u32, _: &mut Session, _: &serde_json::Value, _: chrono::DateTime<chrono::Utc>) {
-        *progress += 1;
-    }
-}
-
-#[test]
-fn obstacles_are_named_with_their_path() {
-    let told = |bed: &Bed| {
-        let store = RunStore::<Packing>::open(bed.store.root());
-        let outcome =
-            store.and_then(|store| store.create(&Plan { boxes: 1 }, Summary { label: "x".into() }, now()));
-        outcome
-            .map(drop)
-            .unwrap_err()
-            .to_string()
-            .replace(bed.folder().to_str().unwrap(), "FOLDER")
-    };
-    let bed = Bed::new();
-    fs::write(bed.folder().join("results"), "a file").unwrap();
-    assert_eq!(told(&bed), "cannot open `FOLDER/results`");
-    let bed = Bed::new();
-    fs::create_dir(bed.folder().join("results")).unwrap();
-    fs::write(bed.folder().join("results/runs"), "a file").unwrap();
-    assert_eq!(told(&bed), "cannot create folder `FOLDER/results/runs`");
-    let bed = Bed::new();
-    bed.finished(now());
-    fs::write(bed.folder().join("results/.store/format"), "2").unwrap();
-    assert!(
-        told(&bed).starts_with("`FOLDER/results/.store/format` has format 2, this version writes up to 1")
-    );
 }

@@ -1,5 +1,5 @@
-//! The store as an embedder sees it, in five parts: an ordinary life, the deaths of workers, damaged and foreign
-//! files, what a reader may touch, and random histories against a model.
+//! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, damaged and
+//! foreign files, files of released versions, what a reader may touch, and random histories against a model.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,7 +9,10 @@
 
 mod damage;
 mod deaths;
+mod finding;
+mod formats;
 mod job;
 mod life;
 mod model;
 mod reading;
+mod refusals;

@@ -1,0 +1,64 @@
+//! Runs written by released versions, kept for ever: every later version reads them.
+
+use std::fs;
+use std::path::Path;
+
+use bench_state::Ending;
+
+use crate::job::{Bed, Event, copy, id, now, packed, told};
+
+/// A run that failed after two events, as format 1 has it on the disk.
+fn format_1() -> Bed {
+    let bed = Bed::new();
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format_1"),
+        bed.store.root(),
+    );
+    bed
+}
+
+#[test]
+fn format_1_is_read() {
+    let bed = format_1();
+    let run = bed.only();
+    assert_eq!(told(&run), "failed 2/3 error: the tape ran out");
+    assert_eq!(run.state.summary.label, "red");
+    assert_eq!(run.state.worker.as_ref().unwrap().host, "fixture");
+    let view = bed.view(&run.state.id);
+    assert_eq!(view.plan().unwrap().boxes, 3);
+    assert_eq!(view.session().unwrap().weights, [5, 7]);
+    assert_eq!(view.item(&id("one")).unwrap().unwrap(), "first");
+    let lines: Vec<Event> = view
+        .item_log(&id("one"))
+        .unwrap()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(lines, [packed(5)]);
+    let mut events = view.events().unwrap();
+    assert_eq!(
+        events
+            .by_ref()
+            .map(|recorded| recorded.unwrap().seq)
+            .collect::<Vec<_>>(),
+        [2, 3]
+    );
+    assert_eq!(events.report(), bench_state::JournalReport::default());
+}
+
+#[test]
+fn format_1_can_be_rebuilt_from_its_journal() {
+    let bed = format_1();
+    let run = bed.store.resolve("latest").unwrap();
+    for file in ["state.json", "session.json"] {
+        fs::remove_file(bed.dir(&run).join(file)).unwrap();
+    }
+    let listing = bed.store.list(None, now()).unwrap();
+    let status = &listing.runs[0].state.status;
+    assert_eq!(status.ending(), Some(&Ending::failed("the tape ran out")));
+    assert_eq!(
+        status.completed_at().unwrap().to_rfc3339(),
+        "2026-01-02T03:07:00+00:00"
+    );
+    assert_eq!(bed.view(&run).session().unwrap().weights, [5, 7]);
+}
