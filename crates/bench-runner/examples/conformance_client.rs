@@ -27,7 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::args().next_back().ok_or("the last argument is the URL of the test server")?;
+    let url = std::env::args()
+        .next_back()
+        .ok_or("the last argument is the URL of the test server")?;
     let scenario = std::env::var("MCP_CONFORMANCE_SCENARIO").unwrap_or_default();
     drop(rustls::crypto::ring::default_provider().install_default());
     let options = McpOptions {
@@ -37,7 +39,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let mcp = Mcp::over_http(reqwest::Client::new(), &url, &HeaderMap::new(), options).await?;
     let tools = mcp.list_tools(PATIENCE).await?;
-    let calls = if scenario == "initialize" { &[] } else { tools.as_slice() };
+    let calls = if scenario == "initialize" {
+        &[]
+    } else {
+        tools.as_slice()
+    };
     let deadline = ToolDeadline {
         idle: PATIENCE,
         total: PATIENCE,
@@ -58,5 +64,7 @@ fn arguments(tool: &ToolSpec) -> Map<String, Value> {
         _ => json!("text"),
     };
     let filled = properties.into_iter().flatten();
-    filled.map(|(name, schema)| (name.clone(), value_for(schema))).collect()
+    filled
+        .map(|(name, schema)| (name.clone(), value_for(schema)))
+        .collect()
 }

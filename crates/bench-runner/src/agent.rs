@@ -15,7 +15,9 @@ use tokio::time::Instant;
 use crate::dispatch::Reporter;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
 use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
-use crate::model::{AssistantTurn, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnRequest};
+use crate::model::{
+    AssistantTurn, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnRequest, qualified_tool_name,
+};
 use crate::slots::TrialSlot;
 use crate::verify::CallRecord;
 
@@ -74,41 +76,57 @@ pub(crate) enum Broken {
     Gym(#[from] GymError),
 }
 
-/// The tools of a trial: what the model sees, and which gym each belongs to.
+/// The tools of a trial: what the model sees, and which gym's tool each is.
 #[derive(Debug, Default)]
 pub(crate) struct Toolbox {
     pub(crate) offered: Vec<ToolSpec>,
-    owners: Vec<usize>,
+    /// For each offered tool: index of its gym, and its name there.
+    homes: Vec<(usize, String)>,
     restricted: BTreeSet<String>,
 }
 
 impl Toolbox {
-    /// Merges the gyms' tools in order; of equal names the first gym's is offered. Restricted tools, and
-    /// with an allow-list all others, are hidden.
+    /// Merges the gyms' tools in order. Of equal names the first gym's keeps the name, the others are
+    /// offered as `gym__tool`. Restricted tools, and with an allow-list all others, are hidden in every
+    /// gym.
     pub(crate) fn new(scenario: &Scenario, gyms: &[(String, Box<dyn GymSession>)]) -> Self {
+        let restricted = scenario.restricted_tools.iter().cloned().collect();
         let mut toolbox = Self {
-            restricted: scenario.restricted_tools.iter().cloned().collect(),
+            restricted,
             ..Self::default()
         };
-        let mut seen = BTreeSet::new();
-        for (owner, (_, session)) in gyms.iter().enumerate() {
+        let mut taken = BTreeSet::new();
+        for (gym, (name, session)) in gyms.iter().enumerate() {
             for tool in session.tools() {
                 let allowed = scenario
                     .allowed_tools
                     .as_ref()
                     .is_none_or(|list| list.contains(&tool.name));
-                if allowed && !toolbox.restricted.contains(&tool.name) && seen.insert(tool.name.clone()) {
-                    toolbox.offered.push(tool.clone());
-                    toolbox.owners.push(owner);
+                if !allowed || toolbox.restricted.contains(&tool.name) {
+                    continue;
+                }
+                let qualified = || qualified_tool_name(name, &tool.name);
+                let seen_as = if taken.contains(&tool.name) {
+                    qualified()
+                } else {
+                    tool.name.clone()
+                };
+                if taken.insert(seen_as.clone()) {
+                    toolbox.offered.push(ToolSpec {
+                        name: seen_as,
+                        ..tool.clone()
+                    });
+                    toolbox.homes.push((gym, tool.name.clone()));
                 }
             }
         }
         toolbox
     }
 
-    fn owner(&self, tool: &str) -> Option<usize> {
+    /// The gym of an offered tool, and the tool's name there.
+    fn home(&self, tool: &str) -> Option<(usize, &str)> {
         let index = self.offered.iter().position(|t| t.name == tool)?;
-        self.owners.get(index).copied()
+        self.homes.get(index).map(|(gym, name)| (*gym, name.as_str()))
     }
 
     fn unknown(&self, tool: &str) -> String {
@@ -296,18 +314,14 @@ impl Agent<'_> {
         left: Duration,
     ) -> Result<ToolAnswer, Broken> {
         let called = Instant::now();
-        let (gym, output) = match (self.tools.owner(&call.name), arguments_of(call)) {
+        let (gym, output) = match (self.tools.home(&call.name), arguments_of(call)) {
             (None, _) => (None, told(self.tools.unknown(&call.name))),
-            (owner, Err(problem)) => (owner, told(problem)),
-            (Some(owner), Ok(arguments)) => (
-                Some(owner),
-                self.call_gym(owner, &call.name, arguments, left).await?,
-            ),
+            (home, Err(problem)) => (home.map(|(gym, _)| gym), told(problem)),
+            (Some((gym, name)), Ok(arguments)) => {
+                (Some(gym), self.call_gym(gym, name, arguments, left).await?)
+            }
         };
-        said.calls.push(CallRecord {
-            call: call.clone(),
-            failed: output.is_error,
-        });
+        said.calls.push(self.call_record(call, output.is_error));
         let (for_model, cut_bytes) = cut_middle(&output.text, self.limits.tool_result_bytes);
         let took = millis(called.elapsed());
         let failed = if output.is_error { ", failed" } else { "" };
@@ -347,14 +361,29 @@ impl Agent<'_> {
         Ok(answer)
     }
 
+    /// Verifiers know a tool by its gym's name for it.
+    fn call_record(&self, call: &ToolCall, failed: bool) -> CallRecord {
+        let name = self
+            .tools
+            .home(&call.name)
+            .map_or(call.name.as_str(), |(_, name)| name);
+        CallRecord {
+            call: ToolCall {
+                name: name.to_owned(),
+                ..call.clone()
+            },
+            failed,
+        }
+    }
+
     async fn call_gym(
         &self,
-        owner: usize,
+        gym: usize,
         tool: &str,
         arguments: Map<String, Value>,
         left: Duration,
     ) -> Result<ToolOutput, Broken> {
-        let Some((gym, session)) = self.gyms.get(owner) else {
+        let Some((gym, session)) = self.gyms.get(gym) else {
             return Ok(told(self.tools.unknown(tool)));
         };
         let deadline = ToolDeadline {

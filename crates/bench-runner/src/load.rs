@@ -42,7 +42,11 @@ pub fn load_sources(paths: &[PathBuf], cwd: &Path) -> Result<Vec<Source>, (Probl
             Err(more) => problems.0.extend(more.0),
         }
     }
-    if problems.any_error() { Err((problems, sources)) } else { Ok(sources) }
+    if problems.any_error() {
+        Err((problems, sources))
+    } else {
+        Ok(sources)
+    }
 }
 
 /// Reads a gym file. `is_set` says whether an environment variable has a value. Blocking.

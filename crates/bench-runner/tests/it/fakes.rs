@@ -108,8 +108,16 @@ pub(crate) enum Misbehave {
 
 impl FakeGym {
     pub(crate) fn new(misbehave: Misbehave) -> Arc<Self> {
+        Self::named("tracker", misbehave)
+    }
+
+    pub(crate) fn named(name: &str, misbehave: Misbehave) -> Arc<Self> {
         Arc::new(Self {
-            spec: GymSpec::tracker(),
+            spec: GymSpec {
+                key: name.into(),
+                name: name.into(),
+                ..GymSpec::tracker()
+            },
             open_now: Arc::default(),
             opened: Arc::default(),
             most_open: Arc::default(),

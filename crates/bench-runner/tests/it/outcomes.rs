@@ -181,3 +181,35 @@ async fn time_runs_out_for_a_model_that_never_answers() {
     assert_eq!(record.outcome, Outcome::Errored);
     assert!(record.cause.unwrap().contains("no answer"));
 }
+
+#[tokio::test]
+async fn two_gyms_may_offer_tools_of_one_name() {
+    let turns: Turns = std::sync::Arc::new(|request| {
+        let names: Vec<&str> = request.tools.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["add", "fail", "wiki__add", "wiki__fail"]);
+        let calls = || calls(&[("add", json!({"n": 3})), ("wiki__add", json!({"n": 4}))]);
+        let reply = if request.turn == 1 { calls() } else { says("done") };
+        async move { Ok(reply) }.boxed()
+    });
+    let mut plan = plan(vec![scenario("s")], 1);
+    plan.scenarios[0].gym_keys.push("wiki".into());
+    let mut second = plan.scenarios[0].scenario.verifiers[0].clone();
+    second.gym = Some("wiki".into());
+    let bench_core::Check::DatabaseState { comparison, .. } = &mut second.check else {
+        unreachable!()
+    };
+    comparison.expected = json!(4);
+    plan.scenarios[0].scenario.verifiers.push(second);
+    let journal = MemoryJournal::default();
+    let runner = Runner::builder("run", plan)
+        .gym(FakeGym::new(Misbehave::No))
+        .gym(FakeGym::named("wiki", Misbehave::No))
+        .model(FakeModel::new(turns))
+        .journal(journal.clone())
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let records = journal.snapshot().records;
+    let record = records.values().next().unwrap();
+    assert_eq!(record.outcome, Outcome::Passed, "{:?}", record.verdicts);
+}
