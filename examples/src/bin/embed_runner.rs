@@ -1,21 +1,21 @@
-//! A benchmark inside your own program: the quickstart's comment scenarios on the built-in tracker, a model client of
+//! A benchmark inside your own program: the quickstart's first scenario on the built-in tracker, a model client of
 //! your own (here a few fixed rules; yours may call anything), and a check of your own beside those of the harness.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench_core::harness::Source;
 use bench_core::transcript::ToolCall;
 use bench_core::{
-    Check, GymChoice, Harness, ModelRef, ModelSpec, Plan, Verdict, VerdictStatus, VerifierSpec,
+    Check, GymChoice, ModelRef, ModelSpec, Outcome, Plan, Verdict, VerdictStatus, VerifierSpec,
 };
 use bench_gym::{GymOptions, GymServer};
 use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, TrackerAddress, connect};
 use bench_runner::model::{AssistantTurn, Message, ModelClient, ModelError, TurnReply, TurnRequest};
 use bench_runner::verify::{TrialEnd, Verifier};
-use bench_runner::{MemoryJournal, Runner, RunnerBuilder};
+use bench_runner::{MemoryJournal, Runner, RunnerBuilder, load_harness};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
@@ -43,12 +43,11 @@ impl ModelClient for Rules {
             }
             _ => turn.text = "Done, with pleasure.".into(),
         }
-        Box::pin(async {
-            Ok(TurnReply {
-                turn,
-                ..TurnReply::default()
-            })
-        })
+        let reply = TurnReply {
+            turn,
+            ..TurnReply::default()
+        };
+        Box::pin(async { Ok(reply) })
     }
 }
 
@@ -79,31 +78,37 @@ impl Verifier for Polite {
 
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/quickstart/harness.json");
-    let source = Source::new(path, std::fs::read_to_string(path)?);
-    let mut harness = Harness::from_sources("quickstart", &[source], &|path| std::fs::read(path))?;
-    for scenario in &mut harness.scenarios {
-        let check = Check::Custom {
+    // What to try: a harness from disk, with the check added.
+    let mut harness = load_harness(&["quickstart".into()], Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    harness
+        .scenarios
+        .retain(|scenario| scenario.scenario_id == "comment-on-issue");
+    let (name, check) = (
+        "is polite".into(),
+        Check::Custom {
             kind: "polite".into(),
             config: json!(null),
-        };
-        scenario.verifiers.push(VerifierSpec {
-            check,
-            name: "is polite".into(),
-            description: None,
-            gym: None,
-            prompt: None,
-        });
+        },
+    );
+    let polite = VerifierSpec {
+        name,
+        check,
+        description: None,
+        gym: None,
+        prompt: None,
+    };
+    for scenario in &mut harness.scenarios {
+        scenario.verifiers.push(polite.clone());
     }
     let model: ModelRef = "compatible:rules".parse()?;
-    let plan = Plan::builder(harness)
-        .model(ModelSpec::new(model.clone()))
-        .gyms(GymChoice::tracker());
-    let (plan, _) = plan
-        .only(|scenario| scenario.scenario_id == "comment-on-issue")
+    let spec = ModelSpec::new(model.clone());
+    let (plan, _) = Plan::builder(harness)
+        .model(spec)
+        .gyms(GymChoice::tracker())
         .runs(5)
         .build()?;
 
+    // What to try it on: the tracker, on a free port of this process.
     let server = GymServer::start(GymOptions::default()).await?;
     let address = TrackerAddress {
         mcp_url: server.url(),
@@ -112,9 +117,10 @@ async fn main() -> Result<(), AnyError> {
     let cleaner = Cleaner::new();
     let gyms = connect(&plan.gyms, &Environment::default(), Some(&address), &cleaner)?;
 
+    // The run itself. All databases are gone when the cleaner is done.
     let journal = MemoryJournal::default();
-    let mut runner = Runner::builder("embedded", plan).journal(journal.clone());
-    runner = runner
+    let runner = Runner::builder("embedded", plan).journal(journal.clone());
+    let runner = runner
         .model(Arc::new(Rules(model)))
         .verifier("polite", Arc::new(Polite));
     let end = gyms
@@ -123,23 +129,17 @@ async fn main() -> Result<(), AnyError> {
         .build()?
         .run()
         .await;
-    cleaner
-        .finish(Duration::from_secs(10))
-        .await
-        .map_err(|n| format!("{n} databases were not removed"))?;
+    let cleaned = cleaner.finish(Duration::from_secs(10)).await;
     server.shutdown().await;
 
     let records = journal.snapshot().records;
     for record in records.values() {
         writeln!(io::stdout(), "{}  {}", record.trial, record.outcome.name())?;
     }
-    let passed = records
-        .values()
-        .filter(|record| record.outcome == bench_core::Outcome::Passed)
-        .count();
-    if passed == 5 {
-        Ok(())
-    } else {
-        Err(format!("{passed} of 5 passed: {end:?}").into())
-    }
+    assert!(
+        records.len() == 5 && records.values().all(|record| record.outcome == Outcome::Passed),
+        "{end:?}"
+    );
+    assert_eq!(cleaned, Ok(()), "databases are left behind");
+    Ok(())
 }
