@@ -49,10 +49,12 @@ pub(crate) fn create_file(path: &Path, content: &[u8]) -> Result<File> {
         .create_new(true)
         .open(path)
         .at(FileAction::Create, path)?;
-    crash::point();
-    file.write_all(content).at(FileAction::Write, path)?;
-    crash::point();
-    file.sync_all().at(FileAction::Sync, path)?;
+    if !content.is_empty() {
+        crash::point();
+        file.write_all(content).at(FileAction::Write, path)?;
+        crash::point();
+        file.sync_all().at(FileAction::Sync, path)?;
+    }
     Ok(file)
 }
 
@@ -103,12 +105,12 @@ pub(crate) fn truncate(file: &File, path: &Path, length: u64) -> Result<()> {
     file.sync_all().at(FileAction::Sync, path)
 }
 
-/// Moves a complete folder to where it is visible, durably.
+/// Moves a complete folder to where it is visible, durably. Its old name may come back after a power cut; that it is
+/// gone there is nobody's concern.
 pub(crate) fn publish_folder(from: &Path, to: &Path) -> Result<()> {
     crash::point();
     fs::rename(from, to).at(FileAction::Rename, to)?;
-    sync_folder(parent_of(to))?;
-    sync_folder(parent_of(from))
+    sync_folder(parent_of(to))
 }
 
 /// Renames an unreadable file to `<name>.corrupt-<n>` with the first free `n`, and says where it is now.

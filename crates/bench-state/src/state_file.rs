@@ -105,14 +105,15 @@ pub(crate) fn check_format<J: Job>(state: &RunState<J>, dir: &RunDir) -> Result<
     Ok(())
 }
 
-/// Replaces both snapshots. The session goes first, so that a run that is over has its final session.
+/// Replaces both snapshots. The session goes first, so that a run that is over has its final session; the one folder
+/// sync is for both names, and a pair that does not fit after a power cut is noticed and read from the journal instead.
 pub(crate) fn write<J: Job>(dir: &RunDir, state: &RunState<J>, session: &J::Session) -> Result<()> {
     let mark = SessionMark {
         format: FORMAT,
         run_id: state.id.clone(),
         journal: state.journal,
     };
-    durable::replace(&dir.session(), &format::encode_session(session, &mark)?)?;
+    durable::place(&dir.session(), &format::encode_session(session, &mark)?)?;
     write_state(dir, state)
 }
 
