@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bench_core::{GymChoice, ModelSpec, Outcome, Plan, TrialRecord};
+use bench_core::{GymChoice, Harness, ModelSpec, Outcome, Plan, Scenario, TrialRecord};
 use bench_gym::{GymOptions, GymServer};
 use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, TrackerAddress};
@@ -12,11 +12,11 @@ use bench_runner::{MemoryJournal, RunEnd, Runner};
 
 use crate::shape::{LEFT_ALONE, harness};
 
-/// The records of all trials of the quickstart with these models; nothing is left behind.
-async fn play(models: &[&str]) -> Vec<TrialRecord> {
-    let specs = models.iter().map(|name| ModelSpec::new(name.parse().unwrap()));
-    let plan = Plan::builder(harness("quickstart"))
-        .models(specs)
+/// The records of all trials of a harness on the tracker; nothing is left behind.
+async fn play(harness: Harness, model: &str) -> Vec<TrialRecord> {
+    let spec = ModelSpec::new(model.parse().unwrap());
+    let plan = Plan::builder(harness)
+        .model(spec)
         .gyms(GymChoice::tracker())
         .retries(0);
     let (plan, warnings) = plan.build().unwrap_or_else(|problems| panic!("{problems}"));
@@ -50,7 +50,7 @@ async fn play(models: &[&str]) -> Vec<TrialRecord> {
 
 #[tokio::test]
 async fn oracle_passes_everything() {
-    for record in play(&["oracle"]).await {
+    for record in play(harness("quickstart"), "oracle").await {
         let verdicts = serde_json::to_string_pretty(&record.verdicts).unwrap();
         assert_eq!(
             record.outcome,
@@ -66,7 +66,7 @@ async fn oracle_passes_everything() {
 /// Doing nothing passes nothing, and makes nothing true but what guards against doing too much.
 #[tokio::test]
 async fn noop_makes_nothing_true_but_what_was_to_be_left_alone() {
-    for record in play(&["noop"]).await {
+    for record in play(harness("quickstart"), "noop").await {
         assert_eq!(
             record.outcome,
             Outcome::Failed,
@@ -85,4 +85,57 @@ async fn noop_makes_nothing_true_but_what_was_to_be_left_alone() {
             );
         }
     }
+}
+
+/// Leaving out any one change makes a scenario fail: its verifiers look at every step. Two calls are there to
+/// be refused.
+#[tokio::test]
+async fn no_step_of_a_solution_can_be_left_out() {
+    let mut incomplete = harness("quickstart");
+    incomplete.scenarios = incomplete
+        .scenarios
+        .iter()
+        .flat_map(with_one_change_less)
+        .collect();
+    assert!(
+        incomplete.scenarios.len() > 30,
+        "only {} changes are made",
+        incomplete.scenarios.len()
+    );
+    let records = play(incomplete, "oracle").await;
+    let passed = records.iter().filter(|record| record.outcome == Outcome::Passed);
+    let passed: Vec<&str> = passed.map(|record| record.scenario_id.as_str()).collect();
+    assert_eq!(
+        passed,
+        [
+            "assignable-fallback without assign_issue 1",
+            "finish-a-review without do_transition 0"
+        ]
+    );
+}
+
+/// The scenario, once for each call of its solutions that changes something, without that call.
+fn with_one_change_less(scenario: &Scenario) -> Vec<Scenario> {
+    let mut variants = Vec::new();
+    for part in 0..=scenario.prompts.len() {
+        for index in 0.. {
+            let mut variant = scenario.clone();
+            let solution = match part.checked_sub(1) {
+                None => variant.solution.as_mut(),
+                Some(prompt) => variant.prompts[prompt].solution.as_mut(),
+            };
+            let Some(solution) = solution.filter(|solution| index < solution.calls.len()) else {
+                break;
+            };
+            let tool = solution.calls.remove(index).tool;
+            if !["get_", "list_", "find_", "enhanced_search"]
+                .iter()
+                .any(|reads| tool.starts_with(reads))
+            {
+                variant.scenario_id = format!("{} without {tool} {index}", scenario.scenario_id);
+                variants.push(variant);
+            }
+        }
+    }
+    variants
 }
