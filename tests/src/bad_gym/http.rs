@@ -77,7 +77,7 @@ struct Seen {
     handshakes: usize,
     databases: BTreeSet<String>,
     created: usize,
-    authorizations: Vec<String>,
+    headers: BTreeSet<(String, String)>,
 }
 
 impl BadGym {
@@ -121,9 +121,11 @@ impl BadGym {
         self.world.seen().handshakes
     }
 
-    /// Every value of an `authorization` header so far, once each.
-    pub fn authorizations(&self) -> Vec<String> {
-        self.world.seen().authorizations.clone()
+    /// Every value of a header so far.
+    pub fn values_of(&self, header: &str) -> Vec<String> {
+        let seen = self.world.seen();
+        let of_header = seen.headers.iter().filter(|(name, _)| name == header);
+        of_header.map(|(_, value)| value.clone()).collect()
     }
 }
 
@@ -134,17 +136,13 @@ impl World {
 
     /// Databases come into being when they are first named, as in real gyms.
     fn note(&self, headers: &HeaderMap) {
-        let value = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let mut seen = self.seen();
-        if let Some(id) = value("x-database-id")
-            && seen.databases.insert(id)
-        {
-            seen.created += 1;
-        }
-        if let Some(authorization) = value("authorization")
-            && !seen.authorizations.contains(&authorization)
-        {
-            seen.authorizations.push(authorization);
+        for (name, value) in headers {
+            let Ok(value) = value.to_str() else { continue };
+            seen.headers.insert((name.to_string(), value.to_owned()));
+            if name == "x-database-id" && seen.databases.insert(value.to_owned()) {
+                seen.created += 1;
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -201,17 +201,29 @@ impl Text {
     }
 }
 
-impl fmt::Display for Shot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clean = |text: &str| filter::clean(text, &self.folder);
+impl Shot {
+    /// Like `Display`, for output with tables that hold durations: widths of columns do not count.
+    pub fn table(&self) -> String {
+        self.show(filter::clean_table)
+    }
+
+    fn show(&self, clean: fn(&str, &Path) -> String) -> String {
         let code = self.code.map_or("signal".to_owned(), |code| code.to_string());
-        writeln!(f, "$ {}", clean(&self.line))?;
-        write!(f, "exit {code}")?;
-        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            if !text.is_empty() {
-                write!(f, "\n── {name}\n{}", clean(text).trim_end())?;
+        let mut text = format!("$ {}\nexit {code}", clean(&self.line, &self.folder));
+        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !stream.is_empty() {
+                text += "\n── ";
+                text += name;
+                text += "\n";
+                text += clean(stream, &self.folder).trim_end();
             }
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Shot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.show(filter::clean))
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::filter;
 use super::processes::processes_of;
 
 /// The folder of one run.
@@ -77,7 +78,7 @@ impl RunFolder {
         self.trials().into_iter().map(outcome).collect()
     }
 
-    /// The outcome of every trial with its cause, a line each, for snapshots.
+    /// The outcome of every trial with its cause, a line each, for snapshots: ports and times filtered out.
     pub fn outcome_lines(&self) -> String {
         let line = |(id, trial): (String, Value)| {
             let cause = trial.get("cause").and_then(Value::as_str);
@@ -85,7 +86,7 @@ impl RunFolder {
             format!("{id} {}{cause}", text(&trial, "outcome"))
         };
         let lines: Vec<String> = self.trials().into_iter().map(line).collect();
-        lines.join("\n")
+        filter::clean(&lines.join("\n"), &self.path)
     }
 
     /// The entries of a trial's transcript.

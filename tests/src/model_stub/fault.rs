@@ -14,9 +14,10 @@ use super::wire::Wire;
 
 const HALF_AN_ANSWER: &str = r#"{"id":"x","choices":[{"index":0,"message":{"role":"assi"#;
 
-pub(super) async fn play(fault: &Fault, wire: Wire) -> Response {
+/// `key` is what the client sent: real providers repeat it in the text of a 401, and so do we.
+pub(super) async fn play(fault: &Fault, wire: Wire, key: &str) -> Response {
     match fault {
-        Fault::Status { status, retry_after } => error_status(*status, *retry_after, wire),
+        Fault::Status { status, retry_after } => error_status(*status, *retry_after, wire, key),
         Fault::Reset => broken_off(HALF_AN_ANSWER),
         Fault::Truncated => ([(CONTENT_TYPE, "application/json")], HALF_AN_ANSWER).into_response(),
         Fault::NotJson => (
@@ -28,9 +29,13 @@ pub(super) async fn play(fault: &Fault, wire: Wire) -> Response {
     }
 }
 
-fn error_status(status: u16, retry_after: Option<RetryAfter>, wire: Wire) -> Response {
+fn error_status(status: u16, retry_after: Option<RetryAfter>, wire: Wire, key: &str) -> Response {
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (code, Json(wire.error(status, "the stub was told to fail"))).into_response();
+    let message = match status {
+        401 => format!("Incorrect API key provided: {key}."),
+        _ => "the stub was told to fail".to_owned(),
+    };
+    let mut response = (code, Json(wire.error(status, &message))).into_response();
     if let Some(wait) = retry_after.map(header_value) {
         response
             .headers_mut()

@@ -1,7 +1,7 @@
 //! Anthropic's messages: what a request must look like, and what answers look like.
 //!
-//! The rules are those of the public API reference, the strict reading where it has two: user and
-//! assistant take turns, tool results come first in the message that answers them.
+//! The rules are those of the public API reference: the user begins and ends, the assistant never speaks
+//! twice in a row (the user may: the API joins that), tool results come first in the message that answers.
 
 use std::collections::BTreeSet;
 
@@ -73,22 +73,23 @@ fn read_tools(tools: Option<&Value>) -> Result<(), Refusal> {
 fn read_messages(messages: &[Value]) -> Result<Seen, Refusal> {
     let mut seen = Seen::default();
     let mut open = Vec::new();
+    let mut last = "assistant";
     for (i, message) in messages.iter().enumerate() {
         let place = format!("messages.{i}");
         let fields = object(message, &place, &["role", "content"])?;
-        let due = if i % 2 == 0 { "user" } else { "assistant" };
-        if fields.get("role") != Some(&json!(due)) {
-            return Err(format!("{place}.role: roles must alternate, expected `{due}`"));
-        }
+        let role = text(fields.get("role"), &format!("{place}.role"))?;
         let blocks = blocks(fields.get("content"), &format!("{place}.content"))?;
-        if due == "user" {
-            read_user(&blocks, &place, &mut open, &mut seen)?;
-        } else {
-            open = read_assistant(&blocks, &place)?;
-            seen.assistant_messages += 1;
+        match role {
+            "user" => read_user(&blocks, &place, &mut open, &mut seen)?,
+            "assistant" if last == "user" => {
+                open = read_assistant(&blocks, &place)?;
+                seen.assistant_messages += 1;
+            }
+            _ => return Err(format!("{place}.role: expected `user`")),
         }
+        last = role;
     }
-    if messages.len().is_multiple_of(2) {
+    if last != "user" {
         return Err("messages: the last one must be the user's".into());
     }
     Ok(seen)
@@ -192,10 +193,12 @@ pub(super) fn reply(reply: &Reply, seen: &Seen, model: &Value, n: u64) -> Value 
         Reply::Empty | Reply::Fault(_) => (Vec::new(), "end_turn"),
         Reply::Call(calls) => {
             let calls = calls.iter().enumerate().map(|(i, call)| {
-                json!({
-                    "type": "tool_use", "id": format!("toolu_{n}_{i}"), "name": call.tool,
-                    "input": fill(&call.arguments, &seen.results),
-                })
+                // This API knows no arguments that are not JSON: a text stands alone in an object.
+                let input = match fill(&call.arguments, &seen.results) {
+                    Value::String(text) => json!({"text": text}),
+                    other => other,
+                };
+                json!({"type": "tool_use", "id": format!("toolu_{n}_{i}"), "name": call.tool, "input": input})
             });
             (std::iter::once(thinking).chain(calls).collect(), "tool_use")
         }
@@ -264,7 +267,8 @@ mod tests {
         let text = json!({"type": "text", "text": "and"});
         for (what, messages) in [
             ("starts with the assistant", json!([uses(&[])])),
-            ("two users", json!([user, user, user])),
+            ("two assistants", json!([user, uses(&[]), uses(&[]), user])),
+            ("a system role", json!([{"role": "system", "content": "x"}, user])),
             ("ends with the assistant", json!([user, uses(&["a"])])),
             (
                 "empty content",

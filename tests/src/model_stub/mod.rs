@@ -13,7 +13,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -72,6 +73,7 @@ pub struct Stats {
 struct Shared {
     script: Script,
     log: Mutex<Log>,
+    called: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -79,8 +81,8 @@ struct Log {
     stats: Stats,
     requests: Vec<Recorded>,
     refusals: Vec<String>,
-    /// Faults played, by conversation, first user message and turn.
-    faults_played: BTreeMap<(usize, String, usize), usize>,
+    /// Faults played, by wire format, conversation, first user message and turn.
+    faults_played: BTreeMap<(Wire, usize, String, usize), usize>,
 }
 
 /// What a request gets.
@@ -99,7 +101,7 @@ impl ModelStub {
     pub fn start_at(addr: SocketAddr, script: Script) -> Self {
         let shared = Arc::new(Shared {
             script,
-            log: Mutex::default(),
+            ..Shared::default()
         });
         let state = Arc::clone(&shared);
         let served = Served::start_at(addr, Closing::Reset, |_| {
@@ -130,6 +132,24 @@ impl ModelStub {
         self.shared.log().stats
     }
 
+    /// Waits until so many requests have come.
+    ///
+    /// # Panics
+    /// They do not come in time.
+    pub fn await_calls(&self, calls: u64, within: Duration) {
+        let few = |log: &mut Log| log.stats.calls < calls;
+        let waited = self
+            .shared
+            .called
+            .wait_timeout_while(self.shared.log(), within, few);
+        let (log, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            log.stats.calls >= calls,
+            "{} requests instead of {calls}",
+            log.stats.calls
+        );
+    }
+
     /// Every request so far.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.log().requests.clone()
@@ -156,9 +176,12 @@ async fn anthropic_messages(state: State<Arc<Shared>>, headers: HeaderMap, body:
 
 async fn answer(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8]) -> Response {
     let _in_flight = shared.begin();
+    let key = headers.get("authorization").or_else(|| headers.get("x-api-key"));
+    let key = key.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = key.trim_start_matches("Bearer ").to_owned();
     match shared.decide(wire, headers, body) {
         Answer::Good(status, body) => (status, Json(body)).into_response(),
-        Answer::Fault(fault) => fault::play(&fault, wire).await,
+        Answer::Fault(fault) => fault::play(&fault, wire, &key).await,
     }
 }
 
@@ -172,6 +195,7 @@ impl Shared {
         log.stats.calls += 1;
         log.stats.in_flight += 1;
         log.stats.max_in_flight = log.stats.max_in_flight.max(log.stats.in_flight);
+        self.called.notify_all();
         InFlight(self)
     }
 
@@ -182,7 +206,7 @@ impl Shared {
         let mut log = self.log();
         let model = body.get("model").cloned().unwrap_or_default();
         log.requests.push(Recorded { wire, headers, body });
-        let chosen = read.and_then(|seen| self.choose(&mut log, seen));
+        let chosen = read.and_then(|seen| self.choose(&mut log, wire, seen));
         match chosen {
             Ok((_, Reply::Fault(fault))) => Answer::Fault(fault),
             Ok((seen, reply)) => {
@@ -196,7 +220,7 @@ impl Shared {
         }
     }
 
-    fn choose(&self, log: &mut Log, seen: Seen) -> Result<(Seen, Reply), String> {
+    fn choose(&self, log: &mut Log, wire: Wire, seen: Seen) -> Result<(Seen, Reply), String> {
         let first = seen.first_user.clone().unwrap_or_default();
         let fits = |c: &Conversation| first.contains(&c.when);
         let conversations = &self.script.conversations;
@@ -209,7 +233,7 @@ impl Shared {
         let turn = conversation
             .turn(at)
             .ok_or_else(|| format!("script: the conversation ends after {at} turns"))?;
-        let played = log.faults_played.entry((index, first, at)).or_default();
+        let played = log.faults_played.entry((wire, index, first, at)).or_default();
         let reply = match turn.faults.get(*played) {
             Some(fault) => {
                 *played += 1;

@@ -8,7 +8,7 @@ use super::shape::Refusal;
 use super::{chat, messages};
 
 /// A wire format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wire {
     /// `OpenAI`'s chat completions.
     Chat,

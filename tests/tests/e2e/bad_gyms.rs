@@ -61,9 +61,24 @@ fn tools_that_misbehave_stay_the_trials_own_trouble() {
     let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --retries 0 --ui quiet");
     let run = bed.the_run();
     assert_eq!(run.status(), "completed", "{shot}");
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(run.outcome_lines(), @r#"
+    die~oracle~1 errored: gym `dying` broke: client error (SendRequest): connection error: Connection reset by peer (os error 104)
+    fail~oracle~1 passed
+    good~oracle~1 passed
+    hang~oracle~1 errored: tool `hang` of gym `bad` did not answer within <took>
+    huge~oracle~1 passed
+    malformed~oracle~1 errored: gym `bad` broke: could not parse JSON response as ServerJsonRpcMessage: expected value at line 1 column 13: {"jsonrpc": oops
+    reset~oracle~1 errored: gym `bad` broke: error reading a body from connection: Connection reset by peer (os error 104)
+    schema~oracle~1 passed
+    server_error~oracle~1 errored: gym `bad` broke: HTTP 500
+    tracker~oracle~1 passed
+    "#);
     insta::assert_snapshot!(
-        ["fail", "huge", "schema"].map(|id| tool_result(&run, &format!("{id}~oracle~1"))).join("\n"), @"");
+        ["fail", "huge", "schema"].map(|id| tool_result(&run, &format!("{id}~oracle~1"))).join("\n"), @r#"
+    fail~oracle~1: is_error true cut_bytes null: the disk of the tracker is full
+    huge~oracle~1: is_error false cut_bytes 934464: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+    schema~oracle~1: is_error true cut_bytes null: invalid arguments: `message` is required
+    "#);
     assert!(shot.took < Duration::from_secs(30), "{:?}", shot.took);
     assert_eq!(bad.databases(), [""; 0], "databases left behind");
     assert_eq!(
@@ -128,7 +143,11 @@ fn a_gym_that_goes_bad_after_the_first_trial_costs_the_later_ones_only() {
         (Some(0), "completed"),
         "{shot}"
     );
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(run.outcome_lines(), @r#"
+    a~oracle~1 passed
+    b~oracle~1 errored: gym `bad` could not be opened: HTTP 500 (http://127.0.0.1:<port>/mcp)
+    c~oracle~1 passed
+    "#);
     assert_eq!(
         bad.handshakes(),
         1 + 1 + 2,
@@ -169,7 +188,12 @@ fn a_sql_runner_that_fails_gives_no_verdict() {
     let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --retries 0 --ui quiet");
     assert_eq!(shot.code, Some(0), "{shot}");
     let run = bed.the_run();
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(run.outcome_lines(), @r#"
+    bad-sql~oracle~1 errored: verifier `database_state`: SQL runner of gym `bad-sql`: HTTP 400: no such table: nowhere
+    good~oracle~1 passed
+    malformed~oracle~1 errored: verifier `database_state`: SQL runner of gym `malformed`: answered what is no JSON: {"jsonrpc": oops
+    server-error~oracle~1 errored: verifier `database_state`: SQL runner of gym `server-error`: HTTP 500
+    "#);
     for (name, gym) in &servers {
         assert_eq!(gym.databases(), [""; 0], "{name}: databases left behind");
     }
@@ -205,7 +229,17 @@ fn processes_that_misbehave_are_ended_with_everything_they_started() {
     let run = bed.the_run();
     assert_eq!(run.status(), "completed", "{shot}");
     assert_eq!(run.processes(), [""; 0], "left behind");
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(run.outcome_lines(), @r#"
+    die~oracle~1 errored: gym `none` broke: the server closed the connection
+    escaped-grandchild~oracle~1 passed
+    hang-and-ignore~oracle~1 errored: tool `hang` of gym `ignore-sigterm` did not answer within <took>
+    hang~oracle~1 errored: tool `hang` of gym `none` did not answer within <took>
+    ignore-sigterm~oracle~1 passed
+    malformed~oracle~1 errored: tool `malformed` of gym `none` did not answer within <took>
+    none~oracle~1 passed
+    stderr-flood~oracle~1 passed
+    tracker~oracle~1 passed
+    "#);
     assert!(shot.took < Duration::from_secs(60), "{:?}", shot.took);
 }
 
@@ -278,6 +312,9 @@ fn servers_that_never_answer_meet_their_deadline() {
         (Some(0), "completed"),
         "{shot}"
     );
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(run.outcome_lines(), @r#"
+    a~oracle~1 errored: gym `later` could not be opened: no answer within <took>
+    b~oracle~1 passed
+    "#);
     assert_eq!(later.databases(), [""; 0], "databases left behind");
 }

@@ -14,24 +14,37 @@ fn when(id: &str, turns: impl Into<Vec<Turn>>) -> Conversation {
     Conversation::when(&format!("[{id}]"), turns)
 }
 
-/// Runs scenarios, each played by the conversation of its name, with the tracker and one attempt each.
-fn play(
-    scenarios: Vec<Value>,
-    conversations: Vec<Conversation>,
-    arguments: &str,
-) -> (ModelStub, Shot, RunFolder) {
+/// A finished run, and who played in it.
+struct Played {
+    stub: ModelStub,
+    shot: Shot,
+    run: RunFolder,
+    _bed: TestBed, // keeps the folder
+}
+
+/// Runs scenarios, each played by the conversation of its name over both wire formats, with the tracker and
+/// one attempt each.
+fn play(scenarios: Vec<Value>, conversations: Vec<Conversation>) -> Played {
     let stub = ModelStub::start(Script { conversations });
     let bed = TestBed::new()
         .env("OPENAI_BASE_URL", stub.openai_url())
-        .env("OPENAI_API_KEY", "sk-canary-openai");
+        .env("OPENAI_API_KEY", "sk-canary-openai")
+        .env("ANTHROPIC_BASE_URL", stub.url())
+        .env("ANTHROPIC_API_KEY", "sk-canary-anthropic");
     bed.write_json("harness.json", &harness(scenarios));
-    let shot = bed.bench(&format!(
-        "run harness.json --model openai:m --retries 0 --ui quiet {arguments}"
-    ));
+    let shot = bed.bench(
+        "run harness.json --model openai:m --model anthropic:m --max-concurrency 16 --retries 0 --ui quiet",
+    );
     let run = bed.the_run();
     assert_eq!(run.status(), "completed", "{shot}");
     assert_eq!(run.processes(), [""; 0], "left behind");
-    (stub, shot, run)
+    assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this");
+    Played {
+        stub,
+        shot,
+        run,
+        _bed: bed,
+    }
 }
 
 fn says_done(id: &str) -> Value {
@@ -59,22 +72,37 @@ fn what_passes_by_is_tried_again_and_passes() {
         .iter()
         .map(|(id, faults)| when(id, [Turn::say("done").after(faults.clone())]))
         .collect();
-    let (stub, shot, run) = play(scenarios, conversations, "");
-    assert_eq!(shot.code, Some(0), "{shot}");
-    insta::assert_snapshot!(run.outcome_lines(), @"");
-    assert_eq!(stub.stats().calls, 7 + 3 + 1 + 2 + 2 + 1 + 1);
+    let played = play(scenarios, conversations);
+    assert_eq!(played.shot.code, Some(0), "{}", played.shot);
+    insta::assert_snapshot!(played.run.outcome_lines(), @r#"
+    date~anthropic-m~1 passed
+    date~openai-m~1 passed
+    good~anthropic-m~1 passed
+    good~openai-m~1 passed
+    not-json~anthropic-m~1 passed
+    not-json~openai-m~1 passed
+    overloaded~anthropic-m~1 passed
+    overloaded~openai-m~1 passed
+    reset~anthropic-m~1 passed
+    reset~openai-m~1 passed
+    storm~anthropic-m~1 passed
+    storm~openai-m~1 passed
+    truncated~anthropic-m~1 passed
+    truncated~openai-m~1 passed
+    "#);
+    assert_eq!(played.stub.stats().calls, 2 * (7 + 3 + 1 + 2 + 2 + 1 + 1));
     // Three waits of a second each, nothing much longer.
     assert!(
-        shot.took >= Duration::from_secs(3) && shot.took < Duration::from_secs(25),
+        played.shot.took >= Duration::from_secs(3) && played.shot.took < Duration::from_secs(25),
         "{:?}",
-        shot.took
+        played.shot.took
     );
 }
 
 #[test]
 fn what_does_not_pass_by_is_an_error_of_that_trial_alone() {
     let always = |fault: Fault| vec![Turn::from(Reply::Fault(fault))];
-    let (_stub, shot, run) = play(
+    let played = play(
         vec![
             says_done("bad-request"),
             says_done("no-access"),
@@ -89,26 +117,44 @@ fn what_does_not_pass_by_is_an_error_of_that_trial_alone() {
             when("never-json", always(Fault::NotJson)),
             when("good", [Turn::say("done")]),
         ],
-        "",
     );
-    insta::assert_snapshot!(run.outcome_lines(), @"");
-    assert_eq!(shot.code, Some(0), "{shot}");
+    insta::assert_snapshot!(played.run.outcome_lines(), @r#"
+    bad-request~anthropic-m~1 errored: anthropic:m: 400: the stub was told to fail
+    bad-request~openai-m~1 errored: openai:m: 400: the stub was told to fail
+    good~anthropic-m~1 passed
+    good~openai-m~1 passed
+    never-json~anthropic-m~1 errored: anthropic:m: the answer is not what the format promises (expected value at line 1 column 1); is http://127.0.0.1:<port>/v1/messages right? It begins: <html><body>Bad gateway? Good gateway!</body></html>; gave up after 3 requests
+    never-json~openai-m~1 errored: openai:m: the answer is not what the format promises (expected value at line 1 column 1); is http://127.0.0.1:<port>/v1/chat/completions right? It begins: <html><body>Bad gateway? Good gateway!</body></html>; gave up after 3 requests
+    no-access~anthropic-m~1 errored: anthropic:m: 401: Incorrect API key provided: [secret].; check ANTHROPIC_API_KEY
+    no-access~openai-m~1 errored: openai:m: 401: Incorrect API key provided: [secret].; check OPENAI_API_KEY
+    no-money~anthropic-m~1 errored: anthropic:m: 402: the stub was told to fail; add credit to the account of ANTHROPIC_API_KEY
+    no-money~openai-m~1 errored: openai:m: 402: the stub was told to fail; add credit to the account of OPENAI_API_KEY
+    "#);
+    assert_eq!(played.shot.code, Some(0), "{}", played.shot);
 }
 
 #[test]
 fn a_model_that_never_answers_meets_its_deadline() {
     let mut silent = says_done("silent");
     silent["limits"] = json!({"model_timeout_seconds": 1, "max_seconds": 4});
-    let (_stub, shot, run) = play(
+    let played = play(
         vec![silent, says_done("good")],
         vec![
             when("silent", vec![Turn::from(Reply::Fault(Fault::Hang))]),
             when("good", [Turn::say("done")]),
         ],
-        "",
     );
-    insta::assert_snapshot!(run.outcome_lines(), @"");
-    assert!(shot.took < Duration::from_secs(20), "{:?}", shot.took);
+    insta::assert_snapshot!(played.run.outcome_lines(), @r#"
+    good~anthropic-m~1 passed
+    good~openai-m~1 passed
+    silent~anthropic-m~1 limit: time limit reached (<took>)
+    silent~openai-m~1 limit: time limit reached (<took>)
+    "#);
+    assert!(
+        played.shot.took < Duration::from_secs(20),
+        "{:?}",
+        played.shot.took
+    );
 }
 
 #[test]
@@ -119,7 +165,7 @@ fn a_model_that_never_stops_calling_tools_meets_its_limit() {
         scenario["limits"] = limits;
         scenario
     };
-    let (stub, _shot, run) = play(
+    let played = play(
         vec![
             limited("turns", json!({"max_turns": 5})),
             limited("calls", json!({"max_tool_calls": 4})),
@@ -130,13 +176,23 @@ fn a_model_that_never_stops_calling_tools_meets_its_limit() {
             when("calls", endless()).forever(),
             when("tokens", endless()).forever(),
         ],
-        "",
     );
-    insta::assert_snapshot!(run.outcome_lines(), @"");
-    assert!(stub.stats().calls <= 5 + 5 + 5, "{:?}", stub.stats());
-    let state = run.state();
+    insta::assert_snapshot!(played.run.outcome_lines(), @r#"
+    calls~anthropic-m~1 limit: tool call limit reached (4 calls)
+    calls~openai-m~1 limit: tool call limit reached (4 calls)
+    tokens~anthropic-m~1 limit: token limit reached (500 tokens)
+    tokens~openai-m~1 limit: token limit reached (500 tokens)
+    turns~anthropic-m~1 limit: turn limit reached (5 turns)
+    turns~openai-m~1 limit: turn limit reached (5 turns)
+    "#);
+    assert!(
+        played.stub.stats().calls <= 2 * (5 + 5 + 5),
+        "{:?}",
+        played.stub.stats()
+    );
+    let state = played.run.state();
     assert_eq!(
-        state["progress"]["limit"], 3,
+        state["progress"]["limit"], 6,
         "a limit counts, and not as passed: {state}"
     );
 }
@@ -154,7 +210,7 @@ fn nonsense_is_told_to_the_model_which_may_recover() {
             ],
         )
     };
-    let (stub, shot, run) = play(
+    let played = play(
         ["unknown-tool", "schema", "no-json", "wrong-issue", "two-of-three"]
             .map(|id| scenario(id, [one_new_issue()]))
             .into(),
@@ -181,12 +237,21 @@ fn nonsense_is_told_to_the_model_which_may_recover() {
                 ]),
             ),
         ],
-        "",
     );
-    assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this");
-    assert_eq!(shot.code, Some(0), "{shot}");
-    insta::assert_snapshot!(run.outcome_lines(), @"");
-    for (id, trial) in run.trials() {
+    assert_eq!(played.shot.code, Some(0), "{}", played.shot);
+    insta::assert_snapshot!(played.run.outcome_lines(), @r#"
+    no-json~anthropic-m~1 passed
+    no-json~openai-m~1 passed
+    schema~anthropic-m~1 passed
+    schema~openai-m~1 passed
+    two-of-three~anthropic-m~1 passed
+    two-of-three~openai-m~1 passed
+    unknown-tool~anthropic-m~1 passed
+    unknown-tool~openai-m~1 passed
+    wrong-issue~anthropic-m~1 passed
+    wrong-issue~openai-m~1 passed
+    "#);
+    for (id, trial) in played.run.trials() {
         assert_eq!(trial["tool_errors"], 1, "{id}");
     }
 }
@@ -200,16 +265,19 @@ fn an_empty_reply_is_an_answer_but_no_evidence() {
         scenario
     };
     let empty = || Turn::from(Reply::Empty);
-    let (stub, _shot, run) = play(
+    let played = play(
         vec![scenario("empty", [answers("done")]), two_prompts("then-more")],
         vec![
             when("empty", [empty()]),
             when("then-more", [empty(), Turn::say("done")]),
         ],
-        "",
     );
-    assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this");
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(played.run.outcome_lines(), @r#"
+    empty~anthropic-m~1 failed
+    empty~openai-m~1 failed
+    then-more~anthropic-m~1 failed
+    then-more~openai-m~1 passed
+    "#);
 }
 
 #[test]
@@ -220,7 +288,7 @@ fn a_verifier_that_cannot_run_is_an_error_and_no_failure() {
         verifiers.push(crate::harness::sql(query, &json!(1)));
         scenario
     };
-    let (_stub, shot, run) = play(
+    let played = play(
         vec![
             broken("no-table", "SELECT count(*) FROM nowhere"),
             broken("writes", "DELETE FROM issue"),
@@ -231,9 +299,17 @@ fn a_verifier_that_cannot_run_is_an_error_and_no_failure() {
             says_done("good"),
         ],
         vec![Conversation::when("", [Turn::say("done")])],
-        "",
     );
-    insta::assert_snapshot!(run.outcome_lines(), @"");
-    assert_eq!(run.state()["progress"]["errored"], 3);
-    assert_eq!(shot.code, Some(0), "{shot}");
+    insta::assert_snapshot!(played.run.outcome_lines(), @r#"
+    endless~anthropic-m~1 errored: verifier `database_state`: SQL runner of gym `tracker`: HTTP 400: stopped after <took>; the query is too expensive
+    endless~openai-m~1 errored: verifier `database_state`: SQL runner of gym `tracker`: HTTP 400: stopped after <took>; the query is too expensive
+    good~anthropic-m~1 passed
+    good~openai-m~1 passed
+    no-table~anthropic-m~1 errored: verifier `database_state`: SQL runner of gym `tracker`: HTTP 400: no such table: nowhere
+    no-table~openai-m~1 errored: verifier `database_state`: SQL runner of gym `tracker`: HTTP 400: no such table: nowhere
+    writes~anthropic-m~1 errored: verifier `database_state`: SQL runner of gym `tracker`: HTTP 400: not authorized; only SELECT is allowed here
+    writes~openai-m~1 errored: verifier `database_state`: SQL runner of gym `tracker`: HTTP 400: not authorized; only SELECT is allowed here
+    "#);
+    assert_eq!(played.run.state()["progress"]["errored"], 6);
+    assert_eq!(played.shot.code, Some(0), "{}", played.shot);
 }

@@ -41,5 +41,25 @@ fn gates_decide_the_exit_code() {
 #[test]
 fn a_gate_that_is_not_met_says_so() {
     let bed = bed();
-    insta::assert_snapshot!(bed.bench("run harness.json --model noop --scenario good --fail-under 0.5 --ui quiet"), @"");
+    insta::assert_snapshot!(bed.bench("run harness.json --model noop --scenario good --fail-under 0.5 --ui quiet").table(), @r#"
+    $ bench-cli run harness.json --model noop --scenario good --fail-under 0.5 --ui quiet
+    exit 1
+    ── stdout
+    model  trials  passed  failed  pass rate  verifiers  turns  calls  tokens  time/trial
+    ────
+    noop  1/1  0  1  0.0%  1/2  1  0  —  <took>
+
+    Not passed by every model:
+    scenario  noop
+    ────
+    good  ✗ failed
+    ── stderr
+    gym tracker: built in (built-in tracker)
+    run_YYYYMMDD_HHMMSS_xxxxxxxx: 1 trials, results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
+
+    completed · results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
+      bench-cli show run_YYYYMMDD_HHMMSS_xxxxxxxx
+      bench-cli show run_YYYYMMDD_HHMMSS_xxxxxxxx --trial good~noop~1
+    ✗ --fail-under: noop passed 0.0%, under 50.0%
+    "#);
 }

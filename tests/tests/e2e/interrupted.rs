@@ -116,9 +116,7 @@ fn a_tool_that_hangs_does_not_hold_up_the_end() {
     let started = bed.start("run harness.json --model openai:m --gym-config gyms.json --json");
     started.stdout_line(SOON, |line| line.contains("\"trial_started\""));
     // The server is asked to hang once the model has answered.
-    while stub.stats().calls == 0 {
-        std::thread::yield_now();
-    }
+    stub.await_calls(1, SOON);
     started.signal(Signal::INT);
     let shot = started.finish(SOON);
     assert_eq!(shot.code, Some(130), "{shot}");

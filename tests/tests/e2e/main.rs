@@ -21,4 +21,15 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod bad_gyms;
+mod bad_models;
+mod broken_input;
 mod equipment;
+mod gates;
+mod harness;
+mod interrupted;
+mod isolation;
+mod on_disk;
+mod same_gym;
+mod secrets;
+mod wires;

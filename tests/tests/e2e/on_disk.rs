@@ -43,10 +43,29 @@ fn tree(folder: &Path, indent: usize, run_id: &str) -> Vec<String> {
 fn the_run_folder_is_what_the_documents_say() {
     let bed = finished();
     let run = bed.the_run();
-    insta::assert_snapshot!(tree(&bed.results(), 0, &run.id()).join("\n"), @"");
+    insta::assert_snapshot!(tree(&bed.results(), 0, &run.id()).join("\n"), @r#"
+    .store 0700
+      format 0600
+    runs 0700
+      <run> 0700
+        events.jsonl 0600
+        lease.lock 0600
+        logs 0700
+          create~noop~1.log 0600
+          create~oracle~1.log 0600
+        plan.json 0600
+        session.json 0600
+        state.json 0600
+        state.lock 0600
+        trials 0700
+          create~noop~1.json 0600
+          create~noop~1.jsonl 0600
+          create~oracle~1.json 0600
+          create~oracle~1.jsonl 0600
+    "#);
     let state = run.state();
     let names: Vec<&str> = state.as_object().unwrap().keys().map(String::as_str).collect();
-    insta::assert_snapshot!(names.join(" "), @"");
+    insta::assert_snapshot!(names.join(" "), @"format run_id status started_at completed_at error cause progress label harness_name model_summary runs worker generation updated_at journal");
     assert_eq!(state["progress"]["passed"], 1);
     assert_eq!(state["progress"]["failed"], 1);
     assert_eq!(state["label"], "nightly");
@@ -81,10 +100,75 @@ fn what_the_journal_names_is_on_disk_unchanged() {
 #[test]
 fn a_finished_run_is_listed_and_shown() {
     let bed = finished();
-    insta::assert_snapshot!(bed.bench("list"), @"");
-    insta::assert_snapshot!(bed.bench("show latest"), @"");
-    insta::assert_snapshot!(bed.bench("show latest --trial create~oracle~1"), @"");
-    insta::assert_snapshot!(bed.bench("logs latest --trial create~oracle~1"), @"");
+    insta::assert_snapshot!(bed.bench("list").table(), @r#"
+    $ bench-cli list
+    exit 0
+    ── stdout
+    run  status  started  time  trials  verifiers  pass rate  harness
+    ────
+    run_YYYYMMDD_HHMMSS_xxxxxxxx  completed  MM-DD hh:mm  <took>  (2/2)  3/4  50.0%  harness (nightly)
+    "#);
+    insta::assert_snapshot!(bed.bench("show latest").table(), @r#"
+    $ bench-cli show latest
+    exit 0
+    ── stdout
+    run  run_YYYYMMDD_HHMMSS_xxxxxxxx
+    harness  harness (nightly)
+    models  oracle, noop
+    status  completed after <took>, from <time>
+    folder  results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
+
+    model  trials  passed  failed  pass rate  verifiers  turns  calls  tokens  time/trial
+    ────
+    oracle  1/1  1  0  100%  2/2  2  1  —  <took>
+    noop  1/1  0  1  0.0%  1/2  1  0  —  <took>
+
+    Not passed by every model:
+    scenario  oracle  noop
+    ────
+    create  ✓ passed  ✗ failed
+    "#);
+    insta::assert_snapshot!(bed.bench("show latest --trial create~oracle~1").table(), @r#"
+    $ bench-cli show latest --trial create~oracle~1
+    exit 0
+    ── stdout
+    trial  create~oracle~1
+    scenario  create
+    model  oracle
+    outcome  passed
+    time  <took> from <time>
+    talk  2 turns, 1 tool call
+    tokens  —
+    gym  tracker (MCP 2026-07-28, database <uuid>)
+
+    verifier  verdict  type  comparison  expected  actual
+    ────
+    database_state  ✓ true  database_state  equals  1  1
+    database_state  ✓ true  database_state  equals  1  1
+
+    --- user
+    [create] Do your work.
+
+    --- assistant, turn 1 (<took>)
+    → create_issue {"projectKey":"WEB","issueType":"Bug","summary":"Made by create"}
+    ← create_issue: ok (<took>)
+      {"id":"77","key":"WEB-35","fields":{"summary":"Made by create","description":null,"environment":null,"project":{"id":"1","key":"WEB","name":"Web Storefront"},"issuetype":{"id":"1","name":"Bug","subtask":false},"status":{"id":"6","name":"To Do","statusCategory":"To Do"},"priority":{"id":"3","name":"Medium"},"resolution":null,"assignee":null,"reporter":{"accountId":"1","displayName":"John Smith","e…
+
+    --- assistant, turn 2 (<took>)
+    Created WEB-35.
+    ✓ database_state
+    ✓ database_state
+    "#);
+    insta::assert_snapshot!(bed.bench("logs latest --trial create~oracle~1").table(), @r#"
+    $ bench-cli logs latest --trial create~oracle~1
+    exit 0
+    ── stdout
+    hh:mm:ss.mmm attempt 1 with oracle
+    hh:mm:ss.mmm turn 1: calls create_issue
+    hh:mm:ss.mmm  create_issue → 733 bytes in <took>
+    hh:mm:ss.mmm turn 2: answer of 15 characters
+    hh:mm:ss.mmm passed
+    "#);
 }
 
 #[test]
@@ -116,10 +200,27 @@ fn what_is_not_there_is_said_with_the_folder_that_was_searched() {
         assert_eq!(shot.code, Some(2), "{shot}");
         assert_eq!(shot.stdout, "", "{shot}");
     }
-    insta::assert_snapshot!(bed.bench("show run_20200101"), @"");
+    insta::assert_snapshot!(bed.bench("show run_20200101"), @r#"
+    $ bench-cli show run_20200101
+    exit 2
+    ── stderr
+    error: no run `run_20200101` in `<bed>/results/runs`
+      try: `bench-cli list` shows the runs there are; `--results DIR` looks elsewhere
+    "#);
     let empty = TestBed::new();
-    insta::assert_snapshot!(empty.bench("list"), @"");
-    insta::assert_snapshot!(empty.bench("show latest"), @"");
+    insta::assert_snapshot!(empty.bench("list"), @r#"
+    $ bench-cli list
+    exit 0
+    ── stderr
+    no runs in results
+    "#);
+    insta::assert_snapshot!(empty.bench("show latest"), @r#"
+    $ bench-cli show latest
+    exit 2
+    ── stderr
+    error: no runs in `<bed>/results/runs` yet
+      try: start one with `bench-cli run`, or look elsewhere with `--results DIR`
+    "#);
     assert!(!empty.results().exists(), "looking created something");
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bench_tests::bed::{RunFolder, TestBed, binary};
 use bench_tests::model_stub::ModelStub;
-use bench_tests::model_stub::script::{Conversation, Fault, Reply, Script, Turn};
+use bench_tests::model_stub::script::{Conversation, Fault, Reply, Script, Turn, call};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -92,10 +92,13 @@ fn the_quickstart_gives_the_same_verdicts_over_every_transport() {
 
 #[test]
 fn nothing_is_left_behind_after_success_failure_error_and_cancel() {
-    let never = Turn::from(Reply::Fault(Fault::Hang));
+    let works_then_hangs = [
+        Turn::call([call("list_projects", json!({}))]),
+        Turn::from(Reply::Fault(Fault::Hang)),
+    ];
     let stub = ModelStub::start(
         Script {
-            conversations: vec![Conversation::when("[hangs]", [never])],
+            conversations: vec![Conversation::when("[hangs]", works_then_hangs)],
         }
         .and(Conversation::when("", [Turn::say("done")])),
     );
@@ -119,25 +122,24 @@ fn nothing_is_left_behind_after_success_failure_error_and_cancel() {
         ]),
     );
     let started = bed.start("run harness.json --model openai:m --gym-config gyms.json --json --retries 0");
-    for _ in 0..3 {
-        started.stdout_line(Duration::from_secs(30), |line| {
-            line.contains("\"trial_finished\"")
-        });
-    }
     for id in ["succeeds", "fails", "errors"] {
         started.stdout_line(Duration::from_secs(30), |line| {
             line.contains("\"trial_finished\"") && line.contains(&format!("\"{id}\""))
         });
     }
-    assert!(
-        !served.databases().is_empty(),
-        "the hanging trial has its database"
-    );
+    // Three models that say `done`, and the second request of the one that hangs: its database exists.
+    stub.await_calls(3 + 2, Duration::from_secs(30));
+    assert_eq!(served.databases().len(), 1, "the hanging trial has its database");
     started.signal(Signal::INT);
     let shot = started.finish(Duration::from_secs(20));
     assert_eq!(shot.code, Some(130), "{shot}");
     let run = bed.the_run();
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(run.outcome_lines(), @r#"
+    errors~openai-m~1 errored: verifier `database_state`: SQL runner of gym `served`: HTTP 400: no such table: nowhere
+    fails~openai-m~1 failed
+    hangs~openai-m~1 cancelled: the run was cancelled
+    succeeds~openai-m~1 passed
+    "#);
     assert_eq!(served.databases(), [""; 0], "databases left behind");
     assert_databases_removed(&run);
     assert_eq!(run.processes(), [""; 0], "processes left behind");

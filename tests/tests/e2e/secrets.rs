@@ -6,7 +6,7 @@ use std::path::Path;
 use bench_tests::bad_gym::{BadGym, Faults};
 use bench_tests::bed::TestBed;
 use bench_tests::model_stub::ModelStub;
-use bench_tests::model_stub::script::{Script, Turn, call};
+use bench_tests::model_stub::script::{Reply, Script, Turn, call, status};
 use serde_json::json;
 
 use crate::harness::{answers, harness, scenario};
@@ -70,8 +70,10 @@ fn no_canary_is_found_in_any_file_or_on_the_screen() {
     let url = gym
         .mcp_url()
         .replace("http://", &format!("http://user:{}@", CANARIES[4]));
-    let headers = json!({"authorization": "Bearer ${GYM_TOKEN}", "x-api-key": CANARIES[3]});
-    let gyms = json!({"gyms": {"bad": {"url": url, "headers": headers}}, "default": "bad"});
+    let sql = gym.mcp_url().replace("/mcp", "/api/sql-runner");
+    let headers = json!({"x-gym": "Bearer ${GYM_TOKEN}", "x-api-key": CANARIES[3]});
+    let gyms =
+        json!({"gyms": {"bad": {"url": url, "sql_runner_url": sql, "headers": headers}}, "default": "bad"});
     bed.write_json("gyms.json", &gyms);
     bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
 
@@ -81,11 +83,16 @@ fn no_canary_is_found_in_any_file_or_on_the_screen() {
         bed.bench(&format!("{line} --json")),
     ];
     assert_eq!(screens[1].code, Some(0), "{}", screens[1]);
+    assert_eq!(
+        gym.values_of("x-gym"),
+        [format!("Bearer {}", CANARIES[2])],
+        "the gym gets its headers"
+    );
+    assert_eq!(gym.values_of("x-api-key"), [CANARIES[3]]);
     assert!(
-        gym.authorizations()
+        gym.values_of("authorization")
             .iter()
-            .any(|value| value.contains(CANARIES[2])),
-        "the gym got its header"
+            .all(|value| value.starts_with("Basic "))
     );
     screens.push(bed.bench(&format!("{line} --ui plain")));
     for command in [
@@ -107,12 +114,17 @@ fn no_canary_is_found_in_any_file_or_on_the_screen() {
 
 #[test]
 fn a_provider_that_repeats_the_key_in_its_error_does_not_leak_it() {
+    let stub = ModelStub::start(Script::always([Reply::Fault(status(401)).into()]));
     let bed = TestBed::new()
-        .env("OPENAI_BASE_URL", format!("http://127.0.0.1:9/{}", CANARIES[0]))
+        .env("OPENAI_BASE_URL", stub.openai_url())
         .env("OPENAI_API_KEY", CANARIES[0]);
     bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
-    // Nobody listens on the port: the error holds the URL, and the URL holds the key. One attempt only.
-    let shot = bed.bench("run harness.json --model openai:m --max-seconds 2 --retries 0 --ui plain");
+    let shot = bed.bench("run harness.json --model openai:m --retries 0 --ui plain");
+    let said = bed.the_run().outcome_lines();
+    assert!(
+        said.contains("Incorrect API key provided"),
+        "the error itself is kept: {said}"
+    );
     let mut found = leaks(&bed.results());
     found.extend(in_text("stdout", &shot.stdout));
     found.extend(in_text("stderr", &shot.stderr));

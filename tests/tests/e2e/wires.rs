@@ -80,12 +80,18 @@ fn both_wire_formats_play_a_conversation_to_a_pass() {
     assert_eq!(stub.refusals(), [""; 0]);
     assert_eq!(shot.code, Some(2), "compatible needs a base URL: {shot}");
 
-    let bed = bed.env("COMPATIBLE_BASE_URL", stub.openai_url());
+    let bed = bed
+        .env("COMPATIBLE_BASE_URL", stub.openai_url())
+        .env("COMPATIBLE_API_KEY", "canary-local");
     let shot = bed.bench("run harness.json --model openai:gpt-stub --model anthropic:claude-stub --model compatible:local --ui quiet");
     assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this: {shot}");
     assert_eq!(shot.code, Some(0), "{shot}");
     let run = bed.the_run();
-    insta::assert_snapshot!(run.outcome_lines(), @"");
+    insta::assert_snapshot!(run.outcome_lines(), @r#"
+    file-a-bug~anthropic-claude-stub~1 passed
+    file-a-bug~compatible-local~1 passed
+    file-a-bug~openai-gpt-stub~1 passed
+    "#);
     for (id, trial) in run.trials() {
         assert_eq!(
             (&trial["turns"], &trial["tool_calls"]),
