@@ -567,7 +567,7 @@ fn a_key_that_is_not_set() {
     $ bench-cli run harness.json --model anthropic:claude-sonnet-4-5
     exit 2
     ── stderr
-    gym tracker: built in (built-in tracker)
+    gym tracker: built in (no other is named)
     error: anthropic: no key; set ANTHROPIC_API_KEY in the environment or in the file given with --env-file
     "#);
 }
@@ -578,7 +578,7 @@ fn a_script_that_is_not_there() {
     $ bench-cli run harness.json --model script:play.json
     exit 2
     ── stderr
-    gym tracker: built in (built-in tracker)
+    gym tracker: built in (no other is named)
     error: cannot read the script `<bed>/play.json`
       because: No such file or directory (os error 2)
     "#);

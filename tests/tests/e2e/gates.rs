@@ -54,7 +54,7 @@ fn a_gate_that_is_not_met_says_so() {
     ────
     good  ✗ failed
     ── stderr
-    gym tracker: built in (built-in tracker)
+    gym tracker: built in (no other is named)
     run_YYYYMMDD_HHMMSS_xxxxxxxx: 1 trials, results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
 
     completed · results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx

@@ -156,8 +156,6 @@ fn a_finished_run_is_listed_and_shown() {
 
     --- assistant, turn 2 (<took>)
     Created WEB-35.
-    ✓ database_state
-    ✓ database_state
     "#);
     insta::assert_snapshot!(bed.bench("logs latest --trial create~oracle~1").table(), @r#"
     $ bench-cli logs latest --trial create~oracle~1
