@@ -38,56 +38,70 @@ fn write_entry(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Res
         Entry::System { .. } | Entry::Verdict(_) if detail == Detail::Brief => Ok(()),
         Entry::System { text } => said(out, "system", text),
         Entry::User { text, .. } => said(out, "user", text),
-        Entry::Assistant {
-            turn,
-            text,
-            reasoning,
-            tool_calls,
-            took_ms,
-            usage,
-            ..
-        } => {
-            let time = text::short_duration(Duration::from_millis(*took_ms));
-            let tokens = match (usage.input_tokens, usage.output_tokens) {
-                (None, None) => String::new(),
-                (i, o) => format!(", {} tokens in, {} out", i.unwrap_or(0), o.unwrap_or(0)),
-            };
-            writeln!(out, "\n--- assistant, turn {turn} ({time}{tokens})")?;
-            if detail == Detail::Full && !reasoning.is_empty() {
-                indented(out, reasoning, "  ~ ")?;
-            }
-            if !text.is_empty() {
-                writeln!(out, "{}", text::clean(text.trim_end()))?;
-            }
-            tool_calls.iter().try_for_each(|call| {
-                writeln!(
-                    out,
-                    "→ {} {}",
-                    text::clean_line(&call.name),
-                    arguments(&call.arguments, detail)
-                )
-            })
-        }
-        Entry::ToolResult {
-            tool,
-            is_error,
-            text,
-            took_ms,
-            cut_bytes,
-            ..
-        } => {
-            let ending = if *is_error { "! error" } else { "ok" };
-            let time = text::short_duration(Duration::from_millis(*took_ms));
-            writeln!(out, "← {}: {ending} ({time})", text::clean_line(tool))?;
-            result(out, text, detail)?;
-            match cut_bytes {
-                0 => Ok(()),
-                n => writeln!(out, "  (the model did not see {n} bytes of this)"),
-            }
-        }
+        Entry::Assistant { .. } => reply(out, entry, detail),
+        Entry::ToolResult { .. } => tool_result(out, entry, detail),
         Entry::Verdict(verdict) => verdict_line(out, verdict),
         Entry::Note { text } => writeln!(out, "* {}", text::clean_line(text)),
         _ => writeln!(out, "* an entry that this version cannot show"),
+    }
+}
+
+/// What an assistant said and called.
+fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
+    let Entry::Assistant {
+        turn,
+        text,
+        reasoning,
+        tool_calls,
+        took_ms,
+        usage,
+        ..
+    } = entry
+    else {
+        return Ok(());
+    };
+    let time = text::short_duration(Duration::from_millis(*took_ms));
+    let tokens = match (usage.input_tokens, usage.output_tokens) {
+        (None, None) => String::new(),
+        (i, o) => format!(", {} tokens in, {} out", i.unwrap_or(0), o.unwrap_or(0)),
+    };
+    writeln!(out, "\n--- assistant, turn {turn} ({time}{tokens})")?;
+    if detail == Detail::Full && !reasoning.is_empty() {
+        indented(out, reasoning, "  ~ ")?;
+    }
+    if !text.is_empty() {
+        writeln!(out, "{}", text::clean(text.trim_end()))?;
+    }
+    tool_calls.iter().try_for_each(|call| {
+        writeln!(
+            out,
+            "→ {} {}",
+            text::clean_line(&call.name),
+            arguments(&call.arguments, detail)
+        )
+    })
+}
+
+/// What a tool answered, and how much of it the model saw.
+fn tool_result(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
+    let Entry::ToolResult {
+        tool,
+        is_error,
+        text,
+        took_ms,
+        cut_bytes,
+        ..
+    } = entry
+    else {
+        return Ok(());
+    };
+    let ending = if *is_error { "! error" } else { "ok" };
+    let time = text::short_duration(Duration::from_millis(*took_ms));
+    writeln!(out, "← {}: {ending} ({time})", text::clean_line(tool))?;
+    result_text(out, text, detail)?;
+    match cut_bytes {
+        0 => Ok(()),
+        n => writeln!(out, "  (the model did not see {n} bytes of this)"),
     }
 }
 
@@ -109,7 +123,7 @@ fn arguments(value: &Value, detail: Detail) -> String {
     }
 }
 
-fn result(out: &mut String, text: &str, detail: Detail) -> std::fmt::Result {
+fn result_text(out: &mut String, text: &str, detail: Detail) -> std::fmt::Result {
     if detail == Detail::Full {
         return indented(out, text, "  ");
     }

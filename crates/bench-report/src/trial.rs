@@ -1,8 +1,8 @@
 //! One trial: how it ended, and what each verifier said.
 
-use std::fmt::Write;
 use std::time::Duration;
 
+use bench_core::record::GymUse;
 use bench_core::{TrialRecord, Verdict, VerdictStatus};
 use serde_json::Value;
 
@@ -15,57 +15,46 @@ const LONGEST: usize = 200;
 
 /// The facts of a trial, a line each, ending with a newline.
 pub fn facts(record: &TrialRecord) -> String {
-    let mut out = String::new();
-    let mut fact = |name: &str, value: &str| {
-        // Writing to a String cannot fail.
-        writeln!(out, "{name:<11} {}", text::clean_line(value)).unwrap_or_default();
-    };
-    fact("trial", record.trial.as_str());
-    fact("scenario", &record.scenario_id);
-    fact("model", &record.model);
-    fact("outcome", record.outcome.name());
-    if let Some(cause) = &record.cause {
-        fact("cause", cause);
-    }
+    let started = record.started_at.format("%Y-%m-%d %H:%M:%S UTC");
+    let mut facts = vec![
+        ("trial", record.trial.to_string()),
+        ("scenario", record.scenario_id.clone()),
+        ("model", record.model.clone()),
+        ("outcome", record.outcome.name().to_owned()),
+    ];
+    facts.extend(record.cause.iter().map(|cause| ("cause", cause.clone())));
     if record.attempt > 1 {
-        fact("attempt", &record.attempt.to_string());
+        facts.push(("attempt", record.attempt.to_string()));
     }
     let time = text::short_duration(Duration::from_millis(record.took_ms));
-    fact(
-        "time",
-        &format!(
-            "{time} from {}",
-            record.started_at.format("%Y-%m-%d %H:%M:%S UTC")
-        ),
-    );
-    let failed = match record.tool_errors {
-        0 => String::new(),
-        n => format!(" ({n} failed)"),
-    };
-    let calls = text::count(record.tool_calls as usize, "tool call");
-    fact(
-        "talk",
-        &format!("{}, {calls}{failed}", text::count(record.turns as usize, "turn")),
-    );
-    fact("tokens", &tokens(&record.usage));
-    for used in &record.gyms {
-        let database = used
-            .database_id
-            .as_deref()
-            .map(|id| format!(", database {id}"))
-            .unwrap_or_default();
-        fact("gym", &format!("{} (MCP {}{database})", used.gym, used.protocol));
-    }
+    facts.push(("time", format!("{time} from {started}")));
+    facts.push(("talk", talk(record)));
+    facts.push(("tokens", tokens(&record.usage)));
+    facts.extend(record.gyms.iter().map(|used| ("gym", gym(used))));
     if !record.expected_tools_missed.is_empty() {
-        fact(
-            "not called",
-            &format!(
-                "{} (expected, not scored)",
-                record.expected_tools_missed.join(", ")
-            ),
-        );
+        let missed = record.expected_tools_missed.join(", ");
+        facts.push(("not called", format!("{missed} (expected, not scored)")));
     }
-    out
+    let lines = facts
+        .iter()
+        .map(|(name, value)| format!("{name:<11} {}\n", text::clean_line(value)));
+    lines.collect::<Vec<_>>().concat()
+}
+
+fn talk(record: &TrialRecord) -> String {
+    let turns = text::count(record.turns as usize, "turn");
+    let calls = text::count(record.tool_calls as usize, "tool call");
+    match record.tool_errors {
+        0 => format!("{turns}, {calls}"),
+        failed => format!("{turns}, {calls} ({failed} failed)"),
+    }
+}
+
+fn gym(used: &GymUse) -> String {
+    match &used.database_id {
+        Some(id) => format!("{} (MCP {}, database {id})", used.gym, used.protocol),
+        None => format!("{} (MCP {})", used.gym, used.protocol),
+    }
 }
 
 /// One row per verifier.
@@ -107,7 +96,6 @@ fn cell(content: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bench_core::record::GymUse;
     use bench_core::{Outcome, Usage};
 
     use super::*;

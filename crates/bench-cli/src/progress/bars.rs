@@ -23,6 +23,9 @@ pub(super) struct Bars {
     board: Board,
     err: Sink,
     all: MultiProgress,
+    /// An empty line. Bars fill their lines, so the `^C` that a terminal echoes wraps, and one line too few is cleared
+    /// then: let it be this one.
+    _above: ProgressBar,
     models: Vec<ProgressBar>,
     status: ProgressBar,
     width: usize,
@@ -37,6 +40,8 @@ impl Bars {
         let names: Vec<String> = board.session.models.iter().map(name).collect();
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let style = bar_style(look);
+        let above = all.add(ProgressBar::no_length().with_style(status_style()));
+        above.set_message(" "); // a line without any text would not be drawn
         let models = names.iter().zip(&board.session.models).map(|(name, totals)| {
             let bar = all.add(ProgressBar::new(u64::from(totals.trials_total)).with_style(style.clone()));
             bar.set_prefix(format!("{name:<longest$}"));
@@ -48,6 +53,7 @@ impl Bars {
             board,
             err,
             all,
+            _above: above,
             models,
             status,
             width: look.width,

@@ -56,16 +56,9 @@ pub(super) fn execute(request: Request, output: &OutputArgs, cx: &mut Context) -
     let Request {
         plan, environment, ..
     } = request;
-    let no_loop = |error| CliError::unfinished("cannot set up the event loop").because(error);
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(no_loop)?;
     // From here on signals are ours: none can end the process between the creation of the run and its guard.
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::listen().map_err(no_loop)?
-    };
+    let (runtime, mut signals) =
+        event_loop().map_err(|error| CliError::unfinished("cannot set up the event loop").because(error))?;
     let reach = runtime.block_on(Reach::open(&plan.gyms, &environment))?;
     let models = connect(&plan, &environment, cx)?;
     let show = Show::start(&plan, output.ui, output.json, cx)
@@ -98,6 +91,15 @@ pub(super) fn execute(request: Request, output: &OutputArgs, cx: &mut Context) -
         end,
         reader_stuck,
     })
+}
+
+/// A runtime on this thread, and the signals it listens to.
+fn event_loop() -> std::io::Result<(Runtime, Signals)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let inside = runtime.enter();
+    let signals = Signals::listen()?;
+    drop(inside);
+    Ok((runtime, signals))
 }
 
 /// A client for every model. Nothing is sent yet.

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bench_core::limits::LimitOverrides;
-use bench_core::{Harness, Limits, ModelRef, ModelSettings, ModelSpec, Plan, Problem, Provider, Scenario};
+use bench_core::{
+    Harness, Limits, ModelRef, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Provider, Scenario,
+};
 use bench_runner::env::Environment;
 use bench_runner::load_harness;
 use bench_runner::model::providers;
@@ -40,22 +42,29 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
     if let Some(file) = &args.models.system_prompt {
         set_system_prompt(&mut harness, file, cx)?;
     }
-    let gym_args = &args.gym;
-    let (gyms, mut warnings) = worlds::choose(
-        gym_args.gym.as_deref(),
-        gym_args.gym_config.as_deref(),
-        Some((&harness, &paths)),
-        cx,
-    )?;
+    let (gym, gym_config) = (args.gym.gym.as_deref(), args.gym.gym_config.as_deref());
+    let (gyms, mut warnings) = worlds::choose(gym, gym_config, Some((&harness, &paths)), cx)?;
     warnings.append(&mut harness.warnings);
     let is_set = |name: &str| environment.is_set(name);
-    let mut builder = Plan::builder(harness)
+    let builder = Plan::builder(harness)
         .models(models)
         .gyms(gyms)
-        .limits(limits(&args.limits))
         .only(|scenario: &Scenario| args.scenario.is_empty() || wanted.is_match(&scenario.scenario_id))
+        .variables(&is_set);
+    let (plan, more) = with_options(builder, args, cx).build()?;
+    warnings.extend(more);
+    Ok(Request {
+        plan,
+        environment,
+        warnings,
+    })
+}
+
+/// What needs no looking around: the plan's own defaults stay where nothing was typed.
+fn with_options<'p>(builder: PlanBuilder<'p>, args: &RunArgs, cx: &Context) -> PlanBuilder<'p> {
+    let mut builder = builder
+        .limits(limits(&args.limits))
         .tags(args.tag.iter().cloned())
-        .variables(&is_set)
         .max_concurrency(args.gate.max_concurrency)
         .retries(args.gate.retries)
         .launch_dir(cx.cwd.to_string_lossy());
@@ -68,16 +77,10 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
     if let Some(label) = &args.gate.label {
         builder = builder.label(label);
     }
-    if let Some(file) = &args.models.env_file {
-        builder = builder.env_file(cx.absolute(file).to_string_lossy());
+    match &args.models.env_file {
+        Some(file) => builder.env_file(cx.absolute(file).to_string_lossy()),
+        None => builder,
     }
-    let (plan, more) = builder.build()?;
-    warnings.extend(more);
-    Ok(Request {
-        plan,
-        environment,
-        warnings,
-    })
 }
 
 fn harness_paths(args: &RunArgs) -> Result<Vec<PathBuf>, CliError> {
