@@ -17,8 +17,11 @@ use super::sql;
 /// The header that names the database of a trial.
 pub(crate) const DATABASE_ID: &str = "x-database-id";
 
-/// How long an SQL query, and a removal, may take.
+/// How long an SQL query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long each of two tries to remove a database may take.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long seeding may take: large files take minutes.
 const SEED_TIMEOUT: Duration = Duration::from_mins(10);
@@ -113,7 +116,7 @@ impl GymApi {
     pub(crate) async fn remove(&self, database_id: &str) -> Result<(), String> {
         let retry = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
-            .with_max_times(2);
+            .with_max_times(1);
         let removal = || self.remove_once(database_id);
         removal
             .retry(retry)
@@ -126,7 +129,13 @@ impl GymApi {
         let body = json!({"database_id": database_id});
         let url = self.endpoint("delete-database");
         let answer = self
-            .send(Method::DELETE, url, Some(database_id), Some(body), QUERY_TIMEOUT)
+            .send(
+                Method::DELETE,
+                url,
+                Some(database_id),
+                Some(body),
+                REMOVAL_TIMEOUT,
+            )
             .await?;
         let nothing_there = [
             StatusCode::NOT_FOUND,

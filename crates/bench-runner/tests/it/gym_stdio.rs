@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bench_core::{GymSpec, Setting, Transport};
 use bench_runner::gym::{GymError, ToolDeadline};
+use futures_util::FutureExt;
 use serde_json::{Map, json};
 
 use crate::gym_stub::{Stub, Visit};
@@ -310,4 +311,34 @@ async fn a_dropped_session_leaves_no_process() {
     for pid in pids {
         assert_gone(&pid).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_waits_for_room_and_says_so() {
+    let visit = Visit::new();
+    let gym = visit.connect(&spec(PLAIN));
+    let mut admitted = Vec::new();
+    let mut request = visit.request.clone();
+    for n in 1.. {
+        request.trial = format!("scenario~model~{n}").parse().unwrap();
+        match gym.admit(&request).now_or_never() {
+            Some(admission) => admitted.push(admission),
+            None => break,
+        }
+    }
+    assert!(visit.told().is_empty(), "nobody has waited for a second");
+    let mut waiting = gym.admit(&request);
+    // The clock is paused: it moves on by itself once everybody waits.
+    tokio::select! {
+        _ = &mut waiting => panic!("there is no room"),
+        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+    }
+    assert!(
+        visit
+            .told()
+            .remove(0)
+            .contains("a free slot for the server of gym `shell`")
+    );
+    admitted.pop();
+    waiting.await;
 }
