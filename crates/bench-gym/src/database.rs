@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
@@ -85,6 +86,9 @@ impl Database {
             connection.deserialize_read_exact(MAIN_DB, bytes, bytes.len(), false)?;
         }
         connection.pragma_update(None, "foreign_keys", true)?;
+        // Plans must not depend on bound values: `SQLite` would prepare every cached statement anew for each
+        // new value, which takes ten times as long as running it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
         connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, MAX_STATEMENT_BYTES)?;

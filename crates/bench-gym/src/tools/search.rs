@@ -57,6 +57,7 @@ impl Tool for EnhancedSearchGet {
             None => self.start_at.unwrap_or(0),
         };
         let wanted = view::wanted_fields(self.fields.as_deref(), &view::LISTED_FIELDS)?;
+        let view = view::IssueView::new(&wanted);
         let scope = Scope {
             connection: db,
             now: tracker.clock.now(),
@@ -73,18 +74,20 @@ impl Tool for EnhancedSearchGet {
         let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
 
         let page = ids.iter().skip(start).take(size);
-        let issues: Vec<Value> = page
-            .map(|id| view::issue(db, *id, &wanted))
-            .collect::<Result<_, _>>()?;
+        let issues: Vec<Value> = page.map(|id| view.of(db, *id)).collect::<Result<_, _>>()?;
         let end = start.saturating_add(issues.len());
         let more = end < ids.len() && !issues.is_empty();
-        Ok(json!({
+        let mut answer = json!({
             "total": ids.len(),
             "startAt": start,
             "maxResults": size,
             "isLast": !more,
             "nextPageToken": more.then(|| end.to_string()),
-            "issues": issues,
-        }))
+        });
+        // `json!` would copy them all.
+        if let Value::Object(answer) = &mut answer {
+            answer.insert("issues".to_owned(), Value::Array(issues));
+        }
+        Ok(answer)
     }
 }

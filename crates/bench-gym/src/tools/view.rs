@@ -155,26 +155,45 @@ pub(super) fn wanted_fields(
     Ok(wanted)
 }
 
-/// An issue with the wanted fields.
-pub(super) fn issue(db: &Connection, id: i64, wanted: &[&str]) -> Result<Value, ToolError> {
-    let columns: Vec<String> = FIELD_SQL
-        .iter()
-        .filter(|(name, _)| wanted.contains(name))
-        .map(|(name, sql)| format!("'{name}', {sql}"))
-        .collect();
-    let sql = format!(
-        "SELECT i.key, json_object({}) {ISSUE_JOINS} WHERE i.id = ?1",
-        columns.join(", ")
-    );
-    let (key, fields) = db.prepare_cached(&sql)?.query_row([id], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-    })?;
-    // `SQLite` wrote this JSON; if it does not parse, the answer is empty rather than a panic.
-    let mut fields: Map<String, Value> = serde_json::from_str(&fields).unwrap_or_default();
-    if let Some(place) = fields.get_mut("issuelinks") {
-        *place = Value::Array(links(db, id)?);
+/// A way to look at issues: which fields are shown. Made once, used for each issue of a list.
+pub(super) struct IssueView {
+    sql: String,
+}
+
+impl IssueView {
+    pub(super) fn new(wanted: &[&str]) -> Self {
+        let columns: Vec<String> = FIELD_SQL
+            .iter()
+            .filter(|(name, _)| wanted.contains(name))
+            .map(|(name, sql)| format!("'{name}', {sql}"))
+            .collect();
+        let columns = columns.join(", ");
+        Self {
+            sql: format!("SELECT i.key, json_object({columns}) {ISSUE_JOINS} WHERE i.id = ?1"),
+        }
     }
-    Ok(json!({ "id": id.to_string(), "key": key, "fields": fields }))
+
+    /// The issue with this id: `id`, `key` and the wanted `fields`.
+    pub(super) fn of(&self, db: &Connection, id: i64) -> Result<Value, ToolError> {
+        let mut statement = db.prepare_cached(&self.sql)?;
+        let (key, fields): (String, String) =
+            statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // `SQLite` wrote this JSON; if it does not parse, the answer is empty rather than a panic.
+        let mut fields: Map<String, Value> = serde_json::from_str(&fields).unwrap_or_default();
+        if let Some(place) = fields.get_mut("issuelinks") {
+            *place = Value::Array(links(db, id)?);
+        }
+        let mut issue = Map::with_capacity(3);
+        issue.insert("id".to_owned(), id.to_string().into());
+        issue.insert("key".to_owned(), key.into());
+        issue.insert("fields".to_owned(), fields.into());
+        Ok(issue.into())
+    }
+}
+
+/// One issue with the wanted fields.
+pub(super) fn issue(db: &Connection, id: i64, wanted: &[&str]) -> Result<Value, ToolError> {
+    IssueView::new(wanted).of(db, id)
 }
 
 /// The links of an issue, seen from its side.
