@@ -5,6 +5,7 @@
 //! reporters are answered and the listeners told. So nothing that a listener has seen can be lost,
 //! and writing never holds up a model or a tool.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use bench_core::event::TrialFinished;
 use bench_core::transcript::{Entry, Line};
 use bench_core::{Event, Outcome, TrialId, TrialRecord};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +98,7 @@ impl Reporter {
     pub async fn event(&self, event: Event) -> bool {
         let (written, wait) = oneshot::channel();
         let report = Report::Event {
-            event: Box::new(event),
+            event: Box::new(self.redacted(event)),
             written: Some(written),
         };
         self.queue.send(report).await.is_ok() && wait.await.is_ok()
@@ -106,7 +109,7 @@ impl Reporter {
         drop(
             self.queue
                 .send(Report::Event {
-                    event: Box::new(event),
+                    event: Box::new(self.redacted(event)),
                     written: None,
                 })
                 .await,
@@ -159,8 +162,8 @@ impl Reporter {
     }
 
     /// Reports the end of a trial and waits until it is durable. `false` if it will never be.
-    pub async fn finished(&self, mut record: TrialRecord, replaces: Option<Outcome>) -> bool {
-        self.redact_record(&mut record);
+    pub async fn finished(&self, record: TrialRecord, replaces: Option<Outcome>) -> bool {
+        let record = self.redacted(record);
         let (written, wait) = oneshot::channel();
         let report = Report::Finished {
             record: Box::new(record),
@@ -170,14 +173,12 @@ impl Reporter {
         self.queue.send(report).await.is_ok() && wait.await.is_ok()
     }
 
-    fn redact_record(&self, record: &mut TrialRecord) {
-        let Ok(text) = serde_json::to_string(&record) else {
-            return;
-        };
-        if let std::borrow::Cow::Owned(redacted) = self.secrets.redact(&text)
-            && let Ok(clean) = serde_json::from_str(&redacted)
-        {
-            *record = clean;
+    /// The value with every secret in its texts replaced.
+    fn redacted<T: Serialize + DeserializeOwned>(&self, value: T) -> T {
+        let text = serde_json::to_string(&value).unwrap_or_default();
+        match self.secrets.redact(&text) {
+            Cow::Owned(clean) => serde_json::from_str(&clean).unwrap_or(value),
+            Cow::Borrowed(_) => value,
         }
     }
 }

@@ -15,14 +15,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Dispatcher, Listener, Reporter};
-use crate::env::{Environment, Secrets};
+use crate::env::Environment;
 use crate::gym::Gym;
 
 use crate::journal::{Journal, JournalError, MemoryJournal};
 use crate::model::ModelClient;
 use crate::model::retry::RetryPolicy;
 use crate::preflight::preflight;
-use crate::process::CleanEnvironment;
 use crate::slots::{Slots, TrialSlot};
 use crate::trial::Attempt;
 use crate::verify::Verifier;
@@ -47,8 +46,7 @@ struct Work {
     models: Vec<Arc<dyn ModelClient>>,
     verifiers: BTreeMap<String, Arc<dyn Verifier>>,
     retry: RetryPolicy,
-    secrets: Secrets,
-    children: CleanEnvironment,
+    env: Environment,
     opening: Semaphore,
 }
 
@@ -99,8 +97,7 @@ pub struct RunnerBuilder {
     journal: Box<dyn Journal>,
     listeners: Vec<Listener>,
     cancel: CancellationToken,
-    secrets: Secrets,
-    children: CleanEnvironment,
+    env: Environment,
     retry: RetryPolicy,
     finished: BTreeMap<TrialId, TrialFinished>,
 }
@@ -117,8 +114,7 @@ impl Runner {
             journal: Box::new(MemoryJournal::default()),
             listeners: Vec::new(),
             cancel: CancellationToken::new(),
-            secrets: Secrets::default(),
-            children: CleanEnvironment::default(),
+            env: Environment::default(),
             retry: RetryPolicy::default(),
             finished: BTreeMap::new(),
         }
@@ -172,8 +168,7 @@ impl RunnerBuilder {
     /// get PATH, HOME, LANG, TMPDIR and USER of it. Without it they get nothing.
     #[must_use]
     pub fn environment(mut self, env: &Environment) -> Self {
-        self.secrets = env.secrets().clone();
-        self.children = CleanEnvironment::of(env);
+        self.env = env.clone();
         self
     }
 
@@ -213,8 +208,7 @@ impl RunnerBuilder {
             models,
             verifiers: self.verifiers,
             retry: self.retry,
-            secrets: self.secrets,
-            children: self.children,
+            env: self.env,
             opening: Semaphore::new(OPENING),
         };
         Ok(Runner {
@@ -231,7 +225,7 @@ impl Runner {
     /// Runs every trial without a verdict and returns when all of it is written down.
     pub async fn run(self) -> RunEnd {
         let stop = self.cancel.child_token();
-        let secrets = self.work.secrets.clone();
+        let secrets = self.work.env.secrets().clone();
         let started = Dispatcher::start(self.journal, self.listeners, secrets, stop.clone());
         let (reporter, dispatcher) = match started {
             Ok(started) => started,
@@ -366,7 +360,7 @@ impl Work {
             client: self.models[trial.model].as_ref(),
             gyms: &gyms,
             verifiers: &self.verifiers,
-            children: &self.children,
+            env: &self.env,
             limits: &self.plan.limits_of(scenario),
             retry: &self.retry,
             reporter,

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Broken, Said, Toolbox, millis};
 use crate::dispatch::Reporter;
+use crate::env::Environment;
 use crate::gym::{Gym, GymError, GymSession, OpenRequest};
 use crate::model::ModelClient;
 use crate::model::retry::RetryPolicy;
-use crate::process::CleanEnvironment;
 use crate::slots::TrialSlot;
 use crate::verify::{TrialEnd, Verifier, verify_all};
 
@@ -48,7 +48,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) client: &'a dyn ModelClient,
     pub(crate) gyms: &'a [Arc<dyn Gym>],
     pub(crate) verifiers: &'a BTreeMap<String, Arc<dyn Verifier>>,
-    pub(crate) children: &'a CleanEnvironment,
+    pub(crate) env: &'a Environment,
     pub(crate) limits: &'a Limits,
     pub(crate) retry: &'a RetryPolicy,
     pub(crate) reporter: &'a Reporter,
@@ -180,7 +180,7 @@ impl Attempt<'_> {
             harness_dir: harness.parent().unwrap_or(Path::new(".")),
             run_id: self.run_id,
             trial: self.trial.id.as_str(),
-            children: self.children,
+            env: self.env,
             log: self.reporter.for_log(&self.trial.id),
         };
         let verdicts = verify_all(&self.scenario.verifiers, &end, self.verifiers).await;

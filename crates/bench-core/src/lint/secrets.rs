@@ -94,6 +94,7 @@ fn names_a_secret(name: &str) -> bool {
         "passed",
         "issue_key",
         "project_key",
+        "orkey",
     ];
     is_secret_name(name) && lower != "key" && !harmless.iter().any(|word| lower.contains(word))
 }

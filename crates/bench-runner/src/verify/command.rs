@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_core::Setting;
 use bench_core::verifier::CommandCheck;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -13,7 +14,7 @@ use tokio::process::ChildStdout;
 
 use super::TrialEnd;
 use super::finding::Finding;
-use crate::process::{ChildSpec, Marker, Spawned, spawn};
+use crate::process::{ChildSpec, CleanEnvironment, Marker, Spawned, spawn};
 
 /// How long a program that is told to end may take.
 const GRACE: Duration = Duration::from_secs(2);
@@ -27,7 +28,10 @@ pub(super) fn time_limit(check: &CommandCheck) -> Duration {
 
 /// Runs the program. Not started, ended by a signal, or over its time: the check could not be executed.
 pub(super) async fn check(check: &CommandCheck, end: &TrialEnd<'_>) -> Finding {
-    let spec = child(check, end);
+    let spec = match child(check, end) {
+        Ok(spec) => spec,
+        Err(problem) => return Finding::errored(problem).asked(&check.command),
+    };
     let asked = [std::slice::from_ref(&spec.program), &spec.args]
         .concat()
         .join(" ");
@@ -55,18 +59,19 @@ fn judge(check: &CommandCheck, status: ExitStatus, stdout: String) -> Finding {
     }
 }
 
-fn child(check: &CommandCheck, end: &TrialEnd<'_>) -> ChildSpec {
+fn child(check: &CommandCheck, end: &TrialEnd<'_>) -> Result<ChildSpec, String> {
     let scratch = end.scratch.to_string_lossy();
     let filled = |text: &String| text.replace("{{trial_dir}}", &scratch);
-    let env: BTreeMap<String, String> = check
-        .env
-        .iter()
-        .map(|(name, value)| (name.clone(), filled(value)))
-        .collect();
+    let variable = |(name, value): (&String, &String)| {
+        let value = end.env.resolve(&Setting::Text(value.clone()));
+        let value = value.map_err(|error| format!("variable `{name}` of the check: {error}"))?;
+        Ok((name.clone(), filled(&value)))
+    };
+    let env: BTreeMap<String, String> = check.env.iter().map(variable).collect::<Result<_, String>>()?;
     // A program written as a path with folders is meant relative to the harness file, as `cwd` is.
     let program = filled(&check.command);
     let written_as_path = program.contains('/') && !program.starts_with('/');
-    ChildSpec {
+    Ok(ChildSpec {
         program: if written_as_path {
             absolute(end.harness_dir.join(program))
                 .to_string_lossy()
@@ -81,7 +86,7 @@ fn child(check: &CommandCheck, end: &TrialEnd<'_>) -> ChildSpec {
         ),
         env,
         stdin: false,
-    }
+    })
 }
 
 fn absolute(path: PathBuf) -> PathBuf {
@@ -90,7 +95,8 @@ fn absolute(path: PathBuf) -> PathBuf {
 
 async fn run(spec: &ChildSpec, limit: Duration, end: &TrialEnd<'_>) -> Result<(ExitStatus, String), String> {
     let marker = Marker::new(end.run_id, end.trial, "verifier");
-    let spawned = spawn(spec, end.children, &marker, Arc::clone(&end.log)).map_err(|e| e.to_string())?;
+    let children = CleanEnvironment::of(end.env);
+    let spawned = spawn(spec, &children, &marker, Arc::clone(&end.log)).map_err(|e| e.to_string())?;
     let Spawned {
         stdout, mut guard, ..
     } = spawned;

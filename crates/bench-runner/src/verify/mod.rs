@@ -26,8 +26,9 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
 use crate::agent::millis;
+use crate::env::Environment;
 use crate::gym::GymSession;
-use crate::process::{CleanEnvironment, LineLog};
+use crate::process::LineLog;
 use finding::Finding;
 
 /// How long one check may take; `command` has its own limit, plus this for its cleaning up.
@@ -57,8 +58,8 @@ pub struct TrialEnd<'a> {
     pub run_id: &'a str,
     /// The trial's id.
     pub trial: &'a str,
-    /// What children get of our environment.
-    pub children: &'a CleanEnvironment,
+    /// Variables for settings; children get only a part of it.
+    pub env: &'a Environment,
     /// The trial's log.
     pub log: LineLog,
 }

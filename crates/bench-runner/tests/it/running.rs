@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use bench_core::{Event, Outcome, TrialId, TrialRecord};
+use bench_core::verifier::CommandCheck;
+use bench_core::{Check, Event, Outcome, TrialId, TrialRecord};
+use bench_runner::env::Environment;
 use bench_runner::{Journal, JournalError, MemoryJournal, RunEnd, RunError, Runner, TrialFiles};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -273,4 +275,56 @@ async fn a_resumed_run_tries_only_what_has_no_verdict() {
     assert_eq!(ids.len(), 2, "{ids:?}");
     assert!(ids.contains(&(first[0].trial.as_str(), Some(Outcome::Errored))));
     assert!(ids.contains(&("a~fake~2", None)));
+}
+
+#[tokio::test]
+async fn no_secret_reaches_the_journal_and_a_check_gets_only_what_it_names() {
+    let pairs = [
+        ("PATH", "/usr/bin:/bin"),
+        ("API_KEY", "sk-canary-123456"),
+        ("GREETING", "hello"),
+    ];
+    let env = Environment::new(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())), &[]);
+    let mut leaky = scenario("leaky");
+    leaky.verifiers.clear();
+    let mut checked = scenario("checked");
+    checked.verifiers[0].check = Check::Command(CommandCheck {
+        command: "sh".into(),
+        args: vec![
+            "-c".into(),
+            "test \"$SAID\" = hello-there && test -z \"$API_KEY\"".into(),
+        ],
+        cwd: None,
+        env: [("SAID".to_owned(), "${GREETING}-there".to_owned())].into(),
+        exit_code: 0,
+        stdout: None,
+        timeout_seconds: 10.0,
+    });
+    let mut plan = plan(vec![leaky, checked], 1);
+    plan.retries = 1;
+    let model: Turns = Arc::new(|request| {
+        assert!(
+            request.scenario.scenario_id != "leaky",
+            "the key is sk-canary-123456"
+        );
+        async { Ok(says("I was told sk-canary-123456")) }.boxed()
+    });
+    let journal = MemoryJournal::default();
+    let runner = Runner::builder("run", plan)
+        .gym(FakeGym::new(Misbehave::No))
+        .model(FakeModel::new(model))
+        .journal(journal.clone())
+        .environment(&env)
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let memory = journal.snapshot();
+    let checked = &memory.records[&"checked~fake~1".parse().unwrap()];
+    assert_eq!(checked.outcome, Outcome::Passed, "{:?}", checked.verdicts);
+    let all = format!("{memory:?}");
+    assert!(
+        all.contains("I was told [secret]") && all.contains("the key is [secret]"),
+        "{all}"
+    );
+    assert!(!all.contains("sk-canary"), "{all}");
 }

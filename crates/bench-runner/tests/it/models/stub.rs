@@ -158,6 +158,6 @@ async fn serve_raw(mut stream: TcpStream, bytes: &'static [u8], end: End) {
         End::Close => stream.shutdown().await.unwrap(),
         End::Reset => stream.set_zero_linger().unwrap(),
         End::Hang => std::future::pending().await,
-        End::Flood => while stream.write_all(&[b' '; 1 << 16]).await.is_ok() {},
+        End::Flood => while stream.write_all(&[b' '; 1 << 14]).await.is_ok() {},
     }
 }

@@ -1,0 +1,24 @@
+//! The product against real parts: MCP servers from npm and from Python's package index, and the public MCP conformance suite.
+//!
+//! `tests/real/run` installs them and sets `BENCH_REAL` to the folder where they are. Without it each test
+//! here says that it is skipped, and why.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that meets the unexpected stops; a skipped one says so"
+)]
+
+mod conformance;
+mod servers;
+
+use std::path::PathBuf;
+
+/// The folder of installed parts, or a visible word that the test is skipped.
+fn installed(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("BENCH_REAL").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("SKIPPED {test}: BENCH_REAL is not set; run tests/real/run, which installs what it needs");
+    }
+    folder
+}
