@@ -38,7 +38,7 @@ impl<J: Job> ActiveRun<J> {
             shared,
             owed: true,
             heartbeat: None,
-            _lease: lease,
+            lease: Some(lease),
         };
         guard.heartbeat = Some(Heartbeat::start(&guard.shared.dir.lease())?);
         Ok(Self { guard, recorder })
@@ -74,8 +74,8 @@ pub struct CompletionGuard<J: Job> {
     shared: Arc<Shared<J>>,
     owed: bool,
     heartbeat: Option<Heartbeat>,
-    /// Dropped last: only then may others judge the run.
-    _lease: Lease,
+    /// Dropped last: only then may others judge the run. Empty only after it was handed over.
+    lease: Option<Lease>,
 }
 
 impl<J: Job> CompletionGuard<J> {
@@ -87,6 +87,13 @@ impl<J: Job> CompletionGuard<J> {
     /// The run's folder.
     pub fn dir(&self) -> &Path {
         self.shared.dir.path()
+    }
+
+    /// Gives the duty away: stops recording here, and hands out the lease that the next holder needs.
+    pub(crate) fn hand_over(mut self) -> (Arc<Shared<J>>, Option<Lease>) {
+        self.owed = false;
+        self.shared.hand_over();
+        (Arc::clone(&self.shared), self.lease.take())
     }
 
     /// Ends the run, durably and once and for all, with everything recorded so far. Recorders that still exist get

@@ -58,7 +58,7 @@ pub(crate) fn create<J: Job>(
 }
 
 /// Makes sure that the store's folders exist and that this version may write to it.
-fn prepare(store: &StoreDirs) -> Result<()> {
+pub(crate) fn prepare(store: &StoreDirs) -> Result<()> {
     durable::ensure_folder(&store.own())?;
     durable::ensure_folder(&store.runs())?;
     let path = store.format();
@@ -123,6 +123,7 @@ fn stage<J: Job>(
         worker: Some(worker),
         generation: 1,
         updated_at: now,
+        cancel_requested: None,
         journal: journal.end(),
         format: FORMAT,
     };

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::ids::RunId;
+use crate::worker::Worker;
 
 /// Result of a store operation.
 pub type Result<T, E = StateError> = std::result::Result<T, E>;
@@ -77,6 +78,60 @@ pub enum StateError {
         ours: u32,
         /// The generation that owns the run now.
         current: u32,
+    },
+    /// The run was handed to a worker process; only that one records now.
+    #[error("run `{run}` was handed to another process; only that one can record and end it")]
+    HandedOver {
+        /// The run.
+        run: RunId,
+    },
+    /// Only a run that is over can be continued.
+    #[error("run `{run}` is still running{}; wait for its end or ask it to stop first", by(worker.as_ref()))]
+    StillRunning {
+        /// The run.
+        run: RunId,
+        /// Who works on it.
+        worker: Option<Worker>,
+    },
+    /// A run whose journal lost lines in its middle cannot be continued: what they recorded might be done twice.
+    #[error("run `{run}` cannot be continued: `{}` is damaged in {faults} place(s), first at line {line}: {reason}; what is left of it can be read, and a new run started", path.display())]
+    NotResumable {
+        /// The run.
+        run: RunId,
+        /// The journal.
+        path: PathBuf,
+        /// Number of places.
+        faults: usize,
+        /// Line of the first, counted from 1.
+        line: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The worker of a background run did not come up; the run is over.
+    #[error("run `{run}` could not be started in the background: {reason}")]
+    LaunchFailed {
+        /// The run.
+        run: RunId,
+        /// What happened, with the end of the worker's own output.
+        reason: String,
+        /// That output.
+        log: PathBuf,
+    },
+    /// This process was not started as the worker of that run.
+    #[error(
+        "this process is not the worker of run `{run}`: {reason}; workers are started by the launch of a run"
+    )]
+    NotTheWorker {
+        /// The run.
+        run: RunId,
+        /// What is missing.
+        reason: String,
+    },
+    /// This system lacks what is needed.
+    #[error("{what} is not supported on this system")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
     },
     /// A lock that is held for milliseconds stayed taken.
     #[error("gave up on `{}` after {waited:?}: another process holds it; try again", path.display())]
@@ -192,6 +247,12 @@ pub enum FileAction {
     Lock,
     /// Start the thread that keeps it fresh.
     Watch,
+    /// Start a process that works on it.
+    Start,
+    /// Remove.
+    Remove,
+    /// Send a signal to the worker of it.
+    Signal,
 }
 
 impl fmt::Display for FileAction {
@@ -208,6 +269,9 @@ impl fmt::Display for FileAction {
             Self::Truncate => "cut the torn end of",
             Self::Lock => "lock",
             Self::Watch => "start a thread for",
+            Self::Start => "start a worker for",
+            Self::Remove => "remove",
+            Self::Signal => "signal the worker of",
         })
     }
 }
@@ -239,6 +303,12 @@ fn names(candidates: &[RunId]) -> String {
         text.push_str(", …");
     }
     text
+}
+
+fn by(worker: Option<&Worker>) -> String {
+    worker.map_or_else(String::new, |worker| {
+        format!(" (pid {} on `{}`)", worker.pid, worker.host)
+    })
 }
 
 fn kept_as(kept: Option<&Path>) -> String {

@@ -14,7 +14,7 @@ use crate::error::{Result, StateError};
 use crate::ids::RunId;
 use crate::job::Job;
 use crate::journal::Checkpoint;
-use crate::state::RunState;
+use crate::state::{CancelRequest, RunState};
 use crate::status::{CancelReason, Cause, CauseKind, Ending, RunStatus};
 use crate::worker::Worker;
 
@@ -38,6 +38,10 @@ struct StateDoc<P> {
     generation: u32,
     #[serde(with = "stamp")]
     updated_at: DateTime<Utc>,
+    #[serde(default, with = "stamp::option", skip_serializing_if = "Option::is_none")]
+    cancel_requested_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<String>,
     journal: Checkpoint,
 }
 
@@ -55,6 +59,7 @@ pub(crate) enum Unreadable {
 /// The members of `state.json`, in order.
 pub(crate) fn state_members<J: Job>(state: &RunState<J>) -> Result<Map<String, Value>> {
     let (error, cause) = state.status.ending().map_or((None, None), words);
+    let cancel = state.cancel_requested.as_ref();
     let doc = StateDoc {
         format: FORMAT,
         run_id: state.id.clone(),
@@ -67,6 +72,8 @@ pub(crate) fn state_members<J: Job>(state: &RunState<J>) -> Result<Map<String, V
         worker: state.worker.clone(),
         generation: state.generation,
         updated_at: state.updated_at,
+        cancel_requested_at: cancel.map(|cancel| cancel.at),
+        cancel_reason: cancel.map(|cancel| cancel.reason.code().to_owned()),
         journal: state.journal,
     };
     let store = members("progress", &doc, &[])?;
@@ -133,6 +140,13 @@ fn decode_known<J: Job>(bytes: &[u8]) -> Result<RunState<J>, Unreadable> {
         worker: doc.worker,
         generation: doc.generation,
         updated_at: doc.updated_at,
+        cancel_requested: doc.cancel_requested_at.map(|at| CancelRequest {
+            at,
+            reason: doc
+                .cancel_reason
+                .as_deref()
+                .map_or(CancelReason::Requested, CancelReason::from),
+        }),
         journal: doc.journal,
     })
 }
@@ -201,6 +215,8 @@ pub(crate) enum StoreNote {
         summary: Value,
         worker: Worker,
     },
+    /// The worker that the run was handed to took it up.
+    Adopted { worker: Worker },
     /// The run ended.
     Over {
         status: String,
@@ -224,7 +240,7 @@ impl StoreNote {
     pub(crate) fn ending(&self) -> Option<Ending> {
         match self {
             Self::Over { status, error, cause } => ending(status, cause.clone(), error.clone()),
-            Self::Begun { .. } => None,
+            Self::Begun { .. } | Self::Adopted { .. } => None,
         }
     }
 }

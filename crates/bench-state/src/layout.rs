@@ -94,6 +94,11 @@ impl RunDir {
         self.items().join(format!("{id}.jsonl"))
     }
 
+    /// What the worker of a background run itself wrote to its standard streams.
+    pub(crate) fn worker_log(&self) -> PathBuf {
+        self.path.join("worker.log")
+    }
+
     pub(crate) fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }

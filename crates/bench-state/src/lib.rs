@@ -94,6 +94,7 @@
 //! Everything blocks; there is no async and no background thread but the heartbeat. Times are arguments.
 
 mod active;
+mod cancel;
 mod classify;
 mod create;
 mod debug;
@@ -105,6 +106,7 @@ mod ids;
 mod items;
 mod job;
 mod journal;
+mod launch;
 mod layout;
 mod lock;
 mod platform;
@@ -112,6 +114,7 @@ mod platform;
 mod process_tests;
 mod recorder;
 mod replay;
+mod resume;
 mod settle;
 mod state;
 mod state_file;
@@ -127,8 +130,10 @@ pub use ids::{ItemId, RunId};
 pub use items::{ItemLines, ItemLog, ItemRef, TextLog};
 pub use job::Job;
 pub use journal::reader::{FaultKind, JournalFault, JournalReport};
+pub use launch::Launched;
+pub use platform::process::Signal;
 pub use recorder::{Finished, Recorder};
-pub use state::{RunState, RunSummary};
+pub use state::{CancelRequest, RunState, RunSummary};
 pub use status::{CancelReason, Cause, CauseKind, Ending, RunStatus};
 pub use store::{Listing, Problem, RunStore};
 pub use view::{Events, Recorded, RunView};

@@ -22,6 +22,9 @@ use crate::{durable, platform};
 /// How long to wait for a state lock before giving up: far longer than anyone holds one.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long to wait for the lease of a run that is over: far longer than any reader looks at it.
+const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// First and longest pause between two tries for a taken lock.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
 
@@ -69,7 +72,7 @@ pub(crate) fn with_state_lock<T>(path: &Path, work: impl FnOnce() -> Result<T>) 
 /// The descriptor is closed on exec (the standard library's default), so no child process keeps the run alive.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    _held: File,
+    held: File,
 }
 
 impl Lease {
@@ -77,9 +80,85 @@ impl Lease {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = durable::create_file(path, b"")?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _held: file }),
+            Ok(()) => Ok(Self { held: file }),
             Err(error) => Err(io::Error::from(error)).at(FileAction::Lock, path),
         }
+    }
+}
+
+impl Lease {
+    /// Takes the lease of a run that is over, if it is free at this instant.
+    pub(crate) fn try_take(path: &Path) -> Result<Option<Self>> {
+        loop {
+            let mut options = platform::private_file();
+            options.read(true).write(true).create(true).truncate(false);
+            let file = options.open(path).at(FileAction::Open, path)?;
+            match file.try_lock() {
+                Ok(()) if platform::is_same_file(&file, path).at(FileAction::Open, path)? => {
+                    return Ok(Some(Self { held: file }));
+                }
+                // As with the state lock: the lock of a ghost.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(error).at(FileAction::Lock, path),
+            }
+        }
+    }
+
+    /// Takes it, waiting for readers that have a look at it: for up to 2 s, and only while `worth_it` says so.
+    ///
+    /// # Errors
+    /// [`StateError::LockTimeout`] if it stays taken; those of `worth_it`.
+    pub(crate) fn take(path: &Path, mut worth_it: impl FnMut() -> Result<()>) -> Result<Self> {
+        let started = Instant::now();
+        let (mut pause, longest) = PAUSES;
+        loop {
+            if let Some(lease) = Self::try_take(path)? {
+                return Ok(lease);
+            }
+            worth_it()?;
+            let waited = started.elapsed();
+            if waited > LEASE_PATIENCE {
+                return Err(StateError::LockTimeout {
+                    path: path.to_owned(),
+                    waited,
+                });
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// The lease as handed over by the process that launched this one. It must be the run's, and held: through the
+    /// very descriptor that is `given`.
+    ///
+    /// # Errors
+    /// In the outer result I/O errors; in the inner one, for people, why `given` is not the lease.
+    pub(crate) fn inherited(given: File, path: &Path) -> Result<Result<Self, &'static str>> {
+        if !platform::is_same_file(&given, path).at(FileAction::Open, path)? {
+            return Ok(Err("its standard input is not the run's lease"));
+        }
+        if LeaseProbe::of(path)?.sign() != LeaseSign::Held {
+            return Ok(Err("nobody holds the run's lease"));
+        }
+        // Somebody holds it exclusively, so asking again succeeds for that very descriptor and no other.
+        match given.try_lock() {
+            Ok(()) => Ok(Ok(Self { held: given })),
+            Err(TryLockError::WouldBlock) => Ok(Err("another process holds the run's lease")),
+            Err(TryLockError::Error(error)) => Err(error).at(FileAction::Lock, path),
+        }
+    }
+
+    /// The locked file, to be given to a worker. Must be closed here without an unlock, which would take the lock from
+    /// the worker too.
+    pub(crate) fn into_file(self) -> File {
+        self.held
+    }
+
+    /// Shows that the holder lives; for readers on other machines.
+    pub(crate) fn touch(&self, path: &Path) -> Result<()> {
+        platform::touch(&self.held).at(FileAction::Write, path)
     }
 }
 

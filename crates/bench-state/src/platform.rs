@@ -3,7 +3,11 @@
 //! Unix is what is built and tested. Elsewhere (Windows; this branch has not been compiled there) modes and folder
 //! syncs have no counterpart and are skipped, and files are taken to be the ones they were opened as; locks come
 //! from the standard library and fd-lock, which have their own Windows forms. A lease cannot be handed to a child
-//! process there, which background runs will have to take into account.
+//! process there, so launching one in the background is refused.
+//!
+//! [`process`] is about other processes; the rest is here.
+
+pub(crate) mod process;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -56,6 +60,35 @@ pub(crate) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// What changes whenever a file is replaced or written. Cheap to ask for, compared with reading the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileVersion {
+    identity: (u64, u64),
+    modified: Option<std::time::SystemTime>,
+    length: u64,
+}
+
+/// The present version of a file; `None` if there is none.
+pub(crate) fn version_of(path: &Path) -> io::Result<Option<FileVersion>> {
+    let found = match std::fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    #[cfg(unix)]
+    let identity = {
+        use std::os::unix::fs::MetadataExt;
+        (found.dev(), found.ino())
+    };
+    #[cfg(not(unix))]
+    let identity = (0, 0);
+    Ok(Some(FileVersion {
+        identity,
+        modified: found.modified().ok(),
+        length: found.len(),
+    }))
+}
+
 /// Sets a file's modification time to the file system's own "now", so that clocks of readers can differ.
 pub(crate) fn touch(file: &File) -> io::Result<()> {
     #[cfg(unix)]
@@ -79,7 +112,7 @@ pub(crate) fn this_worker() -> Worker {
         pid: std::process::id(),
         host: host(),
         boot_id: boot_id(),
-        start_ticks: start_ticks(),
+        start_ticks: process::start_ticks_of("self"),
         exe: std::env::current_exe()
             .ok()
             .map(|path| path.to_string_lossy().into_owned()),
@@ -97,34 +130,9 @@ pub(crate) fn boot_id() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// When this process started, in clock ticks since boot; Linux only. With the pid it names a process for good.
-fn start_ticks() -> Option<u64> {
-    start_ticks_in(&std::fs::read_to_string("/proc/self/stat").ok()?)
-}
-
-/// Field 22 of a `stat` file, counted after the last `)`, because the program name before it may hold anything.
-fn start_ticks_in(stat: &str) -> Option<u64> {
-    const FIELDS_BETWEEN: usize = 19;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name
-        .split_ascii_whitespace()
-        .nth(FIELDS_BETWEEN)?
-        .parse()
-        .ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn start_ticks_are_found_behind_any_program_name() {
-        let fields: Vec<String> = (3..=52).map(|n| n.to_string()).collect();
-        let stat = format!("1234 (a) b ) 22 (x) {}", fields.join(" "));
-        assert_eq!(start_ticks_in(&stat), Some(22));
-        assert_eq!(start_ticks_in("1 (x) S 1"), None);
-        assert_eq!(start_ticks_in(""), None);
-    }
 
     #[cfg(target_os = "linux")]
     #[test]

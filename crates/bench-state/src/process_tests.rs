@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -174,6 +175,49 @@ fn child_lists() {
     store(&folder).list(None, now()).unwrap();
 }
 
+#[test]
+#[ignore = "the child of other tests"]
+fn child_resumes() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let id = store.resolve("latest").unwrap();
+    let run = store.resume(&id, now()).unwrap();
+    let name = "d".to_owned();
+    run.record(Named { name }, now()).unwrap();
+    acknowledge(&folder, "d");
+    run.finish(Ending::Completed, now()).unwrap();
+    acknowledge(&folder, "finished again");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_adopts() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let run = store.adopt(&store.resolve("latest").unwrap(), now()).unwrap();
+    acknowledge(&folder, "adopted");
+    run.record(Named { name: "a".to_owned() }, now()).unwrap();
+    acknowledge(&folder, "a");
+    run.finish(Ending::Completed, now()).unwrap();
+    acknowledge(&folder, "finished");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_launches() {
+    let folder = ordered_folder();
+    arm();
+    let run = store(&folder)
+        .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+        .unwrap();
+    acknowledge(&folder, "created");
+    run.launch(child("child_adopts", &folder, u64::MAX), now())
+        .unwrap();
+    acknowledge(&folder, "launched");
+}
+
 /// What must be true after any crash, as soon as somebody looks.
 fn check(folder: &Path, place: &str) {
     let promised = acknowledged(folder);
@@ -274,6 +318,128 @@ fn a_reader_killed_while_settling_leaves_it_to_the_next_reader() {
         }
     }
     assert!(kills > 50, "readers were killed only {kills} times");
+}
+
+#[test]
+fn killed_at_any_operation_of_a_resume_the_run_is_over_whole_and_can_be_resumed_again() {
+    // From a run that was killed in its middle, with a torn end, and from one that finished.
+    for (worker_fatal, torn) in [(45, true), (u64::MAX, false)] {
+        let mut fatal = 0;
+        loop {
+            let folder = folder();
+            was_killed("child_works", folder.path(), worker_fatal);
+            let store = store(folder.path());
+            let id = store.resolve("latest").unwrap();
+            let before = store.read(&id, now()).unwrap().summary().state.progress.done;
+            if torn {
+                let journal = store.dirs().run(&id).journal();
+                let mut file = fs::OpenOptions::new().append(true).open(journal).unwrap();
+                file.write_all(b"{\"seq\":").unwrap();
+            }
+            let killed = was_killed("child_resumes", folder.path(), fatal);
+            let place = format!("operation {fatal} after {worker_fatal}");
+
+            let listing = store.list(None, now()).unwrap();
+            assert!(listing.problems.is_empty(), "{place}: {:?}", listing.problems);
+            let state = &listing.runs[0].state;
+            assert!(state.status.is_over(), "{place}: still running");
+            let names = store.read(&id, now()).unwrap().session().unwrap().names;
+            assert_eq!(names.len(), state.progress.done as usize, "{place}: {names:?}");
+            let resumed = names.iter().filter(|name| *name == "d").count();
+            assert_eq!(names.len() - resumed, before as usize, "{place}: {names:?}");
+            assert!(
+                resumed == 1 || !acknowledged(folder.path()).contains("d"),
+                "{place}: lost"
+            );
+            let done_again = acknowledged(folder.path()).contains("finished again");
+            assert!(
+                !done_again || (state.status.ending() == Some(&Ending::Completed) && state.generation == 2)
+            );
+
+            let run = store.resume(&id, now()).unwrap();
+            run.record(Named { name: "e".to_owned() }, now()).unwrap();
+            let finished = run.finish(Ending::Completed, now()).unwrap();
+            assert_eq!(finished.session.names.len(), names.len() + 1, "{place}");
+            assert!(store.read(&id, now()).unwrap().problems().is_empty(), "{place}");
+            if !killed {
+                break;
+            }
+            fatal += 1;
+        }
+        assert!(fatal > 15, "only {fatal} operations");
+    }
+}
+
+#[test]
+fn killed_at_any_operation_before_during_or_after_its_adoption_a_run_is_over() {
+    let mut fatal = 0;
+    loop {
+        let folder = folder();
+        let store = store(folder.path());
+        let run = store
+            .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+            .unwrap();
+        let id = run.id().clone();
+        let launched = run.launch(child("child_adopts", folder.path(), fatal), now());
+        let adopted = launched.is_ok();
+        if let Ok(mut launched) = launched {
+            launched.child.wait().unwrap();
+        }
+        let place = format!("operation {fatal}");
+        let over = store.wait_over(&id, Duration::from_secs(10), now()).unwrap();
+        let state = over.expect("over").state;
+        let promised = acknowledged(folder.path());
+        assert!(
+            adopted || !promised.contains("adopted"),
+            "{place}: a worker was taken for dead"
+        );
+        assert!(
+            state.progress.done == 1 || !promised.contains("a"),
+            "{place}: lost"
+        );
+        let cause = match state.status.ending() {
+            Some(Ending::Failed { cause }) => cause.kind.code(),
+            _ => "none",
+        };
+        if promised.contains("finished") {
+            assert_eq!(state.status.ending(), Some(&Ending::Completed), "{place}");
+            break;
+        }
+        // The ending may have reached the journal although the worker could not say so.
+        let expected: &[&str] = if adopted {
+            &["worker_lost", "none"]
+        } else {
+            &["launch", "worker_lost"]
+        };
+        assert!(expected.contains(&cause), "{place}: {:?}", state.status);
+        fatal += 1;
+    }
+    assert!(fatal > 15, "only {fatal} operations");
+}
+
+#[test]
+fn a_launcher_killed_at_any_operation_leaves_a_run_that_ends() {
+    let mut fatal = 0;
+    loop {
+        let folder = folder();
+        let killed = was_killed("child_launches", folder.path(), fatal);
+        let store = store(folder.path());
+        if let Ok(id) = store.resolve("latest") {
+            let over = store.wait_over(&id, Duration::from_secs(10), now()).unwrap();
+            assert!(over.is_some(), "operation {fatal}");
+        } else {
+            assert!(
+                !acknowledged(folder.path()).contains("created"),
+                "operation {fatal}: lost"
+            );
+        }
+        if !killed {
+            assert!(acknowledged(folder.path()).contains("launched"));
+            break;
+        }
+        fatal += 1;
+    }
+    assert!(fatal > 20, "only {fatal} operations");
 }
 
 /// Adds one to the counter in `state.json` the way every change is made, `times` times.

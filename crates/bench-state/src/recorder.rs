@@ -6,11 +6,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::cancel::CancelWatch;
 use crate::error::{Result, StateError};
 use crate::format::{self, StoreNote};
 use crate::ids::{ItemId, RunId};
@@ -19,7 +20,7 @@ use crate::job::Job;
 use crate::journal::line::{self, Members};
 use crate::journal::writer::JournalWriter;
 use crate::layout::RunDir;
-use crate::state::RunState;
+use crate::state::{CancelRequest, RunState};
 use crate::state_file::{self, Found};
 use crate::status::{Ending, RunStatus};
 
@@ -70,7 +71,7 @@ impl<J: Job> Recorder<J> {
     ///
     /// # Errors
     /// [`StateError::Unstorable`] if an event cannot be a journal line: nothing was recorded, and going on is fine.
-    /// [`StateError::AlreadyOver`] after the ending. After an I/O error nothing can be recorded any more: end the run.
+    /// [`StateError::AlreadyOver`] after the ending, [`StateError::HandedOver`] after a launch. After an I/O error nothing can be recorded any more: end the run.
     pub fn record_batch(&self, events: &[(J::Event, DateTime<Utc>)]) -> Result<()> {
         self.shared.record(events)
     }
@@ -124,6 +125,15 @@ impl<J: Job> Recorder<J> {
             .with_ledger(|ledger| self.shared.snapshot(ledger, format::to_millis(now)))
     }
 
+    /// Whether somebody asked through the store that the run ends; the first request, if there are several. Cheap
+    /// enough to be called many times a second: the file is read only when it has changed.
+    ///
+    /// # Errors
+    /// I/O errors, and what makes `state.json` unreadable.
+    pub fn cancel_requested(&self) -> Result<Option<CancelRequest>> {
+        self.shared.cancel.look::<J>(&self.shared.dir)
+    }
+
     /// The counters, all recorded events included.
     pub fn progress(&self) -> Result<J::Progress> {
         self.shared
@@ -141,6 +151,8 @@ pub(crate) struct Shared<J: Job> {
     names: NamesPending,
     /// A thread that had a recorder panicked: the ending should say so, although that thread cannot write it.
     panicked: AtomicBool,
+    handed_over: AtomicBool,
+    cancel: CancelWatch,
 }
 
 struct Ledger<J: Job> {
@@ -170,6 +182,8 @@ impl<J: Job> Shared<J> {
             over_since: OnceLock::new(),
             names: NamesPending::default(),
             panicked: AtomicBool::new(false),
+            handed_over: AtomicBool::new(false),
+            cancel: CancelWatch::default(),
         })
     }
 
@@ -188,9 +202,16 @@ impl<J: Job> Shared<J> {
         }
     }
 
+    /// Closes the ledger because another process goes on from here.
+    pub(crate) fn hand_over(&self) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        self.handed_over.store(true, Ordering::SeqCst);
+        drop(ledger.take());
+    }
+
     /// Keeps stragglers from changing the files of a run that is over, and may already be somebody else's again.
     fn check_running(&self) -> Result<()> {
-        if self.over_since.get().is_some() {
+        if self.over_since.get().is_some() || self.handed_over.load(Ordering::SeqCst) {
             Err(self.already_over())
         } else {
             Ok(())
@@ -198,10 +219,10 @@ impl<J: Job> Shared<J> {
     }
 
     fn already_over(&self) -> StateError {
-        let completed_at = self.over_since.get().copied().unwrap_or_default();
-        StateError::AlreadyOver {
-            run: self.id.clone(),
-            completed_at,
+        let run = self.id.clone();
+        match self.over_since.get() {
+            Some(&completed_at) => StateError::AlreadyOver { run, completed_at },
+            None => StateError::HandedOver { run },
         }
     }
 
@@ -279,7 +300,7 @@ impl<J: Job> Shared<J> {
         } = ledger;
         state.status = RunStatus::Over { completed_at, ending };
         state.updated_at = completed_at;
-        state_file::replace_ours(&self.dir, generation, &state, whole.then_some(&session))?;
+        state_file::replace_ours(&self.dir, generation, &mut state, whole.then_some(&session))?;
         if let Err(error) = noted {
             // What matters is stored; whoever recorded has met the journal's trouble before.
             tracing::warn!(run = %self.id, %error, "the journal lacks the run's ending; state.json has it");

@@ -132,6 +132,11 @@ impl<J: Job> Replay<J> {
                     worker,
                 });
             }
+            Said::Store(StoreNote::Adopted { worker }) => {
+                if let Some(begun) = &mut self.begun {
+                    begun.worker = worker;
+                }
+            }
             Said::Store(note) => self.ending = note.ending().map(|ending| (ending, line.at)),
             Said::Unknown => {}
         }
@@ -180,6 +185,7 @@ impl<J: Job> Replay<J> {
             worker: Some(begun.worker),
             generation: begun.generation,
             updated_at: begun.started_at,
+            cancel_requested: None,
             journal: replay.journal,
             format: begun.format,
         };

@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::layout::RunDir;
 use crate::lock::LeaseProbe;
 use crate::replay::Replay;
-use crate::state::{RunState, RunSummary};
+use crate::state::{CancelRequest, RunState, RunSummary};
 use crate::state_file::{self, Found};
 use crate::status::{CauseKind, Ending, RunStatus};
 use crate::worker::Worker;
@@ -212,7 +212,7 @@ fn end_orphan<J: Job>(
     state
 }
 
-/// Ends an orphan in memory: with the ending its worker still noted, else as lost.
+/// Ends an orphan in memory: with the ending its worker still noted, else as was asked for, else as lost.
 fn end<J: Job>(
     dir: &RunDir,
     state: &mut RunState<J>,
@@ -222,12 +222,51 @@ fn end<J: Job>(
     let replay = catch_up(dir, state, problems);
     if !state.status.is_over() {
         let last_known = state.updated_at.max(state.started_at);
-        let completed_at = orphan.heartbeat_at.unwrap_or(last_known).max(last_known);
-        let ending = lost(state.worker.as_ref(), orphan.rebooted);
+        let mut completed_at = orphan.heartbeat_at.unwrap_or(last_known).max(last_known);
+        let ending = match &state.cancel_requested {
+            Some(CancelRequest { at, reason }) => {
+                completed_at = completed_at.max(*at);
+                Ending::Cancelled {
+                    reason: reason.clone(),
+                }
+            }
+            None => lost(state.worker.as_ref(), orphan.rebooted),
+        };
         state.status = RunStatus::Over { completed_at, ending };
         state.updated_at = completed_at;
     }
     replay
+}
+
+/// Ends a run that nobody else can be expected to end, if `still` holds for what is stored when it is looked at under
+/// the lock. Says whether it did. An ending that was noted in the journal comes first.
+pub(crate) fn end_as<J: Job>(
+    dir: &RunDir,
+    ending: Ending,
+    now: DateTime<Utc>,
+    still: impl FnOnce(&RunState<J>) -> bool,
+) -> Result<bool> {
+    state_file::locked(dir, |found: Found<J>| {
+        let Found::Good(mut state) = found else {
+            return Ok(false);
+        };
+        if state.status.is_over() || !still(&state) {
+            return Ok(false);
+        }
+        state_file::check_format(&state, dir)?;
+        let replay = catch_up(dir, &mut state, &mut Vec::new());
+        let ours = !state.status.is_over();
+        if ours {
+            let completed_at = format::to_millis(now).max(state.started_at);
+            state.status = RunStatus::Over { completed_at, ending };
+            state.updated_at = completed_at;
+        }
+        match replay {
+            Some(replay) => state_file::write(dir, &state, &replay.session)?,
+            None => state_file::write_state(dir, &state)?,
+        }
+        Ok(ours)
+    })
 }
 
 fn lost(worker: Option<&Worker>, rebooted: bool) -> Ending {

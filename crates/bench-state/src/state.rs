@@ -11,8 +11,17 @@ use crate::format;
 use crate::ids::RunId;
 use crate::job::Job;
 use crate::journal::Checkpoint;
-use crate::status::RunStatus;
+use crate::status::{CancelReason, RunStatus};
 use crate::worker::Worker;
+
+/// A wish that a run should end, written down for its worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelRequest {
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: CancelReason,
+}
 
 /// Where a run stands according to its files.
 pub struct RunState<J: Job> {
@@ -32,6 +41,8 @@ pub struct RunState<J: Job> {
     pub generation: u32,
     /// Time of the last change.
     pub updated_at: DateTime<Utc>,
+    /// The first request to end this generation, if there was one.
+    pub cancel_requested: Option<CancelRequest>,
     /// Up to where `progress` has taken in the journal.
     pub(crate) journal: Checkpoint,
     /// Format of the file it was read from.
@@ -49,6 +60,7 @@ impl<J: Job> Clone for RunState<J> {
             worker: self.worker.clone(),
             generation: self.generation,
             updated_at: self.updated_at,
+            cancel_requested: self.cancel_requested.clone(),
             journal: self.journal,
             format: self.format,
         }

@@ -64,27 +64,37 @@ pub(crate) fn check_ours<J: Job>(found: &Found<J>, dir: &RunDir, id: &RunId, our
             current: state.generation,
         });
     }
+    check_running(state)
+}
+
+/// Refuses a run that is over.
+pub(crate) fn check_running<J: Job>(state: &RunState<J>) -> Result<()> {
     match state.status {
         RunStatus::Running => Ok(()),
         RunStatus::Over { completed_at, .. } => Err(StateError::AlreadyOver {
-            run: id.clone(),
+            run: state.id.clone(),
             completed_at,
         }),
     }
 }
 
-/// Replaces the snapshots of a run that generation `ours` works on, with `session` or leaving that one as it is.
+/// Replaces the snapshots of a run that generation `ours` works on, with `session` or leaving that one as it is. What
+/// others may have written there meanwhile, a request to cancel, is taken over into `state`.
 pub(crate) fn replace_ours<J: Job>(
     dir: &RunDir,
     ours: u32,
-    state: &RunState<J>,
+    state: &mut RunState<J>,
     session: Option<&J::Session>,
 ) -> Result<()> {
     locked(dir, |found: Found<J>| {
         check_ours(&found, dir, &state.id, ours)?;
-        if let Found::Bad(reason) = found {
-            let kept = durable::set_aside(&dir.state())?;
-            tracing::warn!(run = %state.id, reason, kept = %kept.display(), "state.json was damaged");
+        match found {
+            Found::Good(stored) => state.cancel_requested = stored.cancel_requested,
+            Found::Bad(reason) => {
+                let kept = durable::set_aside(&dir.state())?;
+                tracing::warn!(run = %state.id, reason, kept = %kept.display(), "state.json was damaged");
+            }
+            Found::Missing => {}
         }
         match session {
             Some(session) => write(dir, state, session),

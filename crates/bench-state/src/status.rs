@@ -101,6 +101,10 @@ pub enum CauseKind {
     Panicked,
     /// The worker went on without ending its run.
     StoppedWithoutReporting,
+    /// The worker of a background run did not come up.
+    Launch,
+    /// The worker is on another machine, silent for longer than whoever cleaned up was willing to wait.
+    Unreachable,
     /// The worker is gone and left no ending: killed, out of memory, aborted.
     WorkerLost,
     /// The worker is gone because its machine was restarted.
@@ -116,6 +120,8 @@ impl CauseKind {
             Self::Error => "error",
             Self::Panicked => "panicked",
             Self::StoppedWithoutReporting => "stopped_without_reporting",
+            Self::Launch => "launch",
+            Self::Unreachable => "unreachable",
             Self::WorkerLost => "worker_lost",
             Self::Rebooted => "rebooted",
             Self::Other(code) => code,
@@ -139,6 +145,8 @@ impl From<&str> for CauseKind {
             Self::Error,
             Self::Panicked,
             Self::StoppedWithoutReporting,
+            Self::Launch,
+            Self::Unreachable,
             Self::WorkerLost,
             Self::Rebooted,
         ];
@@ -192,6 +200,8 @@ mod tests {
             "error",
             "panicked",
             "stopped_without_reporting",
+            "launch",
+            "unreachable",
             "worker_lost",
             "rebooted",
             "disk_on_fire",

@@ -165,7 +165,7 @@ impl<J: Job> RunStore<J> {
         &self.dirs
     }
 
-    fn unknown(&self, wanted: &str) -> StateError {
+    pub(crate) fn unknown(&self, wanted: &str) -> StateError {
         StateError::UnknownRun {
             wanted: wanted.to_owned(),
             root: self.dirs.runs(),

@@ -4,13 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use serde::de::IgnoredAny;
 
 use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::journal::Checkpoint;
 use crate::journal::line::{Members, encode};
-use crate::journal::reader::JournalReader;
+use crate::journal::reader::JournalReport;
 use crate::platform;
 
 /// An open journal.
@@ -32,16 +31,21 @@ impl JournalWriter {
 
     /// Opens an existing journal for appending and cuts its torn end first, since the next line would fuse with
     /// it. Damage before the last valid line is left as it is; every reader reports it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "continuing a run that is over is the next step")
-    )]
+    #[cfg(test)]
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut reader = JournalReader::<IgnoredAny>::open(path, Checkpoint::default())?;
+        let mut reader = crate::journal::reader::JournalReader::<serde::de::IgnoredAny>::open(
+            path,
+            Checkpoint::default(),
+        )?;
         while reader.next_line().at(FileAction::Read, path)?.is_some() {}
-        let writer = Self::open_at(path, reader.valid())?;
-        if reader.report().torn_bytes > 0 {
-            durable::truncate(&writer.file, path, writer.end.bytes)?;
+        Self::open_after(path, reader.valid(), &reader.report())
+    }
+
+    /// The same for a journal that has just been read: up to `end`, with this `report`.
+    pub(crate) fn open_after(path: &Path, end: Checkpoint, report: &JournalReport) -> Result<Self> {
+        let writer = Self::open_at(path, end)?;
+        if report.torn_bytes > 0 {
+            durable::truncate(&writer.file, path, end.bytes)?;
         }
         Ok(writer)
     }
@@ -108,8 +112,10 @@ impl JournalWriter {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::IgnoredAny;
+
     use super::*;
-    use crate::journal::reader::JournalReport;
+    use crate::journal::reader::{JournalReader, JournalReport};
 
     fn line(n: u64) -> (DateTime<Utc>, Members) {
         (

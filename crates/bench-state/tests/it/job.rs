@@ -94,7 +94,15 @@ pub(crate) fn id(text: &str) -> ItemId {
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// A bed in a folder of its own within `parent`.
+    pub(crate) fn within(parent: &Path) -> Self {
+        Self::in_folder(tempfile::tempdir_in(parent).unwrap())
+    }
+
+    fn in_folder(folder: tempfile::TempDir) -> Self {
         let store = RunStore::open(folder.path().join("results")).unwrap();
         Self { folder, store }
     }

@@ -1,5 +1,5 @@
 //! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, damaged and
-//! foreign files, files of released versions, what a reader may touch, and random histories against a model.
+//! foreign files, files of released versions, background runs and resuming, what a reader may touch, and random histories against a model.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the way tests do"
 )]
 
+mod background;
 mod damage;
 mod deaths;
 mod finding;
@@ -16,3 +17,4 @@ mod life;
 mod model;
 mod reading;
 mod refusals;
+mod resuming;

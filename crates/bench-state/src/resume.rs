@@ -1,0 +1,120 @@
+//! Continuing a run that is over: the one way out of it.
+//!
+//! The lease is taken before anything is changed, so that there is one continuer at most and no reader takes the run
+//! for dead in between. Then the journal: its torn end is cut, and a note begins the next generation. Replacing
+//! `state.json` is what makes the run running again: a crash before that leaves it over, as it was.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::active::ActiveRun;
+use crate::create;
+use crate::error::{Result, StateError};
+use crate::format::{self, FORMAT, StoreNote};
+use crate::ids::RunId;
+use crate::job::Job;
+use crate::journal::line;
+use crate::journal::writer::JournalWriter;
+use crate::layout::RunDir;
+use crate::lock::Lease;
+use crate::platform;
+use crate::recorder::Shared;
+use crate::replay::Replay;
+use crate::state::RunState;
+use crate::state_file::{self, Found};
+use crate::status::RunStatus;
+use crate::store::RunStore;
+
+impl<J: Job> RunStore<J> {
+    /// Takes up a run that is over, in this process; everything recorded so far is kept and counts. `started_at` stays,
+    /// `generation` grows by one, and a request to cancel is forgotten. The run is running again when this returns.
+    ///
+    /// A run whose worker is gone is ended first, as reading it does.
+    ///
+    /// # Errors
+    /// [`StateError::StillRunning`] if a worker is on it, or may be; [`StateError::NotResumable`] if the journal is
+    /// damaged in its middle (a torn end is not damage); [`StateError::LockTimeout`] if others look at the run without
+    /// end; [`StateError::UnknownRun`], [`StateError::NewerFormat`], I/O errors. Then the run is over as before.
+    pub fn resume(&self, id: &RunId, now: DateTime<Utc>) -> Result<ActiveRun<J>> {
+        let dir = self.dirs().run(id);
+        let now = format::to_millis(now);
+        check_over(&self.read(id, now)?.summary().state)?;
+        create::prepare(self.dirs())?;
+        // Another one may be quicker, and is seen as soon as the run is running again.
+        let lease = Lease::take(&dir.lease(), || match state_file::read::<J>(&dir)? {
+            Found::Good(state) => check_over(&state),
+            Found::Missing | Found::Bad(_) => Ok(()),
+        })?;
+        let shared = reopen::<J>(&dir, now)?;
+        lease.touch(&dir.lease())?;
+        ActiveRun::begin(shared, lease)
+    }
+}
+
+fn check_over<J: Job>(state: &RunState<J>) -> Result<()> {
+    match state.status {
+        RunStatus::Over { .. } => Ok(()),
+        RunStatus::Running => Err(StateError::StillRunning {
+            run: state.id.clone(),
+            worker: state.worker.clone(),
+        }),
+    }
+}
+
+/// Begins the next generation. The caller holds the lease.
+fn reopen<J: Job>(dir: &RunDir, now: DateTime<Utc>) -> Result<Arc<Shared<J>>> {
+    state_file::locked(dir, |found: Found<J>| {
+        let Found::Good(mut state) = found else {
+            return Err(StateError::Inconsistent {
+                path: dir.state(),
+                reason: "it was damaged a moment ago; try again".to_owned(),
+            });
+        };
+        check_over(&state)?;
+        state_file::check_format(&state, dir)?;
+        let replay = Replay::<J>::from_scratch(dir)?;
+        let mut journal = open_journal(dir, &state, &replay)?;
+        let worker = platform::this_worker();
+        let begun = StoreNote::Begun {
+            format: FORMAT,
+            run_id: state.id.clone(),
+            summary: format::to_value("summary", &state.summary)?,
+            worker: worker.clone(),
+        };
+        state.generation += 1;
+        journal.append(state.generation, [(now, line::note_members(&begun)?)])?;
+        state.status = RunStatus::Running;
+        state.cancel_requested = None;
+        state.progress = replay.progress;
+        state.worker = Some(worker);
+        state.updated_at = now;
+        state.journal = journal.end();
+        state_file::write(dir, &state, &replay.session)?;
+        Ok(Shared::new(dir.clone(), journal, *state, replay.session))
+    })
+}
+
+/// Opens the journal behind its last line, if all of it can be relied on.
+fn open_journal<J: Job>(dir: &RunDir, state: &RunState<J>, replay: &Replay<J>) -> Result<JournalWriter> {
+    let path = dir.journal();
+    if let Some(first) = replay.report.faults.first() {
+        return Err(StateError::NotResumable {
+            run: state.id.clone(),
+            path,
+            faults: replay.report.faults.len(),
+            line: first.line,
+            reason: first.kind.to_string(),
+        });
+    }
+    if replay.journal.seq < state.journal.seq {
+        return Err(StateError::NotResumable {
+            run: state.id.clone(),
+            path,
+            faults: 1,
+            line: replay.journal.seq + 1,
+            reason: format!("it ends there, but {} lines were recorded", state.journal.seq),
+        });
+    }
+    JournalWriter::open_after(&path, replay.journal, &replay.report)
+}
