@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use crate::agent::millis;
 use crate::dispatch::Reporter;
 use crate::gym::{Gym, GymError, OpenRequest};
+use crate::trial::{not_opened, open_limit};
 
 /// How long a gym may take to open, list its tools and close. `npx` may download a server meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -51,10 +52,10 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), G
         trial,
         timeout: TIMEOUT,
     };
-    let late = || failed(format!("no answer within {} s", TIMEOUT.as_secs()));
-    let session = timeout(TIMEOUT, gym.open(&request))
-        .await
-        .unwrap_or_else(|_| Err(late()))?;
+    let _admission = gym.admit(&request).await;
+    let limit = open_limit(gym.spec(), TIMEOUT);
+    let opened = timeout(limit, gym.open(&request)).await;
+    let session = opened.unwrap_or_else(|_| Err(not_opened(&name, limit)))?;
     let event = Event::GymReached {
         gym: gym.spec().key.clone(),
         protocol: session.protocol().to_owned(),
@@ -62,9 +63,17 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), G
         tools: u32::try_from(session.tools().len()).unwrap_or(u32::MAX),
         took_ms: millis(started.elapsed()),
     };
-    timeout(TIMEOUT, session.close())
-        .await
-        .unwrap_or_else(|_| Err(late()))?;
+    let no_tools = session.tools().is_empty();
+    match timeout(TIMEOUT, session.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(problem)) => reporter.log(&request.trial, &problem.to_string()),
+        Err(_) => reporter.log(&request.trial, &format!("gym `{name}` is not closed yet")),
+    }
+    if no_tools {
+        return Err(failed(
+            "it offers no tools".into(),
+        ));
+    }
     reporter.note(event).await;
     Ok(())
 }

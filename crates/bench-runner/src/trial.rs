@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_core::gym::Seed;
 use bench_core::outcome::judge;
 use bench_core::plan::PlannedScenario;
 use bench_core::record::{FORMAT, GymUse};
 use bench_core::transcript::Entry;
-use bench_core::{Event, Limits, ModelSpec, Outcome, Trial, TrialRecord, Verdict};
+use bench_core::{Event, GymSpec, Limits, ModelSpec, Outcome, Trial, TrialRecord, Verdict};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +27,10 @@ use crate::model::retry::RetryPolicy;
 use crate::slots::TrialSlot;
 use crate::verify::{TrialEnd, Verifier, verify_all};
 
-/// How long a gym may take to open.
+/// How long a gym may take to begin a session, once its database is there.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a gym may take to fill a database.
+const SEED_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a gym may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -104,9 +107,7 @@ impl Attempt<'_> {
         let uses = self.uses(&gyms);
         let mut end = self.converse_and_verify(&gyms, scratch).await;
         end.gyms = uses;
-        if let Err(error) = self.close_gyms(gyms).await {
-            self.reporter.log(&self.trial.id, &error.to_string());
-        }
+        self.close_and_log(gyms).await;
         end
     }
 
@@ -195,23 +196,32 @@ impl Attempt<'_> {
     /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
     async fn open_gyms(&self, scratch: &Path) -> Result<Open, GymError> {
         let request = self.open_request(scratch);
+        let mut admissions = Vec::with_capacity(self.gyms.len());
+        for gym in self.gyms {
+            admissions.push(gym.admit(&request).await); // may wait for other trials: no deadline
+        }
         let mut open: Open = Vec::with_capacity(self.gyms.len());
         for gym in self.gyms {
             let name = gym.spec().name.clone();
             let permit = self.opening.acquire().await;
-            let opened = tokio::time::timeout(OPEN_TIMEOUT, gym.open(&request)).await;
+            let limit = open_limit(gym.spec(), OPEN_TIMEOUT);
+            let opened = tokio::time::timeout(limit, gym.open(&request)).await;
             drop(permit);
-            match opened.unwrap_or_else(|_| Err(not_opened(&name))) {
+            match opened.unwrap_or_else(|_| Err(not_opened(&name, limit))) {
                 Ok(session) => open.push((name, session)),
                 Err(error) => {
-                    if let Err(error) = self.close_gyms(open).await {
-                        self.reporter.log(&self.trial.id, &error.to_string());
-                    }
+                    self.close_and_log(open).await;
                     return Err(error);
                 }
             }
         }
         Ok(open)
+    }
+
+    async fn close_and_log(&self, gyms: Open) {
+        if let Err(error) = self.close_gyms(gyms).await {
+            self.reporter.log(&self.trial.id, &error.to_string());
+        }
     }
 
     fn open_request(&self, scratch: &Path) -> OpenRequest {
@@ -280,8 +290,18 @@ impl Attempt<'_> {
     }
 }
 
-fn not_opened(gym: &str) -> GymError {
-    let reason = format!("no answer within {} s", OPEN_TIMEOUT.as_secs());
+/// How long opening may take in all. A gym bounds its own steps; this is for one that does not.
+pub(crate) fn open_limit(gym: &GymSpec, session: Duration) -> Duration {
+    let seeding = if gym.seed == Seed::Untouched {
+        Duration::ZERO
+    } else {
+        SEED_TIMEOUT
+    };
+    session + seeding + Duration::from_secs(1)
+}
+
+pub(crate) fn not_opened(gym: &str, limit: Duration) -> GymError {
+    let reason = format!("not open within {} s", limit.as_secs());
     GymError::Open {
         gym: gym.to_owned(),
         reason,

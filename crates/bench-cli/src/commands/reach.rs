@@ -11,7 +11,7 @@ use bench_runner::gym::{Cleaner, Gym, TrackerAddress, connect};
 use crate::error::CliError;
 
 /// How long everything that gyms have to clean up may take at the end.
-const CLEANING: Duration = Duration::from_secs(15);
+const CLEANING: Duration = Duration::from_secs(25);
 
 /// Gyms within reach. To be closed: dropping it leaves cleaning up to chance.
 pub(super) struct Reach {

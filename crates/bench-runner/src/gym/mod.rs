@@ -9,7 +9,7 @@
 //! | [`Cleaner`] | cleaning up that outlives whoever asked for it |
 //! | [`connect()`] | from [`bench_core::GymSpec`]s and the environment to gyms |
 
-mod api;
+pub(crate) mod api;
 mod cleaner;
 pub(crate) mod client;
 mod connect;

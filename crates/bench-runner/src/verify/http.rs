@@ -7,6 +7,7 @@ use bench_core::verifier::Selector;
 use serde_json::{Value, json};
 
 use super::finding::{Finding, select};
+use crate::gym::api::read_bounded;
 use crate::gym::client::{causes, client};
 
 /// A slower answer is an error of the check.
@@ -46,5 +47,6 @@ async fn get(url: &str) -> Result<(u16, String), String> {
         .await
         .map_err(|e| causes(&e))?;
     let status = answer.status().as_u16();
-    Ok((status, answer.text().await.map_err(|e| causes(&e))?))
+    let body = read_bounded(answer).await.map_err(|e| causes(&e))?;
+    Ok((status, body.ok_or("the answer is too large")?))
 }

@@ -237,7 +237,8 @@ impl Visit {
         let logged: Arc<Mutex<Vec<String>>> = Arc::default();
         let (journal, log) = (Arc::clone(&events), Arc::clone(&logged));
         let request = OpenRequest {
-            run_id: format!("run_{}", std::process::id()),
+            // One per visit: a sweep ends whatever bears the same ids.
+            run_id: format!("run_{}", uuid::Uuid::new_v4()),
             trial: "scenario~model~1".parse().unwrap(),
             scratch: scratch.path().to_owned(),
             report: Arc::new(move |event| {
