@@ -9,6 +9,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,12 +111,17 @@ impl GymServer {
         reason = "says that a runtime must be there, and leaves room to wait"
     )]
     pub async fn start(options: GymOptions) -> Result<Self, GymError> {
+        Self::start_in_runtime(&options)
+    }
+
+    /// Not async, so that the server is compiled here and not again in each program.
+    fn start_in_runtime(options: &GymOptions) -> Result<Self, GymError> {
         let databases = Arc::new(Databases::new(options.max_databases)?);
         let listener = listen(options.addr)?;
         let addr = local_addr(&listener, options.addr)?;
         let stop = CancellationToken::new();
-        let tracker = tracker(&databases, addr, &options);
-        let app = rest::routes(rest_state(&databases, &options))
+        let tracker = tracker(&databases, addr, options);
+        let app = rest::routes(rest_state(&databases, options))
             .nest_service("/mcp", tracker.into_http_service(stop.child_token()))
             .layer(from_fn_with_state(
                 Guard::new(addr, &options.allowed_hosts),
@@ -178,15 +184,19 @@ impl GymServer {
 /// # Errors
 /// [`GymError::Listen`] if the port cannot be had, [`GymError::Session`] if the protocol breaks.
 pub async fn serve_stdio(options: GymOptions) -> Result<(), GymError> {
+    stdio_session(options).await
+}
+
+/// Boxed for the reason that [`GymServer::start_in_runtime`] gives.
+fn stdio_session(options: GymOptions) -> Pin<Box<dyn Future<Output = Result<(), GymError>>>> {
     let (reader, writer) = mcp::stdio();
-    serve_session(options, reader, writer, |addr| {
+    Box::pin(serve_session(options, reader, writer, |addr| {
         let announcement = format!("bench-gym: sql-runner {}\n", sql_runner_url(addr));
         if let Err(error) = io::stderr().write_all(announcement.as_bytes()) {
             // The protocol carries the address as well.
             tracing::debug!(%error, "stderr is closed");
         }
-    })
-    .await
+    }))
 }
 
 /// Like [`serve_stdio`], on any two streams and without the line on stderr.

@@ -70,9 +70,7 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), G
         Err(_) => reporter.log(&request.trial, &format!("gym `{name}` is not closed yet")),
     }
     if no_tools {
-        return Err(failed(
-            "it offers no tools".into(),
-        ));
+        return Err(failed("it offers no tools".into()));
     }
     reporter.note(event).await;
     Ok(())

@@ -9,6 +9,7 @@ use bench_core::record::FORMAT;
 use bench_core::{Event, Outcome, Plan, Trial, TrialId, TrialRecord};
 use chrono::Utc;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -223,7 +224,13 @@ impl RunnerBuilder {
 
 impl Runner {
     /// Runs every trial without a verdict and returns when all of it is written down.
-    pub async fn run(self) -> RunEnd {
+    ///
+    /// Boxed, so that all that a run consists of is compiled here and not again in each program.
+    pub fn run(self) -> BoxFuture<'static, RunEnd> {
+        Box::pin(self.run_to_its_end())
+    }
+
+    async fn run_to_its_end(self) -> RunEnd {
         let stop = self.cancel.child_token();
         let secrets = self.work.env.secrets().clone();
         let started = Dispatcher::start(self.journal, self.listeners, secrets, stop.clone());
