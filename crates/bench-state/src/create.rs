@@ -18,6 +18,7 @@ use crate::journal::line;
 use crate::journal::writer::JournalWriter;
 use crate::layout::{RunDir, StoreDirs};
 use crate::lock::Lease;
+use crate::markers;
 use crate::platform;
 use crate::recorder::Shared;
 use crate::state::RunState;
@@ -33,9 +34,11 @@ pub(crate) fn create<J: Job>(
 ) -> Result<ActiveRun<J>> {
     let now = format::to_millis(now);
     prepare(store)?;
+    markers::ensure(store)?;
     let id = RunId::generate(now);
     let (staging, home) = (store.staging(&id), store.run(&id));
     let staged = stage::<J>(&staging, &id, plan, summary, now)
+        .and_then(|parts| markers::put(&home).map(|()| parts))
         .and_then(|parts| durable::publish_folder(staging.path(), home.path()).map(|()| parts));
     match staged {
         Ok(Parts {
@@ -49,6 +52,7 @@ pub(crate) fn create<J: Job>(
         }
         Err(error) => {
             // Only tidiness: whatever stays is in staging and belongs to nobody.
+            markers::remove(&home);
             if let Err(left) = fs::remove_dir_all(staging.path()) {
                 tracing::debug!(path = %staging.path().display(), error = %left, "staging folder left behind");
             }

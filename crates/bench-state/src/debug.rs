@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::active::{ActiveRun, CompletionGuard};
+use crate::cleanup::{CleanupPlan, CleanupRow};
 use crate::job::Job;
 use crate::recorder::{Finished, Recorder};
 use crate::state::{RunState, RunSummary};
@@ -30,4 +31,6 @@ debug!(RunView, "summary": |view| view.summary());
 debug!(ActiveRun, "guard": |run| run.guard());
 debug!(CompletionGuard, "run": |guard| guard.id());
 debug!(Recorder, "run": |recorder| recorder.id());
+debug!(CleanupPlan, "rows": |plan| &plan.rows, "leftovers": |plan| &plan.leftovers, "problems": |plan| &plan.problems);
+debug!(CleanupRow, "why": |row| &row.why, "action": |row| &row.action);
 debug!(Finished, "state": |finished| &finished.state);

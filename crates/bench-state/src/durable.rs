@@ -14,7 +14,7 @@ use crate::error::{At, FileAction, Result};
 use crate::platform;
 
 /// Start of the names of temporary files. The `+` keeps them apart from every item id.
-const TEMPORARY: &str = ".tmp+";
+pub(crate) const TEMPORARY: &str = ".tmp+";
 
 /// Creates a private folder whose parent exists. Its name is durable after the parent is synced.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
@@ -111,6 +111,32 @@ pub(crate) fn publish_folder(from: &Path, to: &Path) -> Result<()> {
     crash::point();
     fs::rename(from, to).at(FileAction::Rename, to)?;
     sync_folder(parent_of(to))
+}
+
+/// Moves a folder to where it will be deleted, so durably that no power cut can bring a half deleted one back.
+pub(crate) fn discard_folder(from: &Path, to: &Path) -> Result<()> {
+    crash::point();
+    fs::rename(from, to).at(FileAction::Rename, from)?;
+    sync_folder(parent_of(to))?;
+    sync_folder(parent_of(from))
+}
+
+/// Deletes a folder with all that is in it. One that is not there, or is being deleted by somebody else, is fine.
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
+    crash::point();
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at(FileAction::Remove, path),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a file, which may be gone already. That it stays deleted after a power cut is not promised.
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
+    crash::point();
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at(FileAction::Remove, path),
+        _ => Ok(()),
+    }
 }
 
 /// Renames an unreadable file to `<name>.corrupt-<n>` with the first free `n`, and says where it is now.

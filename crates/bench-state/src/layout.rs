@@ -1,8 +1,15 @@
-//! Where everything lies. The only place that joins paths; ids are parsed before they get here.
+//! Where everything lies, and which runs lie there. The only place that joins paths; ids are parsed before they get
+//! here.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::error::{At, FileAction, Result};
 use crate::ids::{ItemId, RunId};
+
+/// Start of the names of folders that are not yet what they will be.
+pub(crate) const STAGED: &str = "new-";
 
 /// Paths of a store.
 #[derive(Debug, Clone)]
@@ -25,7 +32,20 @@ impl StoreDirs {
     }
 
     pub(crate) fn run(&self, id: &RunId) -> RunDir {
-        RunDir::new(self.runs().join(id.as_str()))
+        RunDir {
+            path: self.runs().join(id.as_str()),
+            marker: self.marker(id),
+        }
+    }
+
+    /// The name of every run, newest first. Entries that are no runs go to `stranger`, except hidden ones.
+    pub(crate) fn run_ids(&self, stranger: impl FnMut(PathBuf)) -> Result<Vec<RunId>> {
+        Ok(ids_in(&self.runs(), stranger)?.unwrap_or_default())
+    }
+
+    /// The same for the markers of runs that may not be over; `None` if it is not known which ones those are.
+    pub(crate) fn marked_ids(&self) -> Result<Option<Vec<RunId>>> {
+        ids_in(&self.active(), |_| {})
     }
 
     /// Format version, staging and trash. Nothing in here is needed to read a run.
@@ -39,23 +59,62 @@ impl StoreDirs {
 
     /// Where a run is put together before it is visible. On the same file system, so that it can be moved.
     pub(crate) fn staging(&self, id: &RunId) -> RunDir {
-        RunDir::new(self.own().join(format!("new-{id}")))
+        RunDir {
+            path: self.own().join(format!("{STAGED}{id}")),
+            marker: self.marker(id),
+        }
     }
+
+    /// One empty file for each run that may not be over.
+    pub(crate) fn active(&self) -> PathBuf {
+        self.own().join("active")
+    }
+
+    fn marker(&self, id: &RunId) -> PathBuf {
+        self.active().join(id.as_str())
+    }
+
+    /// What is to be deleted, and never anything else.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.own().join("trash")
+    }
+}
+
+/// The entries of a folder that are named like runs, newest first; `None` if there is no such folder.
+fn ids_in(folder: &Path, mut stranger: impl FnMut(PathBuf)) -> Result<Option<Vec<RunId>>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).at(FileAction::List, folder),
+    };
+    let mut ids: Vec<RunId> = Vec::new();
+    for entry in entries {
+        let entry = entry.at(FileAction::List, folder)?;
+        match entry.file_name().into_string().map(RunId::try_from) {
+            Ok(Ok(id)) => ids.push(id),
+            _ if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
+            _ => stranger(entry.path()),
+        }
+    }
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(Some(ids))
 }
 
 /// Paths of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunDir {
     path: PathBuf,
+    marker: PathBuf,
 }
 
 impl RunDir {
-    fn new(path: PathBuf) -> Self {
-        Self { path }
-    }
-
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Outside of the folder: says that this run may not be over.
+    pub(crate) fn marker(&self) -> &Path {
+        &self.marker
     }
 
     pub(crate) fn state(&self) -> PathBuf {

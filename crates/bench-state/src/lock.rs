@@ -168,7 +168,7 @@ pub(crate) enum LeaseProbe {
     /// A worker holds it.
     Held,
     /// Nobody did. Until this is dropped, nobody can take it either.
-    Free(#[expect(dead_code, reason = "held, not read: its drop is what it is for")] FreeLease),
+    Free(FreeLease),
     /// The file is missing or cannot be locked, which says nothing about the worker.
     Untrusted,
 }

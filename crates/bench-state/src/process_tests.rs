@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::crash;
@@ -216,6 +216,34 @@ fn child_launches() {
     run.launch(child("child_adopts", &folder, u64::MAX), now())
         .unwrap();
     acknowledge(&folder, "launched");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_cleans() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let applied = store
+        .apply(&store.plan_cleanup(later(), TimeDelta::hours(1)).unwrap())
+        .unwrap();
+    assert!(applied.problems.is_empty(), "{applied:?}");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_prunes() {
+    let folder = ordered_folder();
+    arm();
+    let pruned = store(&folder)
+        .prune(TimeDelta::hours(1), 0, false, later())
+        .unwrap();
+    assert!(pruned.problems.is_empty(), "{pruned:?}");
+}
+
+/// Long after everything that happens here, by the clock of the file system.
+fn later() -> DateTime<Utc> {
+    Utc::now() + TimeDelta::days(3)
 }
 
 /// What must be true after any crash, as soon as somebody looks.
@@ -440,6 +468,112 @@ fn a_launcher_killed_at_any_operation_leaves_a_run_that_ends() {
         fatal += 1;
     }
     assert!(fatal > 20, "only {fatal} operations");
+}
+
+#[test]
+fn killed_at_any_operation_of_a_cleanup_the_next_one_finishes_it() {
+    let mut kills = 0;
+    // An orphan, a folder that never became a run, and a run that the worker ended.
+    for worker_fatal in [45, 20, u64::MAX] {
+        for fatal in 0.. {
+            let folder = folder();
+            was_killed("child_works", folder.path(), worker_fatal);
+            was_killed("child_works", folder.path(), 30);
+            let old = folder
+                .path()
+                .join("results/background_runs/bg_20251028_210801_aa84f604/state.json");
+            fs::create_dir_all(old.parent().unwrap()).unwrap();
+            fs::write(&old, r#"{"status": "running", "completed_at": null}"#).unwrap();
+            let killed = was_killed("child_cleans", folder.path(), fatal);
+            let place = format!("operation {fatal} after {worker_fatal}");
+
+            let text = fs::read_to_string(&old).unwrap();
+            let row: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                row["status"] == "failed",
+                row["completed_at"].is_string(),
+                "{place}: {text}"
+            );
+            let store = store(folder.path());
+            for run in store.list_without_settling(None, now()).unwrap().runs {
+                assert_eq!(
+                    run.state.status.is_over(),
+                    run.state.status.completed_at().is_some()
+                );
+            }
+            let plan = store.plan_cleanup(later(), TimeDelta::hours(1)).unwrap();
+            assert!(store.apply(&plan).unwrap().problems.is_empty(), "{place}");
+            let plan = store.plan_cleanup(later(), TimeDelta::hours(1)).unwrap();
+            assert!(
+                plan.rows.is_empty() && plan.leftovers.is_empty(),
+                "{place}: {plan:?}"
+            );
+            let listing = store.list(None, now()).unwrap();
+            assert!(listing.problems.is_empty() && listing.runs.iter().all(|run| run.state.status.is_over()));
+            assert!(store.unfinished(now()).unwrap().runs.is_empty());
+            assert_eq!(
+                fs::read_dir(store.dirs().active()).unwrap().count(),
+                0,
+                "{place}: a marker stayed"
+            );
+            if !killed {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills > 30, "only {kills} operations");
+}
+
+#[test]
+fn killed_at_any_operation_of_a_pruning_a_run_is_whole_or_gone() {
+    let mut fatal = 0;
+    loop {
+        let folder = folder();
+        was_killed("child_works", folder.path(), u64::MAX);
+        was_killed("child_works", folder.path(), 45);
+        let killed = was_killed("child_prunes", folder.path(), fatal);
+        let store = store(folder.path());
+        let listing = store.list(None, now()).unwrap();
+        assert!(
+            listing.problems.is_empty(),
+            "operation {fatal}: {:?}",
+            listing.problems
+        );
+        for run in &listing.runs {
+            let view = store.read(&run.state.id, now()).unwrap();
+            assert_eq!(
+                view.session().unwrap().names.len(),
+                run.state.progress.done as usize
+            );
+            assert!(
+                view.items().unwrap().len() >= run.state.progress.done as usize,
+                "operation {fatal}"
+            );
+        }
+        assert!(
+            store
+                .prune(TimeDelta::hours(1), 0, false, later())
+                .unwrap()
+                .problems
+                .is_empty()
+        );
+        assert!(
+            store.list(None, now()).unwrap().runs.is_empty(),
+            "operation {fatal}"
+        );
+        assert_eq!(
+            fs::read_dir(store.dirs().trash()).unwrap().count(),
+            0,
+            "operation {fatal}"
+        );
+        if !killed {
+            assert!(listing.runs.is_empty());
+            break;
+        }
+        fatal += 1;
+    }
+    assert!(fatal > 12, "only {fatal} operations");
 }
 
 /// Adds one to the counter in `state.json` the way every change is made, `times` times.

@@ -20,6 +20,7 @@ use crate::job::Job;
 use crate::journal::line::{self, Members};
 use crate::journal::writer::JournalWriter;
 use crate::layout::RunDir;
+use crate::markers;
 use crate::state::{CancelRequest, RunState};
 use crate::state_file::{self, Found};
 use crate::status::{Ending, RunStatus};
@@ -301,6 +302,7 @@ impl<J: Job> Shared<J> {
         state.status = RunStatus::Over { completed_at, ending };
         state.updated_at = completed_at;
         state_file::replace_ours(&self.dir, generation, &mut state, whole.then_some(&session))?;
+        markers::remove(&self.dir);
         if let Err(error) = noted {
             // What matters is stored; whoever recorded has met the journal's trouble before.
             tracing::warn!(run = %self.id, %error, "the journal lacks the run's ending; state.json has it");

@@ -18,6 +18,7 @@ use crate::journal::line;
 use crate::journal::writer::JournalWriter;
 use crate::layout::RunDir;
 use crate::lock::Lease;
+use crate::markers;
 use crate::platform;
 use crate::recorder::Shared;
 use crate::replay::Replay;
@@ -41,6 +42,7 @@ impl<J: Job> RunStore<J> {
         let now = format::to_millis(now);
         check_over(&self.read(id, now)?.summary().state)?;
         create::prepare(self.dirs())?;
+        markers::ensure(self.dirs())?;
         // Another one may be quicker, and is seen as soon as the run is running again.
         let lease = Lease::take(&dir.lease(), || match state_file::read::<J>(&dir)? {
             Found::Good(state) => check_over(&state),
@@ -90,6 +92,7 @@ fn reopen<J: Job>(dir: &RunDir, now: DateTime<Utc>) -> Result<Arc<Shared<J>>> {
         state.worker = Some(worker);
         state.updated_at = now;
         state.journal = journal.end();
+        markers::put(dir)?;
         state_file::write(dir, &state, &replay.session)?;
         Ok(Shared::new(dir.clone(), journal, *state, replay.session))
     })

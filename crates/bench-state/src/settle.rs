@@ -16,6 +16,7 @@ use crate::ids::RunId;
 use crate::job::Job;
 use crate::layout::RunDir;
 use crate::lock::LeaseProbe;
+use crate::markers;
 use crate::replay::Replay;
 use crate::state::{CancelRequest, RunState, RunSummary};
 use crate::state_file::{self, Found};
@@ -28,10 +29,24 @@ pub(crate) struct Settled<J: Job> {
     pub(crate) problems: Vec<StateError>,
 }
 
+/// What a reader may do about what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// End a run whose worker is gone, and repair a damaged `state.json`.
+    Settles,
+    /// Change nothing on the disk. A run whose worker is gone is told as running and orphaned.
+    Looks,
+}
+
 /// Reads a run, and ends it if its worker is gone.
-pub(crate) fn read_run<J: Job>(dir: &RunDir, id: &RunId, now: DateTime<Utc>) -> Result<Settled<J>> {
+pub(crate) fn read_run<J: Job>(
+    dir: &RunDir,
+    id: &RunId,
+    now: DateTime<Utc>,
+    reading: Reading,
+) -> Result<Settled<J>> {
     let mut problems = Vec::new();
-    let mut state = read_or_rebuild(dir, &mut problems)?;
+    let mut state = read_or_rebuild(dir, reading, &mut problems)?;
     if &state.id != id {
         let reason = format!("it belongs to `{}`; was the folder renamed or copied?", state.id);
         return Err(StateError::Inconsistent {
@@ -48,30 +63,27 @@ pub(crate) fn read_run<J: Job>(dir: &RunDir, id: &RunId, now: DateTime<Utc>) -> 
     let probe = LeaseProbe::of(&dir.lease())?;
     let heartbeat_at = heartbeat(dir);
     let standing = classify(&signs(&state, &probe, heartbeat_at, now));
-    let Standing::Orphaned { rebooted } = standing else {
-        drop(catch_up(dir, &mut state, &mut problems));
-        let (standing, heartbeat_at) = if state.status.is_over() {
-            (Standing::Over, None)
-        } else {
-            (standing, heartbeat_at)
-        };
-        return Ok(Settled {
-            summary: summary(state, dir, standing, heartbeat_at),
-            problems,
-        });
-    };
-    let state = end_orphan(
-        dir,
-        state,
-        &Orphan {
-            rebooted,
-            heartbeat_at,
-        },
-        &mut problems,
-    );
+    match standing {
+        Standing::Orphaned { rebooted } if reading == Reading::Settles => {
+            let orphan = Orphan {
+                rebooted,
+                heartbeat_at,
+            };
+            state = end_orphan(dir, state, &orphan, &mut problems);
+        }
+        _ => drop(catch_up(dir, &mut state, &mut problems)),
+    }
     drop(probe); // held until here, so that no new worker could begin meanwhile
+    let (standing, heartbeat_at) = if state.status.is_over() {
+        (Standing::Over, None)
+    } else {
+        if reading == Reading::Settles {
+            markers::heal(dir);
+        }
+        (standing, heartbeat_at)
+    };
     Ok(Settled {
-        summary: summary(state, dir, Standing::Over, None),
+        summary: summary(state, dir, standing, heartbeat_at),
         problems,
     })
 }
@@ -91,13 +103,29 @@ fn summary<J: Job>(
 }
 
 /// Reads `state.json`; where it is of no use, rebuilds it and, if possible, repairs the file.
-fn read_or_rebuild<J: Job>(dir: &RunDir, problems: &mut Vec<StateError>) -> Result<RunState<J>> {
-    if let Found::Good(state) = state_file::read(dir)? {
-        return Ok(*state);
-    }
+fn read_or_rebuild<J: Job>(
+    dir: &RunDir,
+    reading: Reading,
+    problems: &mut Vec<StateError>,
+) -> Result<RunState<J>> {
+    let found = match state_file::read(dir)? {
+        Found::Good(state) => return Ok(*state),
+        found => found,
+    };
     // Rebuild before anything is locked or moved: a folder that is no run stays as it is.
     let (rebuilt, _) = Replay::<J>::rebuild_state(dir)?;
     if rebuilt.format > FORMAT {
+        return Ok(rebuilt);
+    }
+    if reading == Reading::Looks {
+        problems.push(StateError::Rebuilt {
+            path: dir.state(),
+            reason: match found {
+                Found::Bad(reason) => reason,
+                Found::Good(_) | Found::Missing => "it was missing".to_owned(),
+            },
+            kept: None,
+        });
         return Ok(rebuilt);
     }
     let repaired = state_file::locked(dir, |found| {
@@ -197,9 +225,11 @@ fn end_orphan<J: Job>(
         let replay = end(dir, &mut state, orphan, problems);
         state_file::check_format(&state, dir)?;
         match replay {
-            Some(replay) => state_file::write(dir, &state, &replay.session),
-            None => state_file::write_state(dir, &state),
+            Some(replay) => state_file::write(dir, &state, &replay.session)?,
+            None => state_file::write_state(dir, &state)?,
         }
+        markers::remove(dir);
+        Ok(())
     });
     if let Err(error) = stored {
         tracing::warn!(run = %state.id, %error, "the run is over, but its ending could not be stored");
@@ -265,6 +295,7 @@ pub(crate) fn end_as<J: Job>(
             Some(replay) => state_file::write(dir, &state, &replay.session)?,
             None => state_file::write_state(dir, &state)?,
         }
+        markers::remove(dir);
         Ok(ours)
     })
 }

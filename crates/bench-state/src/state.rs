@@ -73,7 +73,8 @@ pub struct RunSummary<J: Job> {
     pub state: RunState<J>,
     /// The run's folder.
     pub dir: PathBuf,
-    /// What the signs of life say: over, alive, or unknown. Never orphaned: reading settles that.
+    /// What the signs of life say: over, alive, or unknown. Never orphaned, because reading settles that, except where
+    /// the reader promised to change nothing ([`RunStore::list_without_settling`](crate::RunStore::list_without_settling)).
     pub standing: Standing,
     /// Last sign of life of a worker; `None` if the run is over or there is none.
     pub heartbeat_at: Option<DateTime<Utc>>,

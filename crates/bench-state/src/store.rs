@@ -14,7 +14,8 @@ use crate::error::{At, FileAction, Result, StateError};
 use crate::ids::RunId;
 use crate::job::Job;
 use crate::layout::StoreDirs;
-use crate::settle;
+use crate::markers;
+use crate::settle::{self, Reading};
 use crate::state::RunSummary;
 use crate::view::RunView;
 
@@ -99,8 +100,57 @@ impl<J: Job> RunStore<J> {
     /// # Errors
     /// Only if the runs folder itself cannot be listed. What is wrong with one run is in [`Listing::problems`].
     pub fn list(&self, limit: Option<usize>, now: DateTime<Utc>) -> Result<Listing<J>> {
+        self.list_as(limit, now, Reading::Settles)
+    }
+
+    /// The same, but changes nothing on the disk: a run whose worker is gone is told as running, its standing as
+    /// orphaned. For looking before cleaning up; use [`list`](Self::list) for the truth.
+    pub fn list_without_settling(&self, limit: Option<usize>, now: DateTime<Utc>) -> Result<Listing<J>> {
+        self.list_as(limit, now, Reading::Looks)
+    }
+
+    /// Every run that is not over, newest first, however many newer ones there are; opens only those. Ends runs whose
+    /// worker is gone, which are then not among them.
+    ///
+    /// Runs copied into the folder by other means are found after they were once in a [`list`](Self::list).
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn unfinished(&self, now: DateTime<Utc>) -> Result<Listing<J>> {
+        if let Err(error) = markers::ensure(&self.dirs) {
+            tracing::debug!(%error, "looking at every run, because it cannot be kept which ones are under way");
+        }
         let mut problems = Vec::new();
-        let mut ids = self.ids(&mut problems)?.into_iter();
+        let (marked, ids) = match markers::ids(&self.dirs)? {
+            Some(ids) => (true, ids),
+            None => (false, self.ids(&mut problems)?),
+        };
+        let mut listing = self.read_all(ids, None, problems, now, Reading::Settles);
+        listing.runs.retain(|run| {
+            let over = run.state.status.is_over();
+            if over && marked {
+                markers::drop_stale::<J>(&self.dirs, &run.state.id);
+            }
+            !over
+        });
+        Ok(listing)
+    }
+
+    fn list_as(&self, limit: Option<usize>, now: DateTime<Utc>, reading: Reading) -> Result<Listing<J>> {
+        let mut problems = Vec::new();
+        let ids = self.ids(&mut problems)?;
+        Ok(self.read_all(ids, limit, problems, now, reading))
+    }
+
+    fn read_all(
+        &self,
+        ids: Vec<RunId>,
+        limit: Option<usize>,
+        mut problems: Vec<Problem>,
+        now: DateTime<Utc>,
+        reading: Reading,
+    ) -> Listing<J> {
+        let mut ids = ids.into_iter();
         let mut runs = Vec::new();
         while runs.len() < limit.unwrap_or(usize::MAX) {
             let Some(id) = ids.next() else { break };
@@ -109,21 +159,21 @@ impl<J: Job> RunStore<J> {
                 path: dir.path().to_owned(),
                 error,
             };
-            match settle::read_run(&dir, &id, now) {
+            match settle::read_run(&dir, &id, now, reading) {
                 Ok(settled) => {
                     runs.push(settled.summary);
                     problems.extend(settled.problems.into_iter().map(problem));
                 }
                 // Removed since the folder was listed: not there is not wrong.
-                Err(_) if !dir.path().exists() => {}
+                Err(_) if !dir.path().exists() => markers::drop_stale::<J>(&self.dirs, &id),
                 Err(error) => problems.push(problem(error)),
             }
         }
-        Ok(Listing {
+        Listing {
             runs,
             problems,
             not_shown: ids.len(),
-        })
+        }
     }
 
     /// Reads one run, and ends it if its worker is gone.
@@ -132,7 +182,7 @@ impl<J: Job> RunStore<J> {
     /// [`StateError::UnknownRun`], or what makes the run unreadable.
     pub fn read(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
         let dir = self.dirs.run(id);
-        match settle::read_run(&dir, id, now) {
+        match settle::read_run(&dir, id, now, Reading::Settles) {
             Err(_) if !dir.path().exists() => Err(self.unknown(id.as_str())),
             outcome => Ok(RunView::new(dir, outcome?)),
         }
@@ -173,30 +223,12 @@ impl<J: Job> RunStore<J> {
     }
 
     /// Every run by name, newest first. Entries that are no runs become problems, except hidden ones.
-    fn ids(&self, problems: &mut Vec<Problem>) -> Result<Vec<RunId>> {
-        let folder = self.dirs.runs();
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).at(FileAction::List, &folder),
-        };
-        let mut ids: Vec<RunId> = Vec::new();
-        for entry in entries {
-            let entry = entry.at(FileAction::List, &folder)?;
-            let name = entry.file_name();
-            match name.to_str().map(str::parse) {
-                Some(Ok(id)) => ids.push(id),
-                _ if name.as_encoded_bytes().starts_with(b".") => {}
-                _ => {
-                    let path = entry.path();
-                    problems.push(Problem {
-                        path: path.clone(),
-                        error: StateError::NotARun { path },
-                    });
-                }
-            }
-        }
-        ids.sort_unstable_by(|one, other| other.cmp(one));
-        Ok(ids)
+    pub(crate) fn ids(&self, problems: &mut Vec<Problem>) -> Result<Vec<RunId>> {
+        self.dirs.run_ids(|path| {
+            problems.push(Problem {
+                path: path.clone(),
+                error: StateError::NotARun { path },
+            });
+        })
     }
 }

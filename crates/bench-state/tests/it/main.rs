@@ -1,5 +1,5 @@
 //! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, damaged and
-//! foreign files, files of released versions, background runs and resuming, what a reader may touch, and random histories against a model.
+//! foreign files, files of released versions, background runs, resuming, cleaning up, results of the old tool, what a reader may touch, and random histories against a model.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 )]
 
 mod background;
+mod cleaning;
 mod damage;
 mod deaths;
 mod finding;
@@ -15,6 +16,7 @@ mod formats;
 mod job;
 mod life;
 mod model;
+mod old_tool;
 mod reading;
 mod refusals;
 mod resuming;

@@ -94,8 +94,8 @@ fn values_that_do_not_fit_their_place_are_refused_before_anything_exists() {
     assert!(store.list(None, now()).unwrap().runs.is_empty());
     assert_eq!(
         fs::read_dir(bed.store.root().join(".store")).unwrap().count(),
-        1,
-        "staging left behind"
+        2,
+        "staging left behind, beside the format and the folder of markers"
     );
 }
 

@@ -1,0 +1,112 @@
+//! Removing old runs: out of sight in one step, then deleted where nobody looks.
+//!
+//! A run is moved into the trash while its lease and its state lock are held, so that nobody can be working on it,
+//! resuming it or reading it half. A crash after that leaves a folder in the trash, which the next pruning or clean-up
+//! deletes.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::durable;
+use crate::error::Result;
+use crate::ids::RunId;
+use crate::job::Job;
+use crate::layout::{RunDir, StoreDirs};
+use crate::lock::Lease;
+use crate::markers;
+use crate::settle::{self, Reading};
+use crate::state::RunState;
+use crate::state_file::{self, Found};
+use crate::store::{Problem, RunStore};
+use crate::sweep;
+
+/// What [`RunStore::prune`] did, or would do.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// The runs removed, newest first.
+    pub runs: Vec<RunId>,
+    /// Runs that could not be judged or removed, which therefore stay.
+    pub problems: Vec<Problem>,
+}
+
+impl<J: Job> RunStore<J> {
+    /// Removes the runs that ended more than `older_than` before `now`, but none of the newest `keep` and never one
+    /// that is not over. With `dry_run` it changes nothing on the disk, and says what it would remove.
+    ///
+    /// # Errors
+    /// Only if the runs cannot be listed. What is wrong with one run is in [`Pruned::problems`].
+    pub fn prune(
+        &self,
+        older_than: TimeDelta,
+        keep: usize,
+        dry_run: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Pruned> {
+        let reading = if dry_run { Reading::Looks } else { Reading::Settles };
+        let mut pruned = Pruned::default();
+        for id in self.ids(&mut Vec::new())?.into_iter().skip(keep) {
+            let dir = self.dirs().run(&id);
+            let old = |state: &RunState<J>| {
+                state
+                    .status
+                    .completed_at()
+                    .is_some_and(|end| now - end > older_than)
+            };
+            let removed = settle::read_run::<J>(&dir, &id, now, reading).and_then(|settled| {
+                Ok(old(&settled.summary.state) && (dry_run || remove(self.dirs(), &dir, &id, old)?))
+            });
+            match removed {
+                Ok(true) => pruned.runs.push(id),
+                Err(error) if dir.path().exists() => pruned.problems.push(Problem {
+                    path: dir.path().to_owned(),
+                    error,
+                }),
+                Ok(false) | Err(_) => {}
+            }
+        }
+        if !dry_run {
+            self.empty_trash(now, &mut pruned.problems);
+        }
+        Ok(pruned)
+    }
+
+    /// Deletes what lies in the trash: from this pruning, and from one that did not get to its end.
+    pub(crate) fn empty_trash(&self, now: DateTime<Utc>, problems: &mut Vec<Problem>) {
+        let trash = self.dirs().trash();
+        let entries = std::fs::read_dir(&trash).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            if let Err(error) = sweep::remove(self.dirs(), &path, now) {
+                problems.push(Problem { path, error });
+            }
+        }
+    }
+}
+
+/// Moves a run into the trash, if it is `old` still when nobody can change it; says whether it did.
+fn remove<J: Job>(
+    store: &StoreDirs,
+    dir: &RunDir,
+    id: &RunId,
+    old: impl Fn(&RunState<J>) -> bool,
+) -> Result<bool> {
+    let Some(_lease) = Lease::try_take(&dir.lease())? else {
+        return Ok(false);
+    };
+    let moved = state_file::locked(dir, |found: Found<J>| {
+        let Found::Good(state) = found else {
+            return Ok(false);
+        };
+        if !old(&state) {
+            return Ok(false);
+        }
+        state_file::check_format(&state, dir)?;
+        let place = store.trash().join(id.as_str());
+        durable::ensure_folder(&store.trash())?;
+        durable::remove_folder(&place)?;
+        durable::discard_folder(dir.path(), &place)?;
+        Ok(true)
+    })?;
+    if moved {
+        markers::remove(dir);
+    }
+    Ok(moved)
+}
