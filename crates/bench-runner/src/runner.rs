@@ -21,7 +21,7 @@ use crate::gym::Gym;
 
 use crate::journal::{Journal, JournalError, MemoryJournal};
 use crate::model::ModelClient;
-use crate::model::retry::RetryPolicy;
+use crate::model::retry::{RetryPolicy, WorkSlot};
 use crate::preflight::preflight;
 use crate::slots::{Slots, TrialSlot};
 use crate::trial::Attempt;
@@ -329,6 +329,7 @@ impl Work {
             let again =
                 record.outcome == Outcome::Errored && number <= self.plan.retries && !stop.is_cancelled();
             if !again {
+                slot.release(); // from here on it waits for the disk only: the next trial may begin
                 reporter.finished(record, replaces).await;
                 return;
             }
