@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::active::{ActiveRun, CompletionGuard};
 use crate::cleanup::{CleanupPlan, CleanupRow};
+use crate::follow::{Follow, Followed};
 use crate::job::Job;
 use crate::recorder::{Finished, Recorder};
 use crate::state::{RunState, RunSummary};
@@ -33,4 +34,16 @@ debug!(CompletionGuard, "run": |guard| guard.id());
 debug!(Recorder, "run": |recorder| recorder.id());
 debug!(CleanupPlan, "rows": |plan| &plan.rows, "leftovers": |plan| &plan.leftovers, "problems": |plan| &plan.problems);
 debug!(CleanupRow, "why": |row| &row.why, "action": |row| &row.action);
+debug!(Follow, "run": |follow| follow.id());
 debug!(Finished, "state": |finished| &finished.state);
+
+impl<J: Job> fmt::Debug for Followed<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(recorded) => f.debug_tuple("Event").field(&recorded.seq).finish(),
+            Self::Log(lines) => f.debug_tuple("Log").field(lines).finish(),
+            Self::Over(run) => f.debug_tuple("Over").field(&run.state.status).finish(),
+            Self::Quiet => f.write_str("Quiet"),
+        }
+    }
+}

@@ -68,6 +68,13 @@ pub(crate) struct FileVersion {
     length: u64,
 }
 
+impl FileVersion {
+    /// Length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+}
+
 /// The present version of a file; `None` if there is none.
 pub(crate) fn version_of(path: &Path) -> io::Result<Option<FileVersion>> {
     let found = match std::fs::metadata(path) {

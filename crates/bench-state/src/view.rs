@@ -12,7 +12,7 @@ use crate::ids::{ItemId, RunId};
 use crate::items::{ItemLines, open_existing, read_existing};
 use crate::job::Job;
 use crate::journal::Checkpoint;
-use crate::journal::line::Said;
+use crate::journal::line::{Line, Said};
 use crate::journal::reader::{JournalReader, JournalReport};
 use crate::layout::RunDir;
 use crate::replay::{Replay, read_json};
@@ -132,6 +132,21 @@ pub struct Recorded<E> {
     pub event: E,
 }
 
+impl<E> Recorded<E> {
+    /// `None` for the store's own lines and for those that nobody here understands.
+    pub(crate) fn from_line(line: Line<E>) -> Option<Self> {
+        let Said::Event(event) = line.said else {
+            return None;
+        };
+        Some(Self {
+            seq: line.seq,
+            at: line.at,
+            generation: line.generation,
+            event,
+        })
+    }
+}
+
 /// Reads the job's events from a journal, in order. Damaged lines are skipped and reported; lines that this version
 /// of the job does not understand are skipped.
 pub struct Events<E> {
@@ -155,14 +170,8 @@ impl<E: serde::de::DeserializeOwned> Iterator for Events<E> {
                 Err(error) => return Some(Err(error)),
                 Ok(None) => return None,
                 Ok(Some(line)) => {
-                    if let Said::Event(event) = line.said {
-                        let (seq, at, generation) = (line.seq, line.at, line.generation);
-                        return Some(Ok(Recorded {
-                            seq,
-                            at,
-                            generation,
-                            event,
-                        }));
+                    if let Some(recorded) = Recorded::from_line(line) {
+                        return Some(Ok(recorded));
                     }
                 }
             }

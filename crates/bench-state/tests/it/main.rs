@@ -12,6 +12,7 @@ mod cleaning;
 mod damage;
 mod deaths;
 mod finding;
+mod following;
 mod formats;
 mod job;
 mod life;
