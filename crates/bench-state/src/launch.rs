@@ -278,11 +278,18 @@ fn take_over<J: Job>(dir: &RunDir, now: DateTime<Utc>) -> Result<Arc<Shared<J>>>
             worker: worker.clone(),
         };
         journal.append(state.generation, [(now, line::note_members(&note)?)])?;
+        let known = replay.journal == state.journal;
         state.worker = Some(worker);
         state.progress = replay.progress;
         state.updated_at = now.max(state.updated_at);
+        if known {
+            // The session on the disk fits this state as it stands before our note: one file less to wait for.
+            state_file::write_state(dir, &state)?;
+        }
         state.journal = journal.end();
-        state_file::write(dir, &state, &replay.session)?;
+        if !known {
+            state_file::write(dir, &state, &replay.session)?;
+        }
         Ok(Shared::new(dir.clone(), journal, *state, replay.session))
     })
 }
