@@ -313,7 +313,7 @@ fn servers_that_never_answer_meet_their_deadline() {
         "{shot}"
     );
     insta::assert_snapshot!(run.outcome_lines(), @r#"
-    a~oracle~1 errored: gym `later` could not be opened: no answer within <took>
+    a~oracle~1 errored: gym `later` could not be opened: the MCP handshake got no answer within <took> (http://127.0.0.1:<port>/mcp)
     b~oracle~1 passed
     "#);
     assert_eq!(later.databases(), [""; 0], "databases left behind");
