@@ -49,13 +49,28 @@ fn built(package: &str) -> PathBuf {
         return binary;
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // The tests of the whole workspace want other features of its dependencies than the product alone.
+    // Asked for in the same way, nothing is compiled twice by `cargo test --workspace`.
+    let release = ["build", "--quiet", "--release", "--package", package];
+    let debug = ["test", "--quiet", "--workspace", "--no-run"];
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--package", package])
+        .args(if folder.ends_with("release") {
+            &release[..]
+        } else {
+            &debug[..]
+        })
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("CARGO_TARGET_DIR", folder.parent().expect("a target folder"));
-    if folder.ends_with("release") {
-        command.arg("--release");
+    // Cargo tells a test about its package; some build scripts run anew where they are told of another.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
+            .iter()
+            .any(|told| name.starts_with(told))
+        {
+            command.env_remove(&*name);
+        }
     }
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "cargo could not build {package}");
