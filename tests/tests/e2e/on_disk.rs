@@ -45,6 +45,7 @@ fn the_run_folder_is_what_the_documents_say() {
     let run = bed.the_run();
     insta::assert_snapshot!(tree(&bed.results(), 0, &run.id()).join("\n"), @r#"
     .store 0700
+      active 0700
       format 0600
     runs 0700
       <run> 0700
