@@ -2,6 +2,8 @@
 //!
 //! A plan is made by a [`PlanBuilder`], which rejects what cannot run before anything does.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::gym::GymSpec;
@@ -53,6 +55,15 @@ pub struct Plan {
     /// Absolute path of the `--env-file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<String>,
+    /// Variables whose values are secret whatever their names (`--secret`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_names: Vec<String>,
+    /// The run whose trials are tried again here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries_of: Option<String>,
+    /// Only these trials; all of the matrix if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_trials: Vec<TrialId>,
 }
 
 /// A scenario with the gyms it acts on.
@@ -92,7 +103,17 @@ impl Plan {
     /// All trials in the order in which they start: one full repetition before the next, and within it
     /// scenario by scenario, so that a run cut short still compares models.
     pub fn trials(&self) -> Vec<Trial> {
-        let mut trials = Vec::with_capacity(self.trial_count() as usize);
+        let mut trials = self.matrix();
+        if !self.only_trials.is_empty() {
+            let only: BTreeSet<&TrialId> = self.only_trials.iter().collect();
+            trials.retain(|trial| only.contains(&trial.id));
+        }
+        trials
+    }
+
+    fn matrix(&self) -> Vec<Trial> {
+        let cells = self.scenarios.len() * self.models.len();
+        let mut trials = Vec::with_capacity(cells * self.runs as usize);
         for repetition in 1..=self.runs {
             for (scenario, s) in self.scenarios.iter().enumerate() {
                 for (model, m) in self.models.iter().enumerate() {
@@ -109,22 +130,38 @@ impl Plan {
         trials
     }
 
-    /// Scenarios × models × runs.
+    /// Scenarios × models × runs, or the number of trials that were chosen.
     pub fn trial_count(&self) -> u32 {
-        let cells = self.scenarios.len() * self.models.len();
-        u32::try_from(cells).unwrap_or(u32::MAX).saturating_mul(self.runs)
+        if !self.only_trials.is_empty() {
+            return count(self.trials().len());
+        }
+        count(self.scenarios.len() * self.models.len()).saturating_mul(self.runs)
     }
 
     /// Verifiers of all trials together.
     pub fn verifiers_planned(&self) -> u32 {
-        let per_repetition: usize = self
-            .scenarios
-            .iter()
-            .map(|s| s.verifiers.len() * self.models.len())
-            .sum();
-        u32::try_from(per_repetition)
-            .unwrap_or(u32::MAX)
-            .saturating_mul(self.runs)
+        if !self.only_trials.is_empty() {
+            let per_trial = |trial: &Trial| self.scenarios[trial.scenario].verifiers.len();
+            return count(self.trials().iter().map(per_trial).sum());
+        }
+        let verifiers = self.scenarios.iter().map(|s| s.verifiers.len());
+        count(verifiers.sum::<usize>() * self.models.len()).saturating_mul(self.runs)
+    }
+
+    /// The same plan for only these of its trials, as a retry of `run`. Trial ids stay as they are; scenarios, models
+    /// and gyms that no trial needs are left out.
+    #[must_use]
+    pub fn retry_of(mut self, run: impl Into<String>, trials: Vec<TrialId>) -> Self {
+        self.retries_of = Some(run.into());
+        self.only_trials = trials;
+        let kept = self.trials();
+        let scenarios: BTreeSet<usize> = kept.iter().map(|trial| trial.scenario).collect();
+        let models: BTreeSet<usize> = kept.iter().map(|trial| trial.model).collect();
+        retain_indexed(&mut self.scenarios, &scenarios);
+        retain_indexed(&mut self.models, &models);
+        let used: BTreeSet<&String> = self.scenarios.iter().flat_map(|s| &s.gym_keys).collect();
+        self.gyms.retain(|gym| used.contains(&gym.key));
+        self
     }
 
     /// The gym of a key.
@@ -142,6 +179,15 @@ impl Plan {
         let names: Vec<String> = self.models.iter().map(|m| m.model.to_string()).collect();
         names.join(", ")
     }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn retain_indexed<T>(items: &mut Vec<T>, kept: &BTreeSet<usize>) {
+    let mut index = 0..;
+    items.retain(|_| index.next().is_some_and(|i| kept.contains(&i)));
 }
 
 /// Slugs for the scenarios of a plan (at most 60 bytes each).

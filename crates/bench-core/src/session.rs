@@ -1,5 +1,7 @@
 //! Progress and totals: what the events of a run add up to.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, TrialFinished};
@@ -154,30 +156,27 @@ impl Totals {
 
 /// Progress and session before anything has happened: all totals of the plan are known.
 pub fn begin(plan: &Plan) -> (Progress, Session) {
-    let per_cell = plan.runs;
-    let row = |model: String, trials_total| Totals {
-        model,
+    let mut planned: BTreeMap<(usize, usize), u32> = BTreeMap::new();
+    for trial in plan.trials() {
+        *planned.entry((trial.scenario, trial.model)).or_default() += 1;
+    }
+    let row = |model: usize, trials_total| Totals {
+        model: plan.models[model].model.to_string(),
         trials_total,
         ..Totals::default()
     };
-    let scenarios = u32::try_from(plan.scenarios.len()).unwrap_or(u32::MAX);
-    let models = plan
-        .models
-        .iter()
-        .map(|m| row(m.model.to_string(), per_cell * scenarios))
-        .collect();
-    let cells = plan.scenarios.iter().flat_map(|scenario| {
-        plan.models.iter().map(move |m| Cell {
-            scenario_id: scenario.scenario_id.clone(),
-            totals: row(m.model.to_string(), per_cell),
-        })
+    let of_model = |model| planned.iter().filter(move |((_, m), _)| *m == model);
+    let models = (0..plan.models.len()).map(|m| row(m, of_model(m).map(|(_, n)| n).sum()));
+    let cells = planned.iter().map(|((s, m), n)| Cell {
+        scenario_id: plan.scenarios[*s].scenario_id.clone(),
+        totals: row(*m, *n),
     });
     let session = Session {
         format: FORMAT,
         harness_name: plan.harness_name.clone(),
         label: plan.label.clone(),
         runs: plan.runs,
-        models,
+        models: models.collect(),
         cells: cells.collect(),
     };
     let progress = Progress {

@@ -9,11 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
 use aho_corasick::AhoCorasick;
+use bench_core::hash::sha256_hex;
 use bench_core::setting::{ExpandError, SecretRef, Setting, expand, is_secret_name};
 use thiserror::Error;
 
 /// Secrets shorter than this, in bytes, are not replaced: they would also hit ordinary words.
 const SHORTEST_SECRET: usize = 8;
+
+/// Begins the names of variables that hand literal secrets to the worker of a background run.
+const HANDED_OVER: &str = "BENCH_SECRET_";
+
+/// Digits of a secret's hash in such a name.
+const NAME_DIGITS: usize = 16;
 
 /// What stands where a secret stood.
 const MASK: &str = "[secret]";
@@ -86,7 +93,26 @@ impl Environment {
         &self.secrets
     }
 
-    /// The value of a setting: variables expanded, a literal secret read again from its file.
+    /// All variables: what another process needs to see the same.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The value of a literal secret, and the name of the variable under which a worker finds it instead of reading
+    /// its file again; `None` for other settings.
+    pub fn hand_over(&self, setting: &Setting) -> Result<Option<(String, String)>, ResolveError> {
+        let Setting::Secret { secret } = setting else {
+            return Ok(None);
+        };
+        let value = self.resolve(setting)?;
+        let bare = value.strip_prefix(&secret.prefix).unwrap_or(&value).to_owned();
+        Ok(Some((handed_over_as(secret), bare)))
+    }
+
+    /// The value of a setting: variables expanded, a literal secret read again from its file, unless it was handed
+    /// over in a variable.
     ///
     /// What comes from a variable named like a secret, and every literal secret, is remembered in
     /// [`Environment::secrets`]. Blocking: may read a small file.
@@ -94,12 +120,21 @@ impl Environment {
         match setting {
             Setting::Text(text) => Ok(expand(text, &|name| self.variables.get(name).cloned())?),
             Setting::Secret { secret } => {
-                let value = read_secret(secret)?;
+                let given = self.variables.get(&handed_over_as(secret));
+                let value = match given.filter(|value| sha256_hex(value) == secret.sha256) {
+                    Some(value) => format!("{}{value}", secret.prefix),
+                    None => read_secret(secret)?,
+                };
                 self.secrets.add(&value);
                 Ok(value)
             }
         }
     }
+}
+
+fn handed_over_as(secret: &SecretRef) -> String {
+    let digits: String = secret.sha256.chars().take(NAME_DIGITS).collect();
+    format!("{HANDED_OVER}{digits}")
 }
 
 fn read_secret(secret: &SecretRef) -> Result<String, ResolveError> {
@@ -204,7 +239,7 @@ mod tests {
     fn a_literal_secret_is_read_again_and_a_changed_one_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"headers":{"Authorization":"Bearer canary"}}"#).unwrap();
-        let sha256 = bench_core::hash::sha256_hex("Bearer canary");
+        let sha256 = sha256_hex("Bearer canary");
         let secret = SecretRef {
             file: file.path().to_string_lossy().into_owned(),
             pointer: "/headers/Authorization".into(),
@@ -217,5 +252,27 @@ mod tests {
         assert_eq!(env.secrets().redact("<Bearer canary>"), "<[secret]>");
         std::fs::write(file.path(), r#"{"headers":{"Authorization":"Bearer other"}}"#).unwrap();
         assert!(matches!(env.resolve(&setting), Err(ResolveError::Changed { .. })));
+    }
+
+    #[test]
+    fn a_secret_that_was_handed_over_needs_no_file_and_is_checked() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"key":"canary-0123"}"#).unwrap();
+        let secret = SecretRef {
+            file: file.path().to_string_lossy().into_owned(),
+            pointer: "/key".into(),
+            sha256: sha256_hex("canary-0123"),
+            prefix: "Bearer ".into(),
+        };
+        let setting = Setting::Secret { secret };
+        let (name, value) = environment().hand_over(&setting).unwrap().unwrap();
+        assert_eq!(value, "canary-0123");
+        assert!(environment().hand_over(&"${HOST}".into()).unwrap().is_none());
+        file.close().unwrap();
+        let worker = Environment::new([(name.clone(), value)], &[]);
+        assert_eq!(worker.resolve(&setting).unwrap(), "Bearer canary-0123");
+        assert_eq!(worker.secrets().redact("<canary-0123>"), "<[secret]>");
+        let wrong = Environment::new([(name, "another".to_owned())], &[]);
+        assert!(matches!(wrong.resolve(&setting), Err(ResolveError::Read { .. })));
     }
 }

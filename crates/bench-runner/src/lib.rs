@@ -13,6 +13,7 @@
 
 mod agent;
 mod dispatch;
+mod earlier;
 pub mod env;
 pub mod gym;
 mod job;
@@ -27,6 +28,7 @@ mod trial;
 pub mod verify;
 
 pub use dispatch::{Listener, Reporter};
+pub use earlier::Earlier;
 pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, TrialFiles};
 pub use load::{load_gyms, load_harness, load_sources};

@@ -36,6 +36,8 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::env::Environment;
+pub use sweep::sweep_runs;
+
 use stderr::StderrDrain;
 
 /// The variables that every child gets from our own environment.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bench_core::event::TrialFinished;
 use bench_core::record::FORMAT;
-use bench_core::{Event, Outcome, Plan, Trial, TrialId, TrialRecord};
+use bench_core::{Event, Outcome, Plan, Trial, TrialRecord};
 use chrono::Utc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Dispatcher, Listener, Reporter};
+use crate::earlier::Earlier;
 use crate::env::Environment;
 use crate::gym::Gym;
-
 use crate::journal::{Journal, JournalError, MemoryJournal};
 use crate::model::ModelClient;
 use crate::model::retry::{RetryPolicy, WorkSlot};
@@ -36,7 +36,7 @@ pub struct Runner {
     journal: Box<dyn Journal>,
     listeners: Vec<Listener>,
     cancel: CancellationToken,
-    finished: BTreeMap<TrialId, TrialFinished>,
+    earlier: Earlier,
 }
 
 /// What all trials share.
@@ -100,7 +100,7 @@ pub struct RunnerBuilder {
     cancel: CancellationToken,
     env: Environment,
     retry: RetryPolicy,
-    finished: BTreeMap<TrialId, TrialFinished>,
+    earlier: Earlier,
 }
 
 impl Runner {
@@ -117,7 +117,7 @@ impl Runner {
             cancel: CancellationToken::new(),
             env: Environment::default(),
             retry: RetryPolicy::default(),
-            finished: BTreeMap::new(),
+            earlier: Earlier::default(),
         }
     }
 }
@@ -180,11 +180,20 @@ impl RunnerBuilder {
         self
     }
 
-    /// Trials of an earlier generation: those with a verdict are not run again.
+    /// What earlier workers of this run left: trials with a verdict are not run again, databases that nobody removed
+    /// are removed first.
+    #[must_use]
+    pub fn earlier(mut self, earlier: Earlier) -> Self {
+        self.earlier = earlier;
+        self
+    }
+
+    /// Trials that ended elsewhere: those with a verdict are not run again.
     #[must_use]
     pub fn finished(mut self, finished: impl IntoIterator<Item = TrialFinished>) -> Self {
-        self.finished
-            .extend(finished.into_iter().map(|f| (f.trial.clone(), f)));
+        for trial in finished {
+            self.earlier.insert(trial);
+        }
         self
     }
 
@@ -217,7 +226,7 @@ impl RunnerBuilder {
             journal: self.journal,
             listeners: self.listeners,
             cancel: self.cancel,
-            finished: self.finished,
+            earlier: self.earlier,
         })
     }
 }
@@ -238,7 +247,7 @@ impl Runner {
             Ok(started) => started,
             Err(error) => return RunEnd::Failed(RunError::Thread(error)),
         };
-        let tried = run_all(&self.work, &self.finished, &reporter, &stop).await;
+        let tried = run_all(&self.work, &self.earlier, &reporter, &stop).await;
         drop(reporter);
         let written = tokio::task::spawn_blocking(|| dispatcher.finish()).await;
         let panicked = |error| JournalError::new(std::io::Error::other(error));
@@ -253,12 +262,12 @@ impl Runner {
 
 async fn run_all(
     work: &Arc<Work>,
-    finished: &BTreeMap<TrialId, TrialFinished>,
+    earlier: &Earlier,
     reporter: &Reporter,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let mut trials = work.plan.trials();
-    trials.retain(|t| finished.get(&t.id).is_none_or(|f| !f.outcome.is_verdict()));
+    trials.retain(|t| earlier.end_of(&t.id).is_none_or(|f| !f.outcome.is_verdict()));
     let already = work.plan.trial_count() - u32::try_from(trials.len()).unwrap_or(u32::MAX);
     reporter
         .note(Event::RunStarted {
@@ -266,6 +275,7 @@ async fn run_all(
             already_finished: already,
         })
         .await;
+    earlier.remove_databases(&work.gyms, reporter).await;
     reach_gyms(work, &trials, reporter, stop).await?;
     let slots = Slots::new(work.plan.max_concurrency as usize);
     let mut running = JoinSet::new();
@@ -275,7 +285,7 @@ async fn run_all(
             () = stop.cancelled() => break,
             slot = slots.next() => slot,
         };
-        let replaces = finished.get(&trial.id).map(|f| f.outcome);
+        let replaces = earlier.end_of(&trial.id).map(|f| f.outcome);
         let (work, reporter, stop) = (Arc::clone(work), reporter.clone(), stop.clone());
         running.spawn(async move { work.run_trial(trial, slot, replaces, &reporter, &stop).await });
         while running.try_join_next().is_some() {}

@@ -8,6 +8,7 @@
 pub(crate) mod check;
 pub(crate) mod extras;
 pub(crate) mod gym;
+pub(crate) mod life;
 pub(crate) mod run;
 pub(crate) mod runs;
 
@@ -74,6 +75,15 @@ pub(crate) enum Command {
     Show(runs::ShowArgs),
     /// Show the logs of a run's trials
     Logs(runs::LogsArgs),
+    /// Ask runs to end, and see to it that they do
+    Kill(life::KillArgs),
+    /// Continue a run that is over: every trial without a verdict is run
+    Resume(life::ResumeArgs),
+    /// Try the trials of a run that did not pass again, as a new run
+    Retry(life::RetryArgs),
+    /// The process behind a background run.
+    #[command(hide = true)]
+    Worker(life::WorkerArgs),
     /// Look at harness files without trying any model
     Check(check::CheckArgs),
     /// Look at gyms, call their tools, or serve the built-in one

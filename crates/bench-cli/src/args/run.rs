@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 Examples:
   bench-cli run examples/quickstart --model oracle --model noop
   bench-cli run harness.json --model gpt-4o --model claude-sonnet-4-5 --runs 8 --label nightly
+  bench-cli run harness.json --model gpt-4o --runs 5 --background && bench-cli attach
   bench-cli run harness.json --model compatible:qwen2.5:7b --scenario 'create-*' --dry-run")]
 pub(crate) struct RunArgs {
     /// Harness file (JSON or JSONL), or a folder of them
@@ -30,6 +31,9 @@ pub(crate) struct RunArgs {
     /// Try each scenario N times with each model [default: the harness's number_of_runs, else 1]
     #[arg(long, value_name = "N", alias = "repetitions", value_parser = at_least_one)]
     pub(crate) runs: Option<u32>,
+    /// Start it in the background, print its id and return
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) background: bool,
     #[command(flatten)]
     pub(crate) models: ModelArgs,
     #[command(flatten)]
@@ -40,9 +44,6 @@ pub(crate) struct RunArgs {
     pub(crate) gate: GateArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// Not offered yet; known so that the error can say so.
-    #[arg(long, hide = true)]
-    pub(crate) background: bool,
 }
 
 /// Who is tried, and how it is asked.
@@ -112,6 +113,16 @@ pub(crate) struct GateArgs {
     /// Further attempts of a trial after an infrastructure error
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) retries: u32,
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// A name for this run in lists
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+}
+
+/// What the results have to be. Shared with the commands that end as `run` does.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScoreArgs {
     /// Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) fail_under: Option<f64>,
@@ -121,15 +132,25 @@ pub(crate) struct GateArgs {
     /// Exit with 3 if any trial errored
     #[arg(long)]
     pub(crate) strict: bool,
-    /// A name for this run in lists
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
 }
 
 /// What is shown meanwhile.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+    /// Show what would be run, and run nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// One event a line on stdout, the summary last; with --dry-run the plan
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How progress is shown. Shared with the commands that run trials.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProgressArgs {
     /// Progress on stderr; auto is bars on a terminal, else plain
     #[arg(
         long,
@@ -138,12 +159,6 @@ pub(crate) struct OutputArgs {
         hide_possible_values = true
     )]
     pub(crate) ui: Ui,
-    /// Show what would be run, and run nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// One event a line on stdout, the summary last; with --dry-run the plan
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// How progress is shown.
@@ -237,7 +252,10 @@ mod tests {
             assert!(parse(args).is_err(), "{args}");
         }
         let args = parse("run a --fail-under 90% --min-verdicts 0.5 --temperature 0").unwrap();
-        assert_eq!((args.gate.fail_under, args.gate.min_verdicts), (Some(0.9), 0.5));
+        assert_eq!(
+            (args.gate.score.fail_under, args.gate.score.min_verdicts),
+            (Some(0.9), 0.5)
+        );
         assert_eq!(args.models.temperature, Some(0.0));
     }
 }

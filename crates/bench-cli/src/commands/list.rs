@@ -8,7 +8,7 @@ use bench_runner::BenchJob;
 use bench_state::{Listing, RunSummary, Standing};
 use serde_json::json;
 
-use super::write_json;
+use super::{sweep, write_json};
 use crate::args::runs::ListArgs;
 use crate::context::Context;
 use crate::error::{CliError, sources};
@@ -22,6 +22,7 @@ pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
     // A filter has to look at all of them; without one, only those that are shown are opened.
     let opened = args.status.is_none().then_some(most);
     let mut listing = store.list(opened, cx.now)?;
+    sweep::leftovers(&store, cx);
     if let Some(wanted) = args.status {
         listing
             .runs

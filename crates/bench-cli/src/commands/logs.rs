@@ -7,6 +7,7 @@ use bench_runner::BenchJob;
 use bench_state::{ItemId, RunView};
 
 use super::show::find_trial;
+use super::sweep;
 use crate::args::runs::LogsArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -17,6 +18,7 @@ use crate::render::paint::{STRONG, paint};
 pub(super) fn cmd(args: &LogsArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
     let view = store.read(&store.resolve(&args.run)?, cx.now)?;
+    sweep::leftovers(&store, cx);
     if let Some(wanted) = &args.trial {
         let id = find_trial(&view, wanted)?;
         if !write_log(&view, &id, false, cx)? {

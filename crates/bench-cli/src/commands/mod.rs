@@ -1,17 +1,24 @@
 //! One file per command: ask the libraries, render, write.
 
+mod background;
 mod check;
 mod completions;
 mod doctor;
+mod execute;
+mod gate;
 mod gym;
+mod kill;
 mod list;
 mod logs;
 mod man;
 mod page;
 mod reach;
+mod resume;
 mod run;
 mod schema;
 mod show;
+mod start;
+mod sweep;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -25,6 +32,10 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> 
         Command::List(args) => list::cmd(&args, cx),
         Command::Show(args) => show::cmd(&args, cx),
         Command::Logs(args) => logs::cmd(&args, cx),
+        Command::Kill(args) => kill::cmd(&args, cx),
+        Command::Resume(args) => resume::resume(&args, cx),
+        Command::Retry(args) => resume::retry(&args, cx),
+        Command::Worker(args) => background::work(&args, cx),
         Command::Check(args) => check::cmd(&args, cx),
         Command::Gym(command) => gym::cmd(&command, cx),
         Command::Schema(args) => schema::cmd(&args, cx),

@@ -7,7 +7,7 @@ use bench_core::{Outcome, Session};
 use bench_report::causes::{self, CauseCount};
 use bench_report::{runs, scenarios, summary, text};
 use bench_runner::BenchJob;
-use bench_state::{RunStatus, RunSummary, RunView};
+use bench_state::{RunId, RunStatus, RunSummary, RunView};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -172,6 +172,11 @@ impl Page {
     /// A trial that did not pass.
     pub(super) fn worth_a_look(&self) -> Option<&str> {
         self.worth_a_look.as_deref()
+    }
+
+    /// The run's name.
+    pub(super) fn id(&self) -> &RunId {
+        &self.run.state.id
     }
 
     /// The run's folder.

@@ -11,7 +11,7 @@ use bench_state::{ItemId, RunView, StateError};
 use serde_json::json;
 
 use super::page::Page;
-use super::write_json;
+use super::{sweep, write_json};
 use crate::args::runs::ShowArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -25,6 +25,7 @@ const MOST_NAMED: usize = 8;
 pub(super) fn cmd(args: &ShowArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
     let view = store.read(&store.resolve(&args.run)?, cx.now)?;
+    sweep::leftovers(&store, cx);
     match &args.trial {
         Some(wanted) => show_trial(&view, &find_trial(&view, wanted)?, args, cx)?,
         None if args.json => write_json(&Page::read(&view)?.document(), cx)?,

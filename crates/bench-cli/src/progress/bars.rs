@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
+use bench_core::Event;
 use bench_core::session::Totals;
-use bench_core::{Event, Plan};
 use bench_report::text;
 use chrono::{DateTime, Utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -32,8 +32,7 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    pub(super) fn new(plan: &Plan, mut err: Sink, look: Look) -> Self {
-        let board = Board::new(plan);
+    pub(super) fn new(board: Board, mut err: Sink, look: Look) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(FRAMES));
         err.flush().unwrap_or_default();
         err.make_way(Some(all.clone()));
@@ -140,6 +139,8 @@ fn style(template: &str) -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
+    use bench_runner::Earlier;
+
     use bench_core::Outcome;
 
     use super::super::board::tests::{at, finished, plan, started, waiting};
@@ -167,7 +168,7 @@ mod tests {
             terminal: true,
             color: false,
         };
-        let mut bars = Bars::new(&plan(), kept.sink(), look);
+        let mut bars = Bars::new(Board::new(&plan(), &Earlier::default()), kept.sink(), look);
         for (event, second) in [
             (started("a~oracle~1"), 0),
             (started("b~noop~1"), 0),

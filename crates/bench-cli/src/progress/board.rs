@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bench_core::event::TrialFinished;
 use bench_core::session::{Progress, Session, begin, fold};
 use bench_core::{Event, Plan, TrialId};
 use bench_report::text;
+use bench_runner::Earlier;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// What is known of a run under way.
@@ -26,8 +28,17 @@ struct Wait {
 }
 
 impl Board {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let (progress, session) = begin(plan);
+    /// A board that knows what earlier workers of the run have finished.
+    pub(super) fn new(plan: &Plan, earlier: &Earlier) -> Self {
+        let (mut progress, mut session) = begin(plan);
+        for finished in earlier.finished() {
+            let replaces = None; // only the last end of each trial is here
+            let event = Event::TrialFinished(TrialFinished {
+                replaces,
+                ..finished.clone()
+            });
+            fold(&mut progress, &mut session, &event);
+        }
         Self {
             progress,
             session,
@@ -137,7 +148,6 @@ impl Board {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use bench_core::event::TrialFinished;
     use bench_core::{GymChoice, Harness, ModelSpec, Outcome, Source, Usage};
 
     use super::*;
@@ -204,7 +214,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_longest_wait_is_named_until_the_trial_goes_on() {
-        let mut board = Board::new(&plan());
+        let mut board = Board::new(&plan(), &Earlier::default());
         for trial in ["a~oracle~1", "b~oracle~1"] {
             board.event(&started(trial), at(0));
         }
@@ -222,7 +232,7 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_is_promised_before_the_first_trial_is_over() {
-        let mut board = Board::new(&plan());
+        let mut board = Board::new(&plan(), &Earlier::default());
         board.event(
             &Event::RunStarted {
                 trials: 4,

@@ -16,10 +16,12 @@ use std::thread;
 use std::time::Duration;
 
 use bench_core::{Event, Plan};
+use bench_runner::Earlier;
 use chrono::{DateTime, Utc};
 
 use crate::args::run::Ui;
 use crate::context::{Context, Look};
+use crate::progress::board::Board;
 
 /// Time between two looks at the clock while nothing happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -45,15 +47,27 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    /// Starts showing a run of this plan.
-    pub(crate) fn start(plan: &Plan, ui: Ui, json: bool, cx: &Context) -> std::io::Result<Self> {
+    /// Starts showing a run of this plan, of which some trials may be over.
+    pub(crate) fn start(
+        plan: &Plan,
+        earlier: &Earlier,
+        ui: Ui,
+        json: bool,
+        cx: &Context,
+    ) -> std::io::Result<Self> {
         let mut watchers: Vec<Box<dyn Watcher>> = Vec::new();
         if json {
             watchers.push(Box::new(lines::Lines::new(cx.out.clone())));
         }
         match kind(ui, json, cx.out_look, cx.err_look) {
-            Kind::Bars => watchers.push(Box::new(bars::Bars::new(plan, cx.err.clone(), cx.err_look))),
-            Kind::Plain => watchers.push(Box::new(plain::Plain::new(plan, cx.err.clone(), cx.now))),
+            Kind::Bars => {
+                let board = Board::new(plan, earlier);
+                watchers.push(Box::new(bars::Bars::new(board, cx.err.clone(), cx.err_look)));
+            }
+            Kind::Plain => {
+                let board = Board::new(plan, earlier);
+                watchers.push(Box::new(plain::Plain::new(plan, board, cx.err.clone(), cx.now)));
+            }
             Kind::Nothing => {}
         }
         let (events, queue) = channel();

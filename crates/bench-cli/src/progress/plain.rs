@@ -30,11 +30,11 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn new(plan: &Plan, err: Sink, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(plan: &Plan, board: Board, err: Sink, now: DateTime<Utc>) -> Self {
         let longest = plan.trials().iter().map(|trial| trial.id.as_str().len()).max();
         let id_width = longest.unwrap_or(0).min(WIDEST_ID);
         Self {
-            board: Board::new(plan),
+            board,
             err,
             said: now,
             id_width,
@@ -158,13 +158,20 @@ fn sign(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::board::tests::{at, finished, plan, started, waiting};
+    use bench_runner::Earlier;
+
     use super::*;
     use crate::sink::Kept;
 
     #[test]
     fn a_run_in_lines() {
         let kept = Kept::default();
-        let mut plain = Plain::new(&plan(), kept.sink(), at(0));
+        let mut plain = Plain::new(
+            &plan(),
+            Board::new(&plan(), &Earlier::default()),
+            kept.sink(),
+            at(0),
+        );
         let gym = Event::GymReached {
             gym: "tracker".into(),
             protocol: "2026-07-28".into(),

@@ -33,6 +33,9 @@ fn the_program() {
       list         List runs, newest first
       show         Show the results of a run, or of one of its trials
       logs         Show the logs of a run's trials
+      kill         Ask runs to end, and see to it that they do
+      resume       Continue a run that is over: every trial without a verdict is run
+      retry        Try the trials of a run that did not pass again, as a new run
       check        Look at harness files without trying any model
       gym          Look at gyms, call their tools, or serve the built-in one
       schema       Print the JSON Schema of harness or gym files
@@ -81,6 +84,7 @@ fn run() {
           --limit <N>            Only the first N of the scenarios that are left
           --runs <N>             Try each scenario N times with each model [default: the harness's
                                  number_of_runs, else 1]
+          --background           Start it in the background, print its id and return
       -h, --help                 Print help
 
     Models:
@@ -126,6 +130,7 @@ fn run() {
     Examples:
       bench-cli run examples/quickstart --model oracle --model noop
       bench-cli run harness.json --model gpt-4o --model claude-sonnet-4-5 --runs 8 --label nightly
+      bench-cli run harness.json --model gpt-4o --runs 5 --background && bench-cli attach
       bench-cli run harness.json --model compatible:qwen2.5:7b --scenario 'create-*' --dry-run
     ");
 }

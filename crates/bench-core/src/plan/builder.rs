@@ -51,6 +51,7 @@ pub struct PlanBuilder<'a> {
     retries: u32,
     launch_dir: String,
     env_file: Option<String>,
+    secret_names: Vec<String>,
 }
 
 impl std::fmt::Debug for PlanBuilder<'_> {
@@ -80,6 +81,7 @@ impl Plan {
             retries: 1,
             launch_dir: String::new(),
             env_file: None,
+            secret_names: Vec::new(),
         }
     }
 }
@@ -184,6 +186,13 @@ impl<'a> PlanBuilder<'a> {
         self
     }
 
+    /// Names of variables whose values are secret whatever they are called.
+    #[must_use]
+    pub fn secret_names(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.secret_names.extend(names);
+        self
+    }
+
     /// The plan, with what was odd (the warnings of the harness are in [`Harness::warnings`]).
     ///
     /// # Errors
@@ -230,6 +239,9 @@ impl<'a> PlanBuilder<'a> {
             retries: self.retries,
             launch_dir: self.launch_dir,
             env_file: self.env_file,
+            secret_names: self.secret_names,
+            retries_of: None,
+            only_trials: Vec::new(),
         };
         problems.or_value(plan)
     }

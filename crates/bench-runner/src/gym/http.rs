@@ -80,6 +80,16 @@ impl Gym for HttpGym {
             }
         })
     }
+
+    fn remove_database<'a>(&'a self, database_id: &'a str) -> BoxFuture<'a, Result<(), GymError>> {
+        Box::pin(async move {
+            let removed = self.api.remove(database_id).await;
+            removed.map_err(|reason| GymError::Cleanup {
+                gym: self.spec.name.clone(),
+                reason,
+            })
+        })
+    }
 }
 
 impl HttpGym {

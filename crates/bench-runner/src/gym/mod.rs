@@ -53,6 +53,12 @@ pub trait Gym: Send + Sync {
     /// Whatever was created is journaled through [`OpenRequest::report`] before it is created, and is
     /// removed again if opening fails half way.
     fn open<'a>(&'a self, request: &'a OpenRequest) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>>;
+
+    /// Removes a database that an earlier worker of the run named and did not live to remove. One that is not there
+    /// is no error, and gyms without databases have nothing to do.
+    fn remove_database<'a>(&'a self, _database_id: &'a str) -> BoxFuture<'a, Result<(), GymError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// One trial's session with a gym.

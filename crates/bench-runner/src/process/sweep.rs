@@ -15,15 +15,13 @@ const ROUNDS: u32 = 3;
 /// Blocking: reads one small file per process of this user, a few milliseconds in all.
 #[cfg(target_os = "linux")]
 pub(super) fn end_marked(marker: &Marker) -> u32 {
-    let mut ended = std::collections::BTreeSet::new();
-    for _ in 0..ROUNDS {
-        let before = ended.len();
-        ended.extend(linux::marked(marker).filter(linux::Found::kill));
-        if ended.len() == before {
-            break;
-        }
-    }
-    u32::try_from(ended.len()).unwrap_or(u32::MAX)
+    let wanted = marker
+        .variables()
+        .map(|(name, value)| format!("{name}={value}").into_bytes());
+    end_in_rounds(|environ| {
+        let carries = |want: &Vec<u8>| environ.split(|&b| b == 0).any(|variable| variable == want);
+        wanted.iter().all(carries)
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -31,13 +29,39 @@ pub(super) fn end_marked(_: &Marker) -> u32 {
     0
 }
 
+/// Kills every process that was started for a run of which `over` says that it is over, and returns how many there
+/// were. For workers that died and could not end their children themselves.
+///
+/// A process is looked at before `over` is asked about its run (by the value of `BENCH_RUN_ID`), and its identity is checked again before it is killed. So nothing is hit that a resume has started since.
+/// Linux only; elsewhere nothing is found. Blocking, as cheap as reading one small file per process of this user.
+pub fn sweep_runs(mut over: impl FnMut(&str) -> bool) -> u32 {
+    #[cfg(target_os = "linux")]
+    return end_in_rounds(|environ| linux::run_of(environ).is_some_and(&mut over));
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = &mut over;
+        0
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn end_in_rounds(mut wanted: impl FnMut(&[u8]) -> bool) -> u32 {
+    let mut ended = std::collections::BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let before = ended.len();
+        ended.extend(linux::marked(&mut wanted).filter(linux::Found::kill));
+        if ended.len() == before {
+            break;
+        }
+    }
+    u32::try_from(ended.len()).unwrap_or(u32::MAX)
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
 
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-
-    use super::Marker;
 
     /// A process that carried the marker when it was looked at.
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -47,27 +71,27 @@ mod linux {
         started: String,
     }
 
-    /// All processes with the marker, ourselves excluded.
-    pub(super) fn marked(marker: &Marker) -> impl Iterator<Item = Found> {
-        let wanted = marker
-            .variables()
-            .map(|(name, value)| format!("{name}={value}").into_bytes());
+    /// The run that a process belongs to, according to its environment.
+    pub(super) fn run_of(environ: &[u8]) -> Option<&str> {
+        let value = environ
+            .split(|&b| b == 0)
+            .find_map(|variable| variable.strip_prefix(b"BENCH_RUN_ID="))?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// All processes whose environment is wanted, ourselves excluded.
+    pub(super) fn marked(mut wanted: impl FnMut(&[u8]) -> bool) -> impl Iterator<Item = Found> {
         let own = std::process::id();
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         numbers
             .filter(move |&number| number != own)
             .filter_map(move |number| {
-                let environ = fs::read(format!("/proc/{number}/environ")).ok()?;
-                let carries = |want: &Vec<u8>| environ.split(|&b| b == 0).any(|variable| variable == want);
-                if !wanted.iter().all(carries) {
-                    return None;
-                }
                 let pid = i32::try_from(number).ok()?;
-                Some(Found {
-                    pid,
-                    started: start_time(pid)?,
-                })
+                let environ = fs::read(format!("/proc/{number}/environ")).ok()?;
+                run_of(&environ)?;
+                let started = start_time(pid)?;
+                wanted(&environ).then_some(Found { pid, started })
             })
     }
 

@@ -319,5 +319,8 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         retries: 0,
         launch_dir: "/".into(),
         env_file: None,
+        secret_names: vec![],
+        retries_of: None,
+        only_trials: vec![],
     }
 }

@@ -30,10 +30,6 @@ pub(super) struct Request {
 
 /// Looks at the world and makes a plan.
 pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError> {
-    if args.background {
-        return Err(CliError::usage("background runs are not offered yet")
-            .hint("run in the foreground; `nohup bench-cli run … &` outlives the terminal"));
-    }
     let environment = environment::read(args.models.env_file.as_deref(), &args.models.secret, cx)?;
     let paths = harness_paths(args)?;
     let models = models(&args.models, &environment, cx)?;
@@ -67,6 +63,7 @@ fn with_options<'p>(builder: PlanBuilder<'p>, args: &RunArgs, cx: &Context) -> P
         .tags(args.tag.iter().cloned())
         .max_concurrency(args.gate.max_concurrency)
         .retries(args.gate.retries)
+        .secret_names(args.models.secret.iter().cloned())
         .launch_dir(cx.cwd.to_string_lossy());
     if let Some(runs) = args.runs {
         builder = builder.runs(runs);
@@ -264,7 +261,6 @@ mod tests {
             "h.json --model noop --scenario nothing",
             "h.json --model noop --gym jira",
             "h.json --model noop --system-prompt nowhere.md",
-            "h.json --model noop --background",
             "missing.json --model noop",
         ] {
             let error = check(args).err().unwrap();
@@ -303,10 +299,6 @@ mod tests {
         $ bench-cli run h.json --model noop --system-prompt nowhere.md
         error: cannot read `--system-prompt nowhere.md`
           because: No such file or directory (os error 2)
-
-        $ bench-cli run h.json --model noop --background
-        error: background runs are not offered yet
-          try: run in the foreground; `nohup bench-cli run … &` outlives the terminal
 
         $ bench-cli run missing.json --model noop
         error: there is no such file or folder

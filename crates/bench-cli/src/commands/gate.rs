@@ -5,11 +5,11 @@ use bench_core::session::Totals;
 use bench_report::text::percent;
 
 use super::execute::End;
-use crate::args::run::GateArgs;
+use crate::args::run::ScoreArgs;
 use crate::exit::Exit;
 
 /// The exit code of a run, and what of the gate was missed, a sentence each.
-pub(super) fn exit(end: &End, session: &Session, args: &GateArgs) -> (Exit, Vec<String>) {
+pub(super) fn exit(end: &End, session: &Session, args: &ScoreArgs) -> (Exit, Vec<String>) {
     match end {
         End::Cancelled => return (Exit::Interrupted, Vec::new()),
         End::Failed(error) => return (error.exit(), Vec::new()),
@@ -31,7 +31,7 @@ pub(super) fn exit(end: &End, session: &Session, args: &GateArgs) -> (Exit, Vec<
     )
 }
 
-fn missed(session: &Session, args: &GateArgs) -> Vec<String> {
+fn missed(session: &Session, args: &ScoreArgs) -> Vec<String> {
     let Some(wanted) = args.fail_under else {
         return Vec::new();
     };
@@ -98,14 +98,11 @@ mod tests {
         }
     }
 
-    fn args(fail_under: Option<f64>, strict: bool) -> GateArgs {
-        GateArgs {
-            max_concurrency: 1,
-            retries: 0,
+    fn args(fail_under: Option<f64>, strict: bool) -> ScoreArgs {
+        ScoreArgs {
             fail_under,
             min_verdicts: 0.9,
             strict,
-            label: None,
         }
     }
 

@@ -1,0 +1,121 @@
+//! `bench-cli attach`, `kill`, `resume`, `retry` and the hidden `worker`: the life of a run.
+
+use std::time::Duration;
+
+use bench_state::RunId;
+use clap::Args;
+
+use super::run::{ProgressArgs, ScoreArgs};
+
+/// Arguments of `kill`.
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    /// Ids of runs, prefixes that fit no other, or `latest`
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) run: Vec<String>,
+    /// How long running trials may take to stop, such as 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub(crate) grace: Duration,
+    /// One JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Id of a run, a prefix that fits no other, or `latest`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// Arguments of `retry`.
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// Id of a run, a prefix that fits no other, or `latest`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub(crate) run: String,
+    /// Only trials that errored
+    #[arg(long)]
+    pub(crate) errored: bool,
+    /// Only trials that failed or hit a limit
+    #[arg(long)]
+    pub(crate) failed: bool,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// Where and how trials are run.
+#[derive(Debug, Args)]
+pub(crate) struct HowArgs {
+    /// Start it in the background, print its id and return
+    #[arg(long)]
+    pub(crate) background: bool,
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+    /// One event a line on stdout, the summary last
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `worker`.
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// The run that this process was started for.
+    pub(crate) run: RunId,
+}
+
+/// A time such as `90s`, `5m`, `2h` or `30d`.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a time such as 90s, 5m, 2h or 30d".to_owned();
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    // A thousand years are more than any date can take.
+    let fits = number
+        .checked_mul(seconds)
+        .filter(|&seconds| seconds <= 31_557_600_000);
+    fits.map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit() {
+        for (text, seconds) in [
+            ("0s", 0),
+            ("90s", 90),
+            ("5m", 300),
+            ("2h", 7_200),
+            ("30d", 2_592_000),
+        ] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "-5s",
+            "5 s",
+            "1.5h",
+            "5x",
+            "99999999999999999999d",
+            "400000000000d",
+        ] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+}

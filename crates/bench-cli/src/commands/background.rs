@@ -1,0 +1,188 @@
+//! Background runs: everything is planned, checked and written down here; then this very program is started again as
+//! the worker, and takes the run over.
+//!
+//! The worker sees the variables that were seen here. Secrets that the plan holds only as references travel in its
+//! environment, under generated names: they are on no disk, and the files they came from may change.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use bench_core::Plan;
+use bench_runner::RunSummary;
+use bench_runner::env::Environment;
+use bench_runner::gym::{Cleaner, TrackerAddress};
+use bench_state::{Ending, Launched};
+use chrono::Utc;
+use serde_json::json;
+
+use super::execute::{self, End, EventLoop, Stage};
+use super::start::{How, Start, tell};
+use crate::args::life::WorkerArgs;
+use crate::args::run::{ScoreArgs, Ui};
+use crate::context::Context;
+use crate::error::{CliError, sources};
+use crate::exit::Exit;
+use crate::render::paint::{CODE, FAINT, paint};
+use crate::{environment, render};
+
+/// Marks the children of a run; a worker is nobody's child.
+const MARKERS: [&str; 2] = ["BENCH_RUN_ID", "BENCH_TRIAL_ID"];
+
+/// Starts a run in the background and says how to watch it.
+pub(super) fn launch(start: &Start, how: &How<'_>, cx: &mut Context) -> Result<Exit, CliError> {
+    check(&start.plan, &start.environment, cx)?;
+    let mut command = worker(&start.plan, &start.environment, cx)?;
+    let (trials, summary) = (start.plan.trial_count(), RunSummary::of(&start.plan));
+    let store = cx.store()?;
+    let run = match &start.run {
+        None => store.create(&start.plan, summary, Utc::now())?,
+        Some(id) => store.resume(id, Utc::now())?,
+    };
+    command.arg(run.id().as_str());
+    let launched = run.launch(command, Utc::now())?;
+    announce(&launched, trials, how, cx)?;
+    Ok(Exit::Success)
+}
+
+/// Refuses here what the worker could not do, as far as it can be told without contacting anybody.
+fn check(plan: &Plan, environment: &Environment, cx: &Context) -> Result<(), CliError> {
+    execute::connect(plan, environment, cx)?;
+    let nowhere = TrackerAddress {
+        mcp_url: "http://127.0.0.1:1/mcp".to_owned(),
+        sql_runner_url: "http://127.0.0.1:1/api/sql-runner".to_owned(),
+    };
+    bench_runner::gym::connect(&plan.gyms, environment, Some(&nowhere), &Cleaner::new())?;
+    Ok(())
+}
+
+/// The command that does the work; the name of the run is still to be added.
+fn worker(plan: &Plan, environment: &Environment, cx: &Context) -> Result<Command, CliError> {
+    let unresolved = |error| CliError::usage("a secret of a gym is not there any more").because(error);
+    let mut command = this_program()?;
+    command.envs(environment.variables());
+    for setting in plan.gyms.iter().flat_map(|gym| gym.settings()) {
+        command.envs(environment.hand_over(setting).map_err(unresolved)?);
+    }
+    for marker in MARKERS {
+        command.env_remove(marker);
+    }
+    command
+        .current_dir(cx.cwd.join(&plan.launch_dir))
+        .args(["--color", "never", "--results"])
+        .arg(cx.results_dir())
+        .arg("worker");
+    Ok(command)
+}
+
+/// The program that is running, even if its file was replaced meanwhile.
+fn this_program() -> Result<Command, CliError> {
+    let unknown = |error| CliError::unfinished("cannot tell where this program lies").because(error);
+    let path = std::env::current_exe().map_err(unknown)?;
+    let running = Path::new("/proc/self/exe");
+    let mut command = Command::new(if running.exists() { running } else { &path });
+    command.arg0(&path);
+    Ok(command)
+}
+
+fn announce(launched: &Launched, trials: u32, how: &How<'_>, cx: &mut Context) -> Result<(), CliError> {
+    let Launched {
+        id, dir, pid, log, ..
+    } = launched;
+    if how.json {
+        let event = json!({
+            "event": "run_launched", "run_id": id, "dir": dir, "pid": pid, "log": log, "trials": trials,
+        });
+        writeln!(cx.out, "{event}")?;
+        return Ok(());
+    }
+    writeln!(cx.out, "{id}")?;
+    let folder = cx.shown(dir);
+    tell(
+        &format!(
+            "{trials} trials in the background, pid {pid}, {}",
+            paint(FAINT, &folder)
+        ),
+        cx,
+    );
+    for (command, what) in [
+        (format!("bench-cli attach {id}{}", options(how.score)), "watch it"),
+        ("bench-cli view list".to_owned(), "all runs"),
+        (format!("bench-cli kill {id}"), "end it"),
+    ] {
+        tell(
+            &format!("  {}  {}", paint(CODE, &command), paint(FAINT, what)),
+            cx,
+        );
+    }
+    Ok(())
+}
+
+/// What was asked of the results, for the command that will see them.
+fn options(score: &ScoreArgs) -> String {
+    let rate = score
+        .fail_under
+        .map(|rate| format!(" --fail-under {rate} --min-verdicts {}", score.min_verdicts));
+    let strict = if score.strict { " --strict" } else { "" };
+    rate.unwrap_or_default() + strict
+}
+
+/// The worker itself. Whatever it says is in `worker.log`.
+pub(super) fn work(args: &WorkerArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let event_loop = EventLoop::start()?;
+    let store = cx.store()?;
+    let run = store.adopt(&args.run, Utc::now())?;
+    let stage = store
+        .read(&args.run, Utc::now())
+        .map_err(CliError::from)
+        .and_then(|view| {
+            let plan = view.plan()?;
+            // The variables of an env file came with the launcher's.
+            let environment = environment::read(None, &plan.secret_names, cx)?;
+            let earlier = super::resume::earlier(&view)?;
+            Stage::set(event_loop, plan, environment, earlier, cx)
+        })
+        .and_then(|stage| Ok((stage.show(Ui::Plain, false, cx)?, stage)));
+    let (show, stage) = match stage {
+        Ok(ready) => ready,
+        Err(error) => {
+            run.finish(Ending::failed(in_a_line(&error)), Utc::now())?;
+            return Err(error);
+        }
+    };
+    tell(&format!("{}: taken up", args.run), cx);
+    let ran = stage.perform(run, show, &cx.err);
+    match ran.end {
+        End::Completed => {
+            tell("completed", cx);
+            Ok(Exit::Success)
+        }
+        End::Cancelled => {
+            tell("cancelled", cx);
+            Ok(Exit::Interrupted)
+        }
+        End::Failed(error) => Err(error),
+    }
+}
+
+/// An error as one sentence.
+fn in_a_line(error: &CliError) -> String {
+    match error {
+        CliError::Said(said) => {
+            let parts = std::iter::once(&said.message).chain(&said.causes);
+            parts.cloned().collect::<Vec<_>>().join(": ")
+        }
+        CliError::Output(error) => {
+            let causes = sources(error);
+            std::iter::once(error.to_string())
+                .chain(causes)
+                .collect::<Vec<_>>()
+                .join(": ")
+        }
+        CliError::Problems(_) => {
+            let text = render::error::text(error, 100);
+            anstream::adapter::strip_str(&text).to_string().trim().to_owned()
+        }
+    }
+}

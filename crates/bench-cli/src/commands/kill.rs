@@ -1,0 +1,123 @@
+//! `bench-cli kill`: ends runs, in order if they let us, and leaves no process behind.
+//!
+//! First the request in writing, which stands whatever happens; then the signal; after the grace period the hard way,
+//! which the next look turns into an ending. Last, what the worker could not take with it.
+
+use std::io::Write;
+use std::time::Duration;
+
+use bench_runner::BenchJob;
+use bench_state::{CancelReason, RunId, RunStore, Signal, StateError};
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::{sweep, write_json};
+use crate::args::life::KillArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// How long a killed worker may take to be gone.
+const GONE: Duration = Duration::from_secs(10);
+
+/// How a run came to its end.
+struct Killed {
+    run: RunId,
+    /// In words.
+    did: &'static str,
+    /// For programs.
+    code: &'static str,
+    status: &'static str,
+}
+
+/// Ends runs, one after the other.
+pub(super) fn cmd(args: &KillArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let store = cx.store()?;
+    // All names first: a typing error must not leave half of it done.
+    let runs = args.run.iter().map(|run| store.resolve(run));
+    let mut runs: Vec<RunId> = runs.collect::<Result<_, _>>()?;
+    runs.sort_unstable();
+    runs.dedup();
+    // All requests before the first wait, so that several runs stop at the same time.
+    let asked: Vec<(RunId, bool)> = runs
+        .into_iter()
+        .map(|run| request(&store, &run).map(|asked| (run, asked)))
+        .collect::<Result<_, _>>()?;
+    let killed = asked
+        .into_iter()
+        .map(|(run, asked)| end(&store, run, asked, args.grace));
+    let killed: Vec<Killed> = killed.collect::<Result<_, _>>()?;
+    let mut left = sweep::count_by_run(&store);
+    let mut rows = Vec::new();
+    for Killed {
+        run,
+        did,
+        code,
+        status,
+    } in killed
+    {
+        let swept = left.remove(run.as_str()).unwrap_or(0);
+        if !args.json {
+            let also = if swept > 0 {
+                format!("; {} ended too", sweep::processes(swept))
+            } else {
+                String::new()
+            };
+            writeln!(cx.out, "{run}  {status}: {did}{also}")?;
+        }
+        rows.push(json!({"run_id": run, "status": status, "how": code, "processes_ended": swept}));
+    }
+    if args.json {
+        write_json(&json!({"runs": Value::from(rows)}), cx)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes the request down and signals; `false` if there is nothing to end.
+fn request(store: &RunStore<BenchJob>, run: &RunId) -> Result<bool, CliError> {
+    match store.request_cancel(run, CancelReason::Requested, Utc::now()) {
+        Ok(_) => {}
+        Err(StateError::AlreadyOver { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    store.signal(run, Signal::Terminate)?;
+    Ok(true)
+}
+
+fn end(store: &RunStore<BenchJob>, run: RunId, asked: bool, grace: Duration) -> Result<Killed, CliError> {
+    if !asked {
+        let status = store.read(&run, Utc::now())?.summary().state.status.word();
+        return Ok(Killed {
+            run,
+            did: "it was over already",
+            code: "already_over",
+            status,
+        });
+    }
+    if let Some(over) = store.wait_over(&run, grace, Utc::now())? {
+        let status = over.state.status.word();
+        return Ok(Killed {
+            run,
+            did: "it ended in order",
+            code: "in_order",
+            status,
+        });
+    }
+    let sent = store.signal(&run, Signal::Kill)?;
+    if let Some(over) = store.wait_over(&run, GONE, Utc::now())? {
+        let status = over.state.status.word();
+        return Ok(Killed {
+            run,
+            did: "it did not end in time, so its worker was killed",
+            code: "killed",
+            status,
+        });
+    }
+    let why = if sent {
+        "its worker was killed and is not gone"
+    } else {
+        "its worker is not within reach"
+    };
+    Err(CliError::unfinished(format!("run `{run}` still runs: {why}"))
+        .hint("the request to end stays written down: its worker obeys it as soon as it sees it"))
+}

@@ -1,0 +1,119 @@
+//! `bench-cli resume` and `retry`: from the plan of a run that is over, never from its harness files.
+
+use std::path::Path;
+
+use bench_core::{Outcome, Plan, TrialId};
+use bench_runner::env::Environment;
+use bench_runner::{BenchJob, Earlier};
+use bench_state::{RunId, RunView, StateError};
+
+use super::start::{self, How, Start};
+use super::sweep;
+use crate::args::life::{HowArgs, ResumeArgs, RetryArgs};
+use crate::context::Context;
+use crate::environment;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Continues a run: every trial without a verdict is run.
+pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let (id, view) = over(&args.run, cx)?;
+    let plan = view.plan()?;
+    let earlier = earlier(&view)?;
+    let open = plan.trials().len() - with_verdict(&earlier);
+    if open == 0 && view.summary().state.status.word() == "completed" {
+        start::tell(
+            &format!("nothing to do: every trial of run `{id}` has a verdict"),
+            cx,
+        );
+        let page = super::page::Page::read(&view)?;
+        return start::finish(
+            super::execute::End::Completed,
+            &page,
+            &args.how.score,
+            args.how.json,
+            cx,
+        );
+    }
+    let environment = environment_of(&plan, cx)?;
+    let start = Start {
+        plan,
+        environment,
+        earlier,
+        run: Some(id),
+    };
+    start::start(start, &how(&args.how), cx)
+}
+
+/// Tries the trials of a run that did not pass again, as a run of their own.
+pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let (id, view) = over(&args.run, cx)?;
+    let wanted = |outcome: Outcome| match outcome {
+        Outcome::Failed | Outcome::Limit => args.failed || !args.errored,
+        Outcome::Errored => args.errored || !args.failed,
+        Outcome::Passed | Outcome::Unscored => false,
+        _ => !args.errored && !args.failed,
+    };
+    let earlier = earlier(&view)?;
+    let chosen = earlier.finished().filter(|finished| wanted(finished.outcome));
+    let chosen: Vec<TrialId> = chosen.map(|finished| finished.trial.clone()).collect();
+    if chosen.is_empty() {
+        return Err(
+            CliError::usage(format!("run `{id}` has no such trial to be tried again"))
+                .hint(format!("`bench-cli show {id}` shows how its trials ended")),
+        );
+    }
+    let plan = view.plan()?.retry_of(id.to_string(), chosen);
+    let environment = environment_of(&plan, cx)?;
+    start::start(Start::anew(plan, environment), &how(&args.how), cx)
+}
+
+/// A run that is over.
+fn over(wanted: &str, cx: &Context) -> Result<(RunId, RunView<BenchJob>), CliError> {
+    let store = cx.store()?;
+    let id = store.resolve(wanted)?;
+    let view = store.read(&id, cx.now)?;
+    sweep::leftovers(&store, cx);
+    let state = &view.summary().state;
+    if state.status.is_over() {
+        return Ok((id, view));
+    }
+    let worker = state.worker.clone();
+    Err(CliError::from(StateError::StillRunning {
+        run: id.clone(),
+        worker,
+    })
+    .hint(format!(
+        "`bench-cli attach {id}` watches it; `bench-cli kill {id}` ends it"
+    )))
+}
+
+/// What the journal of a run says about its earlier workers.
+pub(super) fn earlier(view: &RunView<BenchJob>) -> Result<Earlier, CliError> {
+    let events = view
+        .events()?
+        .map(|recorded| recorded.map(|recorded| recorded.event));
+    Ok(Earlier::of(events.collect::<Result<Vec<_>, StateError>>()?))
+}
+
+fn with_verdict(earlier: &Earlier) -> usize {
+    earlier
+        .finished()
+        .filter(|finished| finished.outcome.is_verdict())
+        .count()
+}
+
+/// The variables of now, with those of the env file that the run was started with.
+fn environment_of(plan: &Plan, cx: &Context) -> Result<Environment, CliError> {
+    let env_file = plan.env_file.as_deref().map(Path::new);
+    environment::read(env_file, &plan.secret_names, cx)
+}
+
+fn how(args: &HowArgs) -> How<'_> {
+    How {
+        background: args.background,
+        ui: args.progress.ui,
+        json: args.json,
+        score: &args.score,
+    }
+}

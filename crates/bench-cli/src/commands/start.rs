@@ -1,0 +1,144 @@
+//! From a plan to a run under way: here, with everything shown, or in the background.
+
+use std::io::Write;
+
+use bench_core::Plan;
+use bench_runner::env::Environment;
+use bench_runner::{BenchJob, Earlier, RunSummary};
+use bench_state::{ActiveRun, RunId};
+use chrono::Utc;
+use serde_json::json;
+
+use super::execute::{End, EventLoop, Ran, Stage};
+use super::page::Page;
+use super::{background, gate};
+use crate::args::run::{ScoreArgs, Ui};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render::paint::{self, CODE, FAINT};
+
+/// What is to be run.
+pub(super) struct Start {
+    pub(super) plan: Plan,
+    pub(super) environment: Environment,
+    /// What earlier workers of the run have done.
+    pub(super) earlier: Earlier,
+    /// The run to be continued; without it a new one is made.
+    pub(super) run: Option<RunId>,
+}
+
+/// Where it is run, what is shown, and what the results have to be.
+pub(super) struct How<'a> {
+    pub(super) background: bool,
+    pub(super) ui: Ui,
+    pub(super) json: bool,
+    pub(super) score: &'a ScoreArgs,
+}
+
+impl Start {
+    /// A new run.
+    pub(super) fn anew(plan: Plan, environment: Environment) -> Self {
+        Self {
+            plan,
+            environment,
+            earlier: Earlier::default(),
+            run: None,
+        }
+    }
+}
+
+/// Runs, and shows what came out of it; in the background, shows how to watch.
+pub(super) fn start(start: Start, how: &How<'_>, cx: &mut Context) -> Result<Exit, CliError> {
+    if how.background {
+        return background::launch(&start, how, cx);
+    }
+    let ran = here(start, how, cx)?;
+    let page = Page::read(&cx.store()?.read(&ran.id, Utc::now())?)?;
+    if ran.reader_stuck {
+        return Ok(gate::exit(&ran.end, &page.session, how.score).0);
+    }
+    finish(ran.end, &page, how.score, how.json, cx)
+}
+
+/// Errors before the run exists, or is taken up, leave everything as it was; later ones are in [`Ran::end`].
+fn here(start: Start, how: &How<'_>, cx: &mut Context) -> Result<Ran, CliError> {
+    let event_loop = EventLoop::start()?;
+    let trials = start.plan.trial_count();
+    let summary = RunSummary::of(&start.plan);
+    let plan = start.plan.clone();
+    let stage = Stage::set(event_loop, start.plan, start.environment, start.earlier, cx)?;
+    let show = stage.show(how.ui, how.json, cx)?;
+    let run = match &start.run {
+        None => cx.store()?.create(&plan, summary, Utc::now())?,
+        Some(id) => cx.store()?.resume(id, Utc::now())?,
+    };
+    announce(&run, trials, how.json, cx);
+    Ok(stage.perform(run, show, &cx.err))
+}
+
+fn announce(run: &ActiveRun<BenchJob>, trials: u32, json: bool, cx: &mut Context) {
+    if json {
+        let line = json!({"event": "run_created", "run_id": run.id(), "dir": run.dir(), "trials": trials});
+        writeln!(cx.out, "{line}").unwrap_or_default(); // nobody reads; the run goes on all the same
+    } else {
+        let folder = cx.shown(run.dir());
+        tell(&format!("{}: {trials} trials, {folder}", run.id()), cx);
+    }
+}
+
+/// Shows the results of a run that is over, where everything is, what to type next, and why the exit code is not 0.
+pub(super) fn finish(
+    end: End,
+    page: &Page,
+    score: &ScoreArgs,
+    json: bool,
+    cx: &mut Context,
+) -> Result<Exit, CliError> {
+    show(page, json, cx)?;
+    let (exit, misses) = gate::exit(&end, &page.session, score);
+    let folder = cx.shown(page.dir());
+    tell(
+        &format!("\n{} · {}", page.status(), paint::paint(FAINT, &folder)),
+        cx,
+    );
+    let id = page.id();
+    let mut next = vec![format!("bench-cli show {id}")];
+    next.extend(
+        page.worth_a_look()
+            .map(|trial| format!("bench-cli show {id} --trial {trial}")),
+    );
+    if !matches!(end, End::Completed) {
+        next.push(format!("bench-cli resume {id}"));
+    }
+    for command in next {
+        tell(&format!("  {}", paint::paint(CODE, &command)), cx);
+    }
+    for miss in misses {
+        tell(&format!("{} {miss}", paint::signs("✗")), cx);
+    }
+    match end {
+        End::Failed(error) => Err(error),
+        End::Completed | End::Cancelled => Ok(exit),
+    }
+}
+
+fn show(page: &Page, json: bool, cx: &mut Context) -> Result<(), CliError> {
+    let written = if json {
+        let mut document = serde_json::to_value(page.document()).unwrap_or_default();
+        document["event"] = json!("run_over");
+        writeln!(cx.out, "{document}")
+    } else {
+        write!(cx.out, "{}", page.results(cx.out_look.width))
+    };
+    match written.map_err(CliError::from) {
+        // The run is over and safe; its exit code matters more than a reader who left.
+        Err(error) if error.exit() == Exit::Success => Ok(()),
+        written => written,
+    }
+}
+
+/// Talk that must not end a run when nobody listens.
+pub(super) fn tell(line: &str, cx: &mut Context) {
+    writeln!(cx.err, "{line}").unwrap_or_default();
+}

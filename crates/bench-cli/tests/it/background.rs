@@ -1,0 +1,341 @@
+//! The life of runs in the background: started, listed, ended, killed, continued.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::Bed;
+
+const HARNESS: &str = r#"{"scenarios": [
+  {"scenario_id": "quick", "prompts": [{"prompt_text": "Say hello.",
+    "verifier": {"verifier_type": "response_check", "validation_config": {"contains": "hello"}}}]},
+  {"scenario_id": "stuck", "prompts": [{"prompt_text": "Say hello.",
+    "verifier": {"verifier_type": "response_check", "validation_config": {"contains": "hello"}}}]}
+]}"#;
+/// The second scenario gets no answer, so the run goes on until somebody ends it.
+const PLAY: &str = r#"{"scenarios": {"quick": [{"answer": "hello"}], "stuck": [{"never_answer": true}]}}"#;
+/// Nothing here takes longer on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+fn bed() -> Bed {
+    Bed::new().with("h.json", HARNESS).with("play.json", PLAY)
+}
+
+/// What a command printed as JSON.
+fn json(bed: &Bed, args: &str) -> Value {
+    let output = bed.output(&format!("{args} --json"));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args}: {err}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Starts a run in the background, and waits until its quick trial is over.
+fn launch(bed: &Bed, args: &str) -> (String, u32) {
+    let said = json(bed, &format!("run h.json --background {args}"));
+    assert_eq!(said["event"], "run_launched");
+    let pid = u32::try_from(said["pid"].as_u64().unwrap()).unwrap();
+    until("the quick trial is over", || {
+        json(bed, "show latest")["progress"]["trials_done"] == 1
+    });
+    (said["run_id"].as_str().unwrap().to_owned(), pid)
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is() {
+        assert!(started.elapsed() < LONG, "not within {LONG:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Processes whose environment holds this text.
+fn processes_with(text: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let holds = |path: PathBuf| {
+        let environ = fs::read(path.join("environ")).unwrap_or_default();
+        let holds = environ.windows(text.len()).any(|part| part == text.as_bytes());
+        holds.then(|| fs::read_to_string(path.join("cmdline")).unwrap_or_default())
+    };
+    entries.filter_map(|entry| holds(entry.path())).collect()
+}
+
+/// Whether a process is alive, and no zombie.
+fn lives(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.starts_with(" Z"))
+}
+
+/// Every file below a folder that holds this text.
+fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if String::from_utf8_lossy(&fs::read(&path).unwrap()).contains(text) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// How many trials were begun, and the lines of prompts said in all transcripts.
+fn started(bed: &Bed, run: &str) -> Vec<String> {
+    let journal = fs::read_to_string(bed.path().join("results/runs").join(run).join("events.jsonl")).unwrap();
+    let events = journal
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let starts = events.filter(|event| event["event"] == "trial_started");
+    starts
+        .map(|event| event["trial"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_run_in_the_background_is_listed_and_ends_when_it_is_killed() {
+    let bed = bed();
+    let (run, pid) = launch(&bed, "--model script:play.json");
+    let list = json(&bed, "list");
+    assert_eq!(list["runs"][0]["status"], "running");
+    assert_eq!(list["runs"][0]["worker"]["pid"], pid);
+    let killed = json(&bed, &format!("kill {run}"));
+    assert_eq!(killed["runs"][0]["how"], "in_order", "{killed}");
+    let shown = json(&bed, "show latest");
+    assert_eq!(
+        (&shown["status"], &shown["cause"]),
+        (&"cancelled".into(), &"requested".into())
+    );
+    assert_eq!(shown["progress"]["passed"], 1, "what is finished is kept");
+    assert!(!lives(pid));
+    assert!(processes_with(&run).is_empty());
+    assert_eq!(json(&bed, "kill latest")["runs"][0]["how"], "already_over");
+    let log = fs::read_to_string(bed.path().join("results/runs").join(&run).join("worker.log")).unwrap();
+    assert!(
+        log.contains("[1/2] ✓ passed") && log.contains("asked to end") || log.contains("SIGTERM"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_person_sees_the_id_and_what_to_type() {
+    let bed = bed();
+    let shown = bed.bench("run h.json --model script:play.json --background --fail-under 90%");
+    bed.output("kill latest");
+    crate::filters().bind(|| {
+        insta::with_settings!({filters => vec![(r"pid \d+", "pid PID"), (r"run_\d{8}_\d{6}_[0-9a-f]{8}", "run_ID")]}, {
+            insta::assert_snapshot!(shown, @r"
+            $ bench-cli run h.json --model script:play.json --background --fail-under 90%
+            run_ID
+            --- stderr
+            gym tracker: built in (no other is named)
+            2 trials in the background, pid PID, results/runs/run_ID
+              bench-cli attach run_ID --fail-under 0.9 --min-verdicts 0.9  watch it
+              bench-cli view list  all runs
+              bench-cli kill run_ID  end it
+            --- exit 0
+            ");
+        });
+    });
+}
+
+#[test]
+fn a_worker_that_is_killed_is_seen_at_once_and_its_servers_are_ended() {
+    // A server that hides: in a session of its own, and deaf to the end of its input.
+    let gyms = r#"{"gyms": {"local": {"command": "sh", "args": ["-c", "setsid sleep 600 & exec cat > /dev/null"]}}}"#;
+    let bed = bed().with("gyms.json", gyms);
+    let said = json(&bed, "run h.json --background --model script:play.json");
+    let run = said["run_id"].as_str().unwrap();
+    let pid = u32::try_from(said["pid"].as_u64().unwrap()).unwrap();
+    let marker = format!("BENCH_RUN_ID={run}");
+    until("a server and its child are there", || {
+        processes_with(&marker).len() >= 2
+    });
+    signal(pid, rustix::process::Signal::KILL);
+    until("the kernel has freed the lease", || !lives(pid));
+    let output = bed.output("list --json");
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&list["runs"][0]["status"], &list["runs"][0]["cause"]),
+        (&"failed".into(), &"worker_lost".into())
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("its worker is gone and left"), "{said}");
+    until("nothing is left", || processes_with(&marker).is_empty());
+}
+
+#[test]
+fn resume_runs_exactly_what_has_no_verdict() {
+    let bed = bed();
+    let (run, pid) = launch(&bed, "--model script:play.json --runs 2 --max-concurrency 1");
+    assert!(started(&bed, &run).len() <= 2);
+    let refused = bed.bench(&format!("resume {run}"));
+    assert!(
+        refused.contains("exit 3") && refused.contains("bench-cli attach"),
+        "{refused}"
+    );
+    signal(pid, rustix::process::Signal::KILL);
+    until("it is gone", || !lives(pid));
+    // Another script is another model.
+    fs::write(
+        bed.path().join("play.json"),
+        PLAY.replace("never_answer", "empty"),
+    )
+    .unwrap();
+    let refused = bed.bench(&format!("resume {run}"));
+    assert!(
+        refused.contains("changed") && refused.contains("exit 2"),
+        "{refused}"
+    );
+    fs::write(bed.path().join("play.json"), PLAY).unwrap();
+    fs::remove_file(bed.path().join("h.json")).unwrap();
+
+    let (before, resumed) = (
+        started(&bed, &run),
+        json(&bed, &format!("resume {run} --background")),
+    );
+    assert_eq!(
+        (&resumed["run_id"], &resumed["event"]),
+        (&run.as_str().into(), &"run_launched".into())
+    );
+    until("it has begun again", || started(&bed, &run).len() > before.len());
+    json(&bed, &format!("kill {run}"));
+    let shown = json(&bed, "show latest");
+    assert_eq!(
+        (&shown["generation"], &shown["progress"]["passed"]),
+        (&2.into(), &1.into())
+    );
+    let again = &started(&bed, &run)[before.len()..];
+    assert!(
+        !again.contains(&"quick~script-play.json~1".to_owned()),
+        "{again:?}"
+    );
+    assert_eq!(
+        again.first().map(String::as_str),
+        Some("stuck~script-play.json~1"),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn resume_of_a_finished_run_has_nothing_to_do() {
+    let bed = bed();
+    let run = |args: &str| bed.output(args).status.code();
+    assert_eq!(
+        run("run h.json --scenario quick --ui quiet --model script:play.json"),
+        Some(0)
+    );
+    let before = json(&bed, "show latest");
+    let output = bed.output("resume");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing to do"));
+    let after = json(&bed, "show latest");
+    assert_eq!(
+        (&before["generation"], &before["updated_at"]),
+        (&after["generation"], &after["updated_at"])
+    );
+}
+
+#[test]
+fn retry_is_a_new_run_of_what_did_not_pass() {
+    let bed = bed();
+    let args = "run h.json --ui quiet --model noop --model script:play.json --scenario quick";
+    assert_eq!(bed.output(args).status.code(), Some(0));
+    let first = json(&bed, "show latest")["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        bed.output("retry --errored").status.code(),
+        Some(2),
+        "none errored"
+    );
+    assert_eq!(bed.output("retry --ui quiet --failed").status.code(), Some(0));
+    let second = json(&bed, "show latest");
+    assert_ne!(second["run_id"], first.as_str());
+    assert_eq!(
+        (&second["progress"]["trials_total"], &second["model_summary"]),
+        (&1.into(), &"noop".into())
+    );
+    let folder = second["dir"].as_str().unwrap();
+    let plan: Value =
+        serde_json::from_slice(&fs::read(Path::new(folder).join("plan.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&plan["retries_of"], &plan["only_trials"][0]),
+        (&first.as_str().into(), &"quick~noop~1".into())
+    );
+}
+
+#[test]
+fn the_end_of_the_terminal_is_not_the_end_of_the_run() {
+    use std::os::unix::process::CommandExt;
+    let bed = bed();
+    let args = "run h.json --model script:play.json --background --json";
+    let mut shell = bed.command(args);
+    // A group of its own, as a shell gives to a job; hanging up reaches all of it.
+    let shell = shell.process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+    let group = rustix::process::Pid::from_raw(i32::try_from(shell.id()).unwrap()).unwrap();
+    let said = shell.wait_with_output().unwrap();
+    let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let pid = u32::try_from(said["pid"].as_u64().unwrap()).unwrap();
+    // Nobody is left in it, which is the point.
+    assert!(rustix::process::kill_process_group(group, rustix::process::Signal::HUP).is_err());
+    signal(pid, rustix::process::Signal::CONT);
+    let session =
+        rustix::process::getsid(rustix::process::Pid::from_raw(i32::try_from(pid).unwrap())).unwrap();
+    assert_eq!(
+        session.as_raw_nonzero().get(),
+        i32::try_from(pid).unwrap(),
+        "it leads a session"
+    );
+    until("it goes on", || {
+        json(&bed, "show latest")["progress"]["trials_done"] == 1
+    });
+    assert_eq!(json(&bed, "kill latest")["runs"][0]["status"], "cancelled");
+}
+
+#[test]
+fn no_secret_is_in_any_file_and_the_worker_has_them_all() {
+    let gyms = r#"{"gyms": {"local": {"command": "sh", "args": ["-c", "echo \"$GYM_TOKEN $LITERAL_SECRET $PIN\" > \"$SEEN\"; exec cat > /dev/null"],
+        "env": {"GYM_TOKEN": "${GYM_TOKEN}", "LITERAL_SECRET": "canary-literal-0001", "PIN": "${PIN}", "SEEN": "SEEN_HERE"}}}}"#;
+    let seen = tempfile::tempdir().unwrap();
+    let gyms = gyms.replace("SEEN_HERE", &seen.path().join("seen").display().to_string());
+    let bed = bed()
+        .with("gyms.json", &gyms)
+        .with(".env", "GYM_TOKEN=canary-envfile-0002\n");
+    let args = "run h.json --background --model script:play.json --env-file .env --secret PIN --json";
+    let mut command = bed.command(args);
+    let output = command.env("PIN", "canary-named-0003").output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // Only the worker's memory has it from here on.
+    fs::remove_file(bed.path().join(".env")).unwrap();
+    fs::remove_file(bed.path().join("gyms.json")).unwrap();
+    let got = || fs::read_to_string(seen.path().join("seen")).unwrap_or_default();
+    until("the server has started", || got().contains('\n'));
+    assert_eq!(
+        got(),
+        "canary-envfile-0002 canary-literal-0001 canary-named-0003\n"
+    );
+    let killed = bed.output("kill latest");
+    let logs = bed.output("logs latest");
+    for stream in [
+        &output.stdout,
+        &output.stderr,
+        &killed.stdout,
+        &killed.stderr,
+        &logs.stdout,
+    ] {
+        assert!(!String::from_utf8_lossy(stream).contains("canary"));
+    }
+    assert_eq!(files_with(bed.path(), "canary"), Vec::<PathBuf>::new());
+}
