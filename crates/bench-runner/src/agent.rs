@@ -24,6 +24,9 @@ use crate::verify::CallRecord;
 /// A wait longer than this is an event.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
+/// The clock of a trial is not looked at more often than this.
+const SHORTEST_LOOK: Duration = Duration::from_millis(20);
+
 /// How much later than its deadline a gym may say that it has passed.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -221,6 +224,13 @@ impl Agent<'_> {
             .filter(|left| !left.is_zero())
     }
 
+    /// Returns when the trial's time is over. It stands still while the trial waits for a provider.
+    async fn out_of_time(&self) {
+        while let Some(left) = self.time_left() {
+            tokio::time::sleep(left.max(SHORTEST_LOOK)).await;
+        }
+    }
+
     async fn end_by_limit(&self, said: &mut Said, limit: String) -> Result<(), Broken> {
         self.reporter.log(self.trial, &limit);
         self.reporter
@@ -237,8 +247,6 @@ impl Agent<'_> {
         messages: &[Message],
         said: &mut Said,
     ) -> Result<Option<AssistantTurn>, Broken> {
-        let model_timeout = seconds(self.limits.model_timeout_seconds);
-        let left = self.time_left().unwrap_or_default();
         let request = TurnRequest {
             scenario: self.scenario,
             repetition: self.repetition,
@@ -249,7 +257,7 @@ impl Agent<'_> {
             messages,
             tools: &self.tools.offered,
             settings: self.settings,
-            timeout: model_timeout.min(left),
+            timeout: seconds(self.limits.model_timeout_seconds),
         };
         let asked = Instant::now();
         let away_before = self.slot.away();
@@ -257,19 +265,21 @@ impl Agent<'_> {
         let on_wait = |wait: Wait<'_>| self.note_wait(wait, &waits);
         let reply = take_turn_with_retries(self.model, &request, self.retry, self.slot, &on_wait);
         let what = format!("reply of {}", self.model.model());
-        let then = format!("given up after {} s", request.timeout.as_secs_f64().ceil());
-        let reply = self.watched(reply, &what, &then).await;
+        let limit = request.timeout.min(self.time_left().unwrap_or_default());
+        let then = format!("given up after {} s", limit.as_secs_f64().ceil());
+        let reply = tokio::select! {
+            biased;
+            () = self.out_of_time() => None,
+            reply = self.watched(reply, &what, &then) => Some(reply),
+        };
         for text in waits.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.reporter.entry(self.trial, Entry::Note { text }).await;
         }
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(_) if self.time_left().is_none() => {
-                self.end_by_limit(said, self.time_limit()).await?;
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
+        let Some(reply) = reply else {
+            self.end_by_limit(said, self.time_limit()).await?;
+            return Ok(None);
         };
+        let reply = reply?;
         said.turns += 1;
         said.usage += reply.usage;
         let away = self.slot.away().saturating_sub(away_before);
