@@ -1,36 +1,59 @@
 //! The preflight: every gym is reached once before the first trial, so that a run that cannot work ends
 //! before it costs anything.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench_core::{Event, TrialId};
-use futures_util::future::join_all;
+use bench_core::gym::Seed;
+use bench_core::{Event, GymSpec, TrialId};
+use futures_util::FutureExt;
+use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, timeout};
 
 use crate::agent::millis;
 use crate::dispatch::Reporter;
 use crate::gym::{Gym, GymError, OpenRequest};
-use crate::trial::{not_opened, open_limit};
+use crate::trial::{not_opened, open_limit, session_limit};
 
-/// How long a gym may take to open, list its tools and close. `npx` may download a server meanwhile.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a gym may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Gyms that are reached at once.
+const AT_ONCE: usize = 16;
 
 /// The trial id under which gyms are opened here.
 const TRIAL: &str = "preflight";
 
-/// Opens every gym, lists its tools and closes it, all at once. Returns every failure.
+/// Opens every gym, lists its tools and closes it. Returns every failure.
+///
+/// Of gyms that differ only in what their databases hold, one stands for all.
 pub(crate) async fn preflight(
     gyms: &[Arc<dyn Gym>],
     run_id: &str,
     reporter: &Reporter,
 ) -> Result<(), Vec<GymError>> {
-    let reached = join_all(gyms.iter().map(|gym| reach(gym.as_ref(), run_id, reporter))).await;
+    let mut servers = HashSet::new();
+    let distinct = gyms.iter().filter(|gym| servers.insert(server(gym.spec())));
+    let reaching: Vec<_> = distinct
+        .map(|gym| reach(gym.as_ref(), run_id, reporter).boxed())
+        .collect();
+    let reached: Vec<_> = stream::iter(reaching).buffered(AT_ONCE).collect().await;
     let failures: Vec<GymError> = reached.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() {
         Ok(())
     } else {
         Err(failures)
+    }
+}
+
+/// What of a gym decides whether it can be reached.
+fn server(gym: &GymSpec) -> GymSpec {
+    GymSpec {
+        key: String::new(),
+        context: BTreeMap::new(),
+        seed: Seed::Untouched,
+        ..gym.clone()
     }
 }
 
@@ -50,10 +73,10 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), G
         report: reporter.for_gyms(),
         log: reporter.for_log(&trial),
         trial,
-        timeout: TIMEOUT,
+        timeout: session_limit(gym.spec()),
     };
     let _admission = gym.admit(&request).await;
-    let limit = open_limit(gym.spec(), TIMEOUT);
+    let limit = open_limit(gym.spec());
     let opened = timeout(limit, gym.open(&request)).await;
     let session = opened.unwrap_or_else(|_| Err(not_opened(&name, limit)))?;
     let event = Event::GymReached {
@@ -64,7 +87,7 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), G
         took_ms: millis(started.elapsed()),
     };
     let no_tools = session.tools().is_empty();
-    match timeout(TIMEOUT, session.close()).await {
+    match timeout(CLOSE_TIMEOUT, session.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(problem)) => reporter.log(&request.trial, &problem.to_string()),
         Err(_) => reporter.log(&request.trial, &format!("gym `{name}` is not closed yet")),

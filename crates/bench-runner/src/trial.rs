@@ -13,7 +13,7 @@ use bench_core::outcome::judge;
 use bench_core::plan::PlannedScenario;
 use bench_core::record::{FORMAT, GymUse};
 use bench_core::transcript::Entry;
-use bench_core::{Event, GymSpec, Limits, ModelSpec, Outcome, Trial, TrialRecord, Verdict};
+use bench_core::{Event, GymSpec, Limits, ModelSpec, Outcome, Transport, Trial, TrialRecord, Verdict};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +27,10 @@ use crate::model::retry::RetryPolicy;
 use crate::slots::TrialSlot;
 use crate::verify::{TrialEnd, Verifier, verify_all};
 
-/// How long a gym may take to begin a session, once its database is there.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a gym over HTTP may take to begin a session, once its database is there.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a gym over stdio may take to start and begin a session: `npx` may download it first.
+const STDIO_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a gym may take to fill a database.
 const SEED_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a gym may take to close.
@@ -195,16 +197,17 @@ impl Attempt<'_> {
 
     /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
     async fn open_gyms(&self, scratch: &Path) -> Result<Open, GymError> {
-        let request = self.open_request(scratch);
         let mut admissions = Vec::with_capacity(self.gyms.len());
         for gym in self.gyms {
+            let request = self.open_request(scratch, gym.spec());
             admissions.push(gym.admit(&request).await); // may wait for other trials: no deadline
         }
         let mut open: Open = Vec::with_capacity(self.gyms.len());
         for gym in self.gyms {
             let name = gym.spec().name.clone();
+            let request = self.open_request(scratch, gym.spec());
             let permit = self.opening.acquire().await;
-            let limit = open_limit(gym.spec(), OPEN_TIMEOUT);
+            let limit = open_limit(gym.spec());
             let opened = tokio::time::timeout(limit, gym.open(&request)).await;
             drop(permit);
             match opened.unwrap_or_else(|_| Err(not_opened(&name, limit))) {
@@ -224,14 +227,14 @@ impl Attempt<'_> {
         }
     }
 
-    fn open_request(&self, scratch: &Path) -> OpenRequest {
+    fn open_request(&self, scratch: &Path, gym: &GymSpec) -> OpenRequest {
         OpenRequest {
             run_id: self.run_id.to_owned(),
             trial: self.trial.id.clone(),
             scratch: scratch.to_owned(),
             report: self.reporter.for_gyms(),
             log: self.reporter.for_log(&self.trial.id),
-            timeout: OPEN_TIMEOUT,
+            timeout: session_limit(gym),
         }
     }
 
@@ -290,14 +293,23 @@ impl Attempt<'_> {
     }
 }
 
+/// How long a gym may take to begin a session, once its database is there.
+pub(crate) fn session_limit(gym: &GymSpec) -> Duration {
+    if matches!(gym.transport, Transport::Stdio { .. }) {
+        STDIO_TIMEOUT
+    } else {
+        HTTP_TIMEOUT
+    }
+}
+
 /// How long opening may take in all. A gym bounds its own steps; this is for one that does not.
-pub(crate) fn open_limit(gym: &GymSpec, session: Duration) -> Duration {
+pub(crate) fn open_limit(gym: &GymSpec) -> Duration {
     let seeding = if gym.seed == Seed::Untouched {
         Duration::ZERO
     } else {
         SEED_TIMEOUT
     };
-    session + seeding + Duration::from_secs(1)
+    session_limit(gym) + seeding + Duration::from_secs(1)
 }
 
 pub(crate) fn not_opened(gym: &str, limit: Duration) -> GymError {

@@ -81,7 +81,7 @@ pub struct McpOptions {
 #[non_exhaustive]
 pub enum McpError {
     /// No answer in time.
-    #[error("{what} got no answer within {after:?}")]
+    #[error("{what} got no answer within {:.1} s", after.as_secs_f64())]
     Timeout {
         /// What was asked.
         what: &'static str,
@@ -89,7 +89,7 @@ pub enum McpError {
         after: Duration,
     },
     /// A call took longer than its deadline allows. It was cancelled.
-    #[error("no answer within {after:?}")]
+    #[error("no answer within {:.1} s", after.as_secs_f64())]
     CallTimeout {
         /// How long it was waited for.
         after: Duration,

@@ -159,7 +159,7 @@ pub enum GymError {
         reason: String,
     },
     /// A tool did not answer in time. The call was cancelled.
-    #[error("tool `{tool}` of gym `{gym}` did not answer within {after:?}")]
+    #[error("tool `{tool}` of gym `{gym}` did not answer within {:.1} s", after.as_secs_f64())]
     ToolTimeout {
         /// Name of the gym.
         gym: String,

@@ -256,7 +256,7 @@ async fn every_way_of_not_opening_is_named_and_cleaned_up() {
     gym `stub` could not be opened: MCP error -32602: Unsupported protocol version (http://STUB/mcp)
     gym `stub` could not be opened: MCP error -32000: Server not initialized (http://STUB/mcp)
     gym `stub` could not be opened: client error (SendRequest): connection closed before message completed (http://STUB/mcp)
-    gym `stub` could not be opened: the MCP handshake got no answer within 300ms (http://STUB/mcp)
+    gym `stub` could not be opened: the MCP handshake got no answer within 0.3 s (http://STUB/mcp)
     "#);
 }
 

@@ -245,7 +245,7 @@ async fn a_server_that_never_answers_is_given_up_and_ended() {
     assert!(
         error
             .to_string()
-            .contains("the MCP handshake got no answer within 500ms"),
+            .contains("the MCP handshake got no answer within 0.5 s"),
         "{error}"
     );
     let pid = visit.logged.lock().unwrap().first().unwrap().clone();
