@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::classify::{LeaseSign, Standing};
+use crate::create;
 use crate::error::Result;
 use crate::ids::RunId;
 use crate::job::Job;
@@ -15,6 +16,7 @@ use crate::legacy::{self, LegacyFault, LegacyRow};
 use crate::lock::LeaseProbe;
 use crate::settle::{self, Reading};
 use crate::state::RunSummary;
+use crate::state_file::{self, Found};
 use crate::status::CauseKind;
 use crate::store::{Problem, RunStore};
 use crate::sweep;
@@ -204,8 +206,10 @@ impl<J: Job> RunStore<J> {
     /// Does what a plan says, and deletes the leftovers. Rows that have changed since are left as they are.
     ///
     /// # Errors
-    /// Never as a whole; what could not be done is in [`Applied::problems`], and calling again is safe.
+    /// [`StateError::NewerFormat`](crate::StateError::NewerFormat) if the store was written by a newer version. What else
+    /// could not be done is in [`Applied::problems`], and calling again is safe.
     pub fn apply(&self, plan: &CleanupPlan<J>) -> Result<Applied> {
+        create::check_writable(self.dirs())?;
         let mut applied = Applied::default();
         for row in plan.rows.iter().filter(|row| row.action != Action::Leave) {
             match self.settle_row(row, plan) {
@@ -240,11 +244,17 @@ impl<J: Job> RunStore<J> {
         };
         let dir = self.dirs().run(&run.state.id);
         if row.why != Why::Unknown {
-            // Reading is what ends an orphan and what repairs a state.
+            // Reading is what ends an orphan and what repairs a state; whether that was stored is another matter.
             let settled = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::Settles)?;
-            let ended = settled.summary.state.status.is_over();
-            return Ok(row.action == Action::Repair
-                || (ended && settled.summary.state.generation == run.state.generation));
+            let stored = match state_file::read::<J>(&dir)? {
+                Found::Good(state) if row.action == Action::Repair => state.id == run.state.id,
+                Found::Good(state) => state.status.is_over() && state.generation == run.state.generation,
+                Found::Missing | Found::Bad(_) => false,
+            };
+            return match settled.problems.into_iter().next() {
+                Some(problem) if !stored => Err(problem),
+                _ => Ok(stored),
+            };
         }
         let present = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::Looks)?;
         let diagnosis = diagnose(&present.summary, plan.made_at, plan.threshold);
@@ -269,6 +279,14 @@ impl<J: Job> CleanupRow<J> {
             Subject::Unreadable { dir, .. } => dir,
             Subject::Legacy(row) => &row.path,
         }
+    }
+}
+
+impl<J: Job> RunSummary<J> {
+    /// What is wrong with the run, if something is: as the plan of a clean-up would say, for lists and monitors. After
+    /// a reading that settles, no run is orphaned.
+    pub fn trouble(&self, now: DateTime<Utc>, threshold: TimeDelta) -> Option<Why> {
+        diagnose(self, now, threshold).map(|(why, _)| why)
     }
 }
 

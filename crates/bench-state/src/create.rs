@@ -65,21 +65,29 @@ pub(crate) fn create<J: Job>(
 pub(crate) fn prepare(store: &StoreDirs) -> Result<()> {
     durable::ensure_folder(&store.own())?;
     durable::ensure_folder(&store.runs())?;
+    if check_writable(store)? {
+        return Ok(());
+    }
+    durable::replace(&store.format(), format!("{FORMAT}\n").as_bytes())
+}
+
+/// Refuses a store that a newer version wrote to; otherwise says whether it has a format yet.
+pub(crate) fn check_writable(store: &StoreDirs) -> Result<bool> {
     let path = store.format();
-    match read_existing(&path)? {
-        None => durable::replace(&path, format!("{FORMAT}\n").as_bytes()),
-        Some(text) => match String::from_utf8_lossy(&text).trim().parse::<u32>() {
-            Ok(found) if found > FORMAT => Err(StateError::NewerFormat {
-                path,
-                found,
-                known: FORMAT,
-            }),
-            Ok(_) => Ok(()),
-            Err(_) => Err(StateError::Inconsistent {
-                path,
-                reason: "it is not a format number".to_owned(),
-            }),
-        },
+    let Some(text) = read_existing(&path)? else {
+        return Ok(false);
+    };
+    match String::from_utf8_lossy(&text).trim().parse::<u32>() {
+        Ok(found) if found > FORMAT => Err(StateError::NewerFormat {
+            path,
+            found,
+            known: FORMAT,
+        }),
+        Ok(_) => Ok(true),
+        Err(_) => Err(StateError::Inconsistent {
+            path,
+            reason: "it is not a format number".to_owned(),
+        }),
     }
 }
 

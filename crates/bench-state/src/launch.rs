@@ -65,6 +65,25 @@ impl<J: Job> ActiveRun<J> {
     /// folder are the caller's to set. It must call [`RunStore::adopt`] before anything else. From here on, handles of
     /// this process record nothing any more.
     ///
+    /// One program can be both: here it starts itself again, with a hidden argument.
+    ///
+    /// ```no_run
+    /// # use bench_state::{Ending, Job, Result, RunId, RunStore};
+    /// # use chrono::Utc;
+    /// fn in_background<J: Job>(store: &RunStore<J>, plan: &J::Plan, about: J::Summary) -> Result<RunId> {
+    ///     let run = store.create(plan, about, Utc::now())?;
+    ///     let mut command = std::process::Command::new("/proc/self/exe");
+    ///     command.arg("worker").arg(store.root()).arg(run.id().as_str());
+    ///     Ok(run.launch(command, Utc::now())?.id)
+    /// }
+    ///
+    /// fn worker_main<J: Job>(store: &RunStore<J>, id: &RunId) -> Result<()> {
+    ///     let run = store.adopt(id, Utc::now())?; // before anything else
+    ///     // … the work …
+    ///     run.finish(Ending::Completed, Utc::now()).map(drop)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`StateError::LaunchFailed`] if it could not be started, ended first, or was not there after 30 s: the run is
     /// then over, failed with cause `launch`. [`StateError::Unsupported`] where a lock cannot be handed over; the run

@@ -80,11 +80,24 @@
 //! Had the process been killed inside the loop, the list would show the run as `failed` with cause `worker_lost`, with
 //! every sheep that was recorded.
 //!
+//! # The rest of a run's life
+//!
+//! - **In the background.** [`ActiveRun::launch`] starts a program as the worker of a run that this process created (or
+//!   resumed) and returns when it has taken over; [`RunStore::adopt`] is the worker's first call. See the example there.
+//! - **Watched.** [`RunStore::follow`] tells every event as it is recorded, and the lines of logs; [`RunStore::unfinished`]
+//!   finds what runs among any number of old runs.
+//! - **Ended early.** [`RunStore::request_cancel`] asks, [`RunStore::signal`] insists, [`RunStore::wait_over`] waits.
+//! - **Continued.** [`RunStore::resume`] takes up a run that is over, whatever ended it, with all its finished work.
+//! - **Cleaned up.** [`RunStore::plan_cleanup`] finds what is not as it should be and changes nothing; [`RunStore::apply`]
+//!   puts it right; [`RunStore::prune`] removes old runs. Nothing depends on either being called.
+//! - **What was before.** [`RunStore::legacy`] lists results of the Python tool in the same folder.
+//!
 //! # How it keeps its word
 //!
 //! - **Sign of life.** The worker holds a file lock, the *lease*, from before the run is visible until it ends or dies;
 //!   the kernel frees it on any death. Process ids and ages decide nothing. (Where the worker is on another machine
-//!   and locks cannot be trusted, its heartbeat does, and then a silent run is *unknown*, not dead.)
+//!   and locks cannot be trusted, its heartbeat does, and then a silent run is *unknown*, not dead.) A background worker
+//!   is given the very lock that its launcher took, so there is no moment without a holder.
 //! - **Settling.** [`RunStore::list`] and [`RunStore::read`] give a run without a worker its ending, under locks that
 //!   let only one reader do it. Reading a run that is well writes nothing.
 //! - **Commit point.** [`Recorder::record_batch`] returns after an fdatasync of the journal. `state.json` and

@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::create;
 use crate::durable;
 use crate::error::Result;
 use crate::ids::RunId;
@@ -33,7 +34,8 @@ impl<J: Job> RunStore<J> {
     /// that is not over. With `dry_run` it changes nothing on the disk, and says what it would remove.
     ///
     /// # Errors
-    /// Only if the runs cannot be listed. What is wrong with one run is in [`Pruned::problems`].
+    /// [`StateError::NewerFormat`](crate::StateError::NewerFormat) if the store was written by a newer version; I/O
+    /// errors if the runs cannot be listed. What is wrong with one run is in [`Pruned::problems`].
     pub fn prune(
         &self,
         older_than: TimeDelta,
@@ -42,6 +44,9 @@ impl<J: Job> RunStore<J> {
         now: DateTime<Utc>,
     ) -> Result<Pruned> {
         let reading = if dry_run { Reading::Looks } else { Reading::Settles };
+        if !dry_run {
+            create::check_writable(self.dirs())?;
+        }
         let mut pruned = Pruned::default();
         for id in self.ids(&mut Vec::new())?.into_iter().skip(keep) {
             let dir = self.dirs().run(&id);

@@ -47,10 +47,17 @@ impl<J: Job> RunStore<J> {
         let lease = Lease::take(&dir.lease(), || match state_file::read::<J>(&dir)? {
             Found::Good(state) => check_over(&state),
             Found::Missing | Found::Bad(_) => Ok(()),
-        })?;
-        let shared = reopen::<J>(&dir, now)?;
-        lease.touch(&dir.lease())?;
-        ActiveRun::begin(shared, lease)
+        });
+        let taken = lease.and_then(|lease| Ok((reopen::<J>(&dir, now)?, lease)));
+        match taken {
+            Ok((shared, lease)) => {
+                lease.touch(&dir.lease())?;
+                ActiveRun::begin(shared, lease)
+            }
+            // Removed while we were at it.
+            Err(_) if !dir.path().exists() => Err(self.unknown(id.as_str())),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -139,6 +139,38 @@ fn a_worker_that_ends_at_once_is_no_failed_launch() {
 }
 
 #[test]
+fn a_resumed_run_can_be_handed_over_too_and_loses_nothing_if_that_fails() {
+    let bed = Bed::new();
+    let id = bed.finished(now());
+    let run = bed.store.resume(&id, now()).unwrap();
+    let error = run.launch(Command::new("/no/such/program"), now()).unwrap_err();
+    assert!(matches!(error, StateError::LaunchFailed { .. }), "{error:?}");
+    assert!(told(&bed.only()).starts_with("failed 2/3 launch"));
+
+    let run = bed.store.resume(&id, now()).unwrap();
+    run.record(packed(3), now()).unwrap();
+    let launched = run
+        .launch(worker(bed.store.root(), &id, "finishes"), now())
+        .unwrap();
+    assert_eq!(reap(&bed, launched), "completed 4/3");
+    let view = bed.view(&id);
+    assert_eq!(view.session().unwrap().weights, [1, 2, 3, 7]);
+    assert_eq!(view.summary().state.generation, 3);
+    let generations: Vec<u32> = view
+        .events()
+        .unwrap()
+        .map(|event| event.unwrap().generation)
+        .collect();
+    assert_eq!(generations, [1, 1, 3, 3]);
+
+    // The journal alone knows who worked on it last.
+    let worker = view.summary().state.worker.clone();
+    fs::remove_file(bed.dir(&id).join("state.json")).unwrap();
+    let rebuilt = bed.store.list(None, now()).unwrap().runs.remove(0);
+    assert_eq!((rebuilt.state.worker, rebuilt.state.generation), (worker, 3));
+}
+
+#[test]
 fn a_worker_that_does_not_come_up_ends_the_run_with_its_last_words() {
     let bed = Bed::new();
     let error = launch(&bed, "stillborn").unwrap_err().to_string();

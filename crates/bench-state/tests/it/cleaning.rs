@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::SystemTime;
 
-use bench_state::{Action, CleanupPlan, Ending, Standing, StateError, Subject};
+use bench_state::{Action, CleanupPlan, Ending, Standing, StateError, Subject, Why};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::job::{Bed, Packing, at, now, packed, told};
@@ -300,7 +300,8 @@ fn pruning_never_takes_a_run_from_who_resumes_it() {
                     .unwrap();
             }
             Err(error) => {
-                assert_eq!(pruned.runs, [run], "{error:?}");
+                assert!(matches!(error, StateError::UnknownRun { .. }), "{error:?}");
+                assert_eq!(pruned.runs, [run]);
             }
         }
         assert!(bed.store.list(None, later).unwrap().runs.is_empty());
@@ -426,6 +427,74 @@ fn what_runs_is_found_among_any_number_of_newer_runs() {
     let resumed = bed.store.resume(&id, now()).unwrap();
     assert_eq!(unfinished(&bed), [id.to_string()]);
     resumed.finish(Ending::Completed, now()).unwrap();
+}
+
+#[test]
+fn a_newer_versions_store_and_runs_are_left_alone() {
+    let bed = Bed::new();
+    let over = bed.finished(now());
+    let (orphan, far) = (bed.orphan(), bed.orphan());
+    exile(&bed, &far);
+    for run in [&over, &orphan, &far] {
+        bed.edit(run, "state.json", r#""format": 1"#, r#""format": 2"#);
+    }
+    let before = everything(&bed.store.root().join("runs"));
+    let later = Utc::now() + TimeDelta::days(40);
+    let plan = bed.store.plan_cleanup(later, day()).unwrap();
+    let applied = bed.store.apply(&plan).unwrap();
+    assert_eq!(
+        (applied.settled.len(), applied.problems.len()),
+        (0, 2),
+        "{applied:?}"
+    );
+    let pruned = bed.store.prune(day(), 0, false, later).unwrap();
+    assert!(
+        pruned.runs.is_empty() && !pruned.problems.is_empty(),
+        "{pruned:?}"
+    );
+    assert!(matches!(
+        bed.store.resume(&over, later),
+        Err(StateError::NewerFormat { .. })
+    ));
+    let files = |all: BTreeMap<String, (Vec<u8>, SystemTime)>| -> Vec<(String, Vec<u8>)> {
+        let file = |(path, (content, _)): (String, (Vec<u8>, SystemTime))| (path, content);
+        all.into_iter().map(file).collect()
+    };
+    assert_eq!(files(everything(&bed.store.root().join("runs"))), files(before));
+
+    fs::write(bed.store.root().join(".store/format"), "2").unwrap();
+    assert!(matches!(
+        bed.store.apply(&plan),
+        Err(StateError::NewerFormat { .. })
+    ));
+    assert!(matches!(
+        bed.store.prune(day(), 0, false, later),
+        Err(StateError::NewerFormat { .. })
+    ));
+    assert!(bed.store.prune(day(), 0, true, later).is_ok(), "looking is fine");
+}
+
+#[test]
+fn trouble_is_told_for_lists_too() {
+    let bed = Bed::new();
+    let run = bed.start();
+    assert_eq!(
+        bed.only().trouble(now() + day(), day()),
+        None,
+        "not a moment too early"
+    );
+    assert_eq!(
+        bed.only().trouble(now() + day() + TimeDelta::seconds(1), day()),
+        Some(Why::Overdue)
+    );
+    run.record(packed(1), now() + TimeDelta::hours(20)).unwrap();
+    assert_eq!(
+        bed.only().trouble(now() + TimeDelta::hours(40), day()),
+        None,
+        "it counts from the last event"
+    );
+    run.finish(Ending::Completed, now()).unwrap();
+    assert_eq!(bed.only().trouble(now() + TimeDelta::days(400), day()), None);
 }
 
 #[test]
