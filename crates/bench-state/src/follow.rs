@@ -116,6 +116,13 @@ impl<J: Job> Follow<J> {
     /// # Errors
     /// I/O errors; [`UnknownRun`](crate::StateError::UnknownRun) if the run was removed meanwhile.
     pub fn next_within(&mut self, patience: Duration) -> Result<Followed<J>> {
+        match self.next(patience) {
+            Err(_) if !self.dir.path().exists() => Err(self.store.unknown(self.id.as_str())),
+            outcome => outcome,
+        }
+    }
+
+    fn next(&mut self, patience: Duration) -> Result<Followed<J>> {
         let started = Instant::now();
         loop {
             if let Some(next) = self.pending.pop_front() {

@@ -256,19 +256,19 @@ impl<J: Job> RunStore<J> {
             run: id.clone(),
             reason: reason.to_owned(),
         })?;
+        #[cfg(unix)]
+        process::leave_session();
         let shared = take_over::<J>(&dir, now)?;
         lease.touch(&dir.lease())?;
         ActiveRun::begin(shared, lease)
     }
 }
 
-/// What the parent gave us, made ours; and the parent's terminal left behind.
+/// What the parent gave us, made ours.
 fn given(dir: &RunDir) -> Result<File> {
     #[cfg(unix)]
     {
-        let given = process::take_stdin().at(FileAction::Open, &dir.lease())?;
-        process::leave_session();
-        Ok(given)
+        process::take_stdin().at(FileAction::Open, &dir.lease())
     }
     #[cfg(not(unix))]
     {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bench_state::{Ending, Follow, Followed, LogSource};
+use bench_state::{Ending, Follow, Followed, LogSource, StateError};
 
 use crate::job::{Bed, Event, Packing, id, now, packed, told};
 
@@ -189,6 +189,16 @@ fn a_log_of_any_size_arrives_whole() {
     assert!(seen == text);
     assert!(tail.drain().unwrap().is_empty());
     run.finish(Ending::Completed, now()).unwrap();
+}
+
+#[test]
+fn a_run_that_is_removed_meanwhile_is_unknown() {
+    let bed = Bed::new();
+    let run = bed.start();
+    let mut follow = bed.store.follow(run.id(), now()).unwrap();
+    fs::remove_dir_all(run.dir()).unwrap();
+    let error = follow.next_within(SOON).unwrap_err();
+    assert!(matches!(error, StateError::UnknownRun { .. }), "{error:?}");
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::Duration;
 
-use bench_state::Ending;
+use bench_state::{ActiveRun, Ending, Followed, RunId};
 use proptest::prelude::*;
 
-use crate::job::{Bed, now, packed};
+use crate::job::{Bed, Packing, now, packed};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -16,6 +17,12 @@ enum Step {
     Look,
     /// The machine dies here: what is on the disk, with this done to it, is read by a fresh process.
     Crash(Damage),
+    /// The same, and then the run is taken up from the wreck.
+    Survive(Damage),
+    /// The worker lets go of the run, or ends it, and takes it up again.
+    Reopen {
+        completes: bool,
+    },
 }
 
 /// What a crash or a clumsy hand may do to files without losing anything that was recorded.
@@ -46,6 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Snapshot),
         1 => Just(Step::Look),
         2 => damage().prop_map(Step::Crash),
+        2 => damage().prop_map(Step::Survive),
+        1 => any::<bool>().prop_map(|completes| Step::Reopen { completes }),
     ]
 }
 
@@ -54,8 +63,8 @@ proptest! {
 
     #[test]
     fn what_was_recorded_is_told(steps in prop::collection::vec(step(), 1..12), completes in any::<bool>()) {
-        let bed = Bed::new();
-        let run = bed.start();
+        let mut bed = Bed::new();
+        let mut run = bed.start();
         let id = run.id().clone();
         let mut model: Vec<u32> = Vec::new();
         for step in steps {
@@ -67,27 +76,49 @@ proptest! {
                 }
                 Step::Snapshot => run.snapshot(now()).unwrap(),
                 Step::Look => expect(&bed, &id, "running", &model),
-                Step::Crash(damage) => {
-                    let wreck = Bed::new();
-                    bed.copy_into(&wreck);
-                    hurt(&wreck, &id, damage);
-                    expect(&wreck, &id, "failed", &model);
-                    expect(&wreck, &id, "failed", &model);
+                Step::Crash(damage) => drop(wreck_of(&bed, &id, damage, &model)),
+                Step::Survive(damage) => {
+                    let wreck = wreck_of(&bed, &id, damage, &model);
+                    drop(run);
+                    bed = wreck;
+                    run = bed.store.resume(&id, now()).unwrap();
+                    expect(&bed, &id, "running", &model);
+                }
+                Step::Reopen { completes } => {
+                    let word = end(run, completes);
+                    expect(&bed, &id, word, &model);
+                    run = bed.store.resume(&id, now()).unwrap();
+                    expect(&bed, &id, "running", &model);
                 }
             }
         }
-        let word = if completes {
-            run.finish(Ending::Completed, now()).unwrap();
-            "completed"
-        } else {
-            drop(run);
-            "failed"
-        };
+        let word = end(run, completes);
         expect(&bed, &id, word, &model);
     }
 }
 
-fn expect(bed: &Bed, id: &bench_state::RunId, word: &str, model: &[u32]) {
+/// Ends a run properly, or not; says how it is to be seen from then on.
+fn end(run: ActiveRun<Packing>, completes: bool) -> &'static str {
+    if completes {
+        run.finish(Ending::Completed, now()).unwrap();
+        "completed"
+    } else {
+        drop(run);
+        "failed"
+    }
+}
+
+/// The run as it is on the disk now, damaged, in a bed without its worker.
+fn wreck_of(bed: &Bed, id: &RunId, damage: Damage, model: &[u32]) -> Bed {
+    let wreck = Bed::new();
+    bed.copy_into(&wreck);
+    hurt(&wreck, id, damage);
+    expect(&wreck, id, "failed", model);
+    expect(&wreck, id, "failed", model);
+    wreck
+}
+
+fn expect(bed: &Bed, id: &RunId, word: &str, model: &[u32]) {
     let view = bed.view(id);
     let state = &view.summary().state;
     assert_eq!(state.status.word(), word);
@@ -95,9 +126,20 @@ fn expect(bed: &Bed, id: &bench_state::RunId, word: &str, model: &[u32]) {
     assert_eq!(view.session().unwrap().weights, model);
     let events = view.events().unwrap().map(|recorded| recorded.unwrap().event);
     assert!(events.eq(model.iter().map(|weight| packed(*weight))));
+    let unfinished = bed.store.unfinished(now()).unwrap().runs;
+    assert_eq!(unfinished.len(), usize::from(word == "running"));
+    let mut follow = bed.store.follow(id, now()).unwrap();
+    for weight in model {
+        match follow.next_within(Duration::ZERO).unwrap() {
+            Followed::Event(recorded) => assert_eq!(recorded.event, packed(*weight)),
+            other => panic!("{other:?} instead of {weight}"),
+        }
+    }
+    let last = follow.next_within(Duration::ZERO).unwrap();
+    assert_eq!(matches!(last, Followed::Over(_)), word != "running", "{last:?}");
 }
 
-fn hurt(bed: &Bed, id: &bench_state::RunId, damage: Damage) {
+fn hurt(bed: &Bed, id: &RunId, damage: Damage) {
     let path = |file: &str| bed.dir(id).join(file);
     let tear = |file: &str, at: u8| {
         let whole = fs::read(path(file)).unwrap();

@@ -1,0 +1,315 @@
+//! Death before every disk operation of what comes after an ordinary life: resuming, handing over, cleaning up, pruning.
+
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    Label, Named, Planned, acknowledge, acknowledged, arm, child, folder, now, ordered_folder, store,
+    was_killed,
+};
+use crate::Ending;
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_resumes() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let id = store.resolve("latest").unwrap();
+    let run = store.resume(&id, now()).unwrap();
+    let name = "d".to_owned();
+    run.record(Named { name }, now()).unwrap();
+    acknowledge(&folder, "d");
+    run.finish(Ending::Completed, now()).unwrap();
+    acknowledge(&folder, "finished again");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_adopts() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let run = store.adopt(&store.resolve("latest").unwrap(), now()).unwrap();
+    acknowledge(&folder, "adopted");
+    run.record(Named { name: "a".to_owned() }, now()).unwrap();
+    acknowledge(&folder, "a");
+    run.finish(Ending::Completed, now()).unwrap();
+    acknowledge(&folder, "finished");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_launches() {
+    let folder = ordered_folder();
+    arm();
+    let run = store(&folder)
+        .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+        .unwrap();
+    acknowledge(&folder, "created");
+    run.launch(child("later_life::child_adopts", &folder, u64::MAX), now())
+        .unwrap();
+    acknowledge(&folder, "launched");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_cleans() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let applied = store
+        .apply(&store.plan_cleanup(later(), TimeDelta::hours(1)).unwrap())
+        .unwrap();
+    assert!(applied.problems.is_empty(), "{applied:?}");
+}
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_prunes() {
+    let folder = ordered_folder();
+    arm();
+    let pruned = store(&folder)
+        .prune(TimeDelta::hours(1), 0, false, later())
+        .unwrap();
+    assert!(pruned.problems.is_empty(), "{pruned:?}");
+}
+
+/// Long after everything that happens here, by the clock of the file system.
+fn later() -> DateTime<Utc> {
+    Utc::now() + TimeDelta::days(3)
+}
+
+#[test]
+fn killed_at_any_operation_of_a_resume_the_run_is_over_whole_and_can_be_resumed_again() {
+    // From a run that was killed in its middle, with a torn end, and from one that finished.
+    for (worker_fatal, torn) in [(45, true), (u64::MAX, false)] {
+        let mut fatal = 0;
+        loop {
+            let folder = folder();
+            was_killed("child_works", folder.path(), worker_fatal);
+            let store = store(folder.path());
+            let id = store.resolve("latest").unwrap();
+            let before = store.read(&id, now()).unwrap().summary().state.progress.done;
+            if torn {
+                let journal = store.dirs().run(&id).journal();
+                let mut file = fs::OpenOptions::new().append(true).open(journal).unwrap();
+                file.write_all(b"{\"seq\":").unwrap();
+            }
+            let killed = was_killed("later_life::child_resumes", folder.path(), fatal);
+            let place = format!("operation {fatal} after {worker_fatal}");
+
+            let listing = store.list(None, now()).unwrap();
+            assert!(listing.problems.is_empty(), "{place}: {:?}", listing.problems);
+            let state = &listing.runs[0].state;
+            assert!(state.status.is_over(), "{place}: still running");
+            let names = store.read(&id, now()).unwrap().session().unwrap().names;
+            assert_eq!(names.len(), state.progress.done as usize, "{place}: {names:?}");
+            let resumed = names.iter().filter(|name| *name == "d").count();
+            assert_eq!(names.len() - resumed, before as usize, "{place}: {names:?}");
+            assert!(
+                resumed == 1 || !acknowledged(folder.path()).contains("d"),
+                "{place}: lost"
+            );
+            let done_again = acknowledged(folder.path()).contains("finished again");
+            assert!(
+                !done_again || (state.status.ending() == Some(&Ending::Completed) && state.generation == 2)
+            );
+
+            let run = store.resume(&id, now()).unwrap();
+            run.record(Named { name: "e".to_owned() }, now()).unwrap();
+            let finished = run.finish(Ending::Completed, now()).unwrap();
+            assert_eq!(finished.session.names.len(), names.len() + 1, "{place}");
+            assert!(store.read(&id, now()).unwrap().problems().is_empty(), "{place}");
+            if !killed {
+                break;
+            }
+            fatal += 1;
+        }
+        assert!(fatal > 15, "only {fatal} operations");
+    }
+}
+
+#[test]
+fn killed_at_any_operation_before_during_or_after_its_adoption_a_run_is_over() {
+    let mut fatal = 0;
+    loop {
+        let folder = folder();
+        let store = store(folder.path());
+        let run = store
+            .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+            .unwrap();
+        let id = run.id().clone();
+        let launched = run.launch(child("later_life::child_adopts", folder.path(), fatal), now());
+        let adopted = launched.is_ok();
+        if let Ok(mut launched) = launched {
+            launched.child.wait().unwrap();
+        }
+        let place = format!("operation {fatal}");
+        let over = store.wait_over(&id, Duration::from_secs(10), now()).unwrap();
+        let state = over.expect("over").state;
+        let promised = acknowledged(folder.path());
+        assert!(
+            adopted || !promised.contains("adopted"),
+            "{place}: a worker was taken for dead"
+        );
+        assert!(
+            state.progress.done == 1 || !promised.contains("a"),
+            "{place}: lost"
+        );
+        let cause = match state.status.ending() {
+            Some(Ending::Failed { cause }) => cause.kind.code(),
+            _ => "none",
+        };
+        if promised.contains("finished") {
+            assert_eq!(state.status.ending(), Some(&Ending::Completed), "{place}");
+            break;
+        }
+        // The ending may have reached the journal although the worker could not say so.
+        let expected: &[&str] = if adopted {
+            &["worker_lost", "none"]
+        } else {
+            &["launch", "worker_lost"]
+        };
+        assert!(expected.contains(&cause), "{place}: {:?}", state.status);
+        fatal += 1;
+    }
+    assert!(fatal > 15, "only {fatal} operations");
+}
+
+#[test]
+fn a_launcher_killed_at_any_operation_leaves_a_run_that_ends() {
+    let mut fatal = 0;
+    loop {
+        let folder = folder();
+        let killed = was_killed("later_life::child_launches", folder.path(), fatal);
+        let store = store(folder.path());
+        if let Ok(id) = store.resolve("latest") {
+            let over = store.wait_over(&id, Duration::from_secs(10), now()).unwrap();
+            assert!(over.is_some(), "operation {fatal}");
+        } else {
+            assert!(
+                !acknowledged(folder.path()).contains("created"),
+                "operation {fatal}: lost"
+            );
+        }
+        if !killed {
+            assert!(acknowledged(folder.path()).contains("launched"));
+            break;
+        }
+        fatal += 1;
+    }
+    assert!(fatal > 20, "only {fatal} operations");
+}
+
+#[test]
+fn killed_at_any_operation_of_a_cleanup_the_next_one_finishes_it() {
+    let mut kills = 0;
+    // An orphan, a folder that never became a run, and a run that the worker ended.
+    for worker_fatal in [45, 20, u64::MAX] {
+        for fatal in 0.. {
+            let folder = folder();
+            was_killed("child_works", folder.path(), worker_fatal);
+            was_killed("child_works", folder.path(), 30);
+            let old = folder
+                .path()
+                .join("results/background_runs/bg_20251028_210801_aa84f604/state.json");
+            fs::create_dir_all(old.parent().unwrap()).unwrap();
+            fs::write(&old, r#"{"status": "running", "completed_at": null}"#).unwrap();
+            let killed = was_killed("later_life::child_cleans", folder.path(), fatal);
+            if killed && fatal % 2 == 0 {
+                was_killed("later_life::child_cleans", folder.path(), fatal / 2);
+            }
+            let place = format!("operation {fatal} after {worker_fatal}");
+
+            let text = fs::read_to_string(&old).unwrap();
+            let row: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                row["status"] == "failed",
+                row["completed_at"].is_string(),
+                "{place}: {text}"
+            );
+            let store = store(folder.path());
+            for run in store.list_without_settling(None, now()).unwrap().runs {
+                assert_eq!(
+                    run.state.status.is_over(),
+                    run.state.status.completed_at().is_some()
+                );
+            }
+            let plan = store.plan_cleanup(later(), TimeDelta::hours(1)).unwrap();
+            assert!(store.apply(&plan).unwrap().problems.is_empty(), "{place}");
+            let plan = store.plan_cleanup(later(), TimeDelta::hours(1)).unwrap();
+            assert!(
+                plan.rows.is_empty() && plan.leftovers.is_empty(),
+                "{place}: {plan:?}"
+            );
+            let listing = store.list(None, now()).unwrap();
+            assert!(listing.problems.is_empty() && listing.runs.iter().all(|run| run.state.status.is_over()));
+            assert!(store.unfinished(now()).unwrap().runs.is_empty());
+            assert_eq!(
+                fs::read_dir(store.dirs().active()).unwrap().count(),
+                0,
+                "{place}: a marker stayed"
+            );
+            if !killed {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills > 30, "only {kills} operations");
+}
+
+#[test]
+fn killed_at_any_operation_of_a_pruning_a_run_is_whole_or_gone() {
+    let mut fatal = 0;
+    loop {
+        let folder = folder();
+        was_killed("child_works", folder.path(), u64::MAX);
+        was_killed("child_works", folder.path(), 45);
+        let killed = was_killed("later_life::child_prunes", folder.path(), fatal);
+        let store = store(folder.path());
+        let listing = store.list(None, now()).unwrap();
+        assert!(
+            listing.problems.is_empty(),
+            "operation {fatal}: {:?}",
+            listing.problems
+        );
+        for run in &listing.runs {
+            let view = store.read(&run.state.id, now()).unwrap();
+            assert_eq!(
+                view.session().unwrap().names.len(),
+                run.state.progress.done as usize
+            );
+            assert!(
+                view.items().unwrap().len() >= run.state.progress.done as usize,
+                "operation {fatal}"
+            );
+        }
+        assert!(
+            store
+                .prune(TimeDelta::hours(1), 0, false, later())
+                .unwrap()
+                .problems
+                .is_empty()
+        );
+        assert!(
+            store.list(None, now()).unwrap().runs.is_empty(),
+            "operation {fatal}"
+        );
+        assert_eq!(
+            fs::read_dir(store.dirs().trash()).unwrap().count(),
+            0,
+            "operation {fatal}"
+        );
+        if !killed {
+            assert!(listing.runs.is_empty());
+            break;
+        }
+        fatal += 1;
+    }
+    assert!(fatal > 12, "only {fatal} operations");
+}
