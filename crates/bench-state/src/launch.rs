@@ -111,13 +111,14 @@ impl<J: Job> ActiveRun<J> {
 
 /// Starts the worker with the lease as its input.
 fn start(command: &mut Command, lease: Lease, log: &Path) -> Result<Child> {
+    command.stdin(lease.into_file());
     let output = platform::private_file()
         .append(true)
         .create(true)
         .open(log)
         .at(FileAction::Open, log)?;
     let same = output.try_clone().at(FileAction::Open, log)?;
-    command.stdin(lease.into_file()).stdout(output).stderr(same);
+    command.stdout(output).stderr(same);
     process::set_apart(command);
     let program = PathBuf::from(command.get_program());
     command.spawn().at(FileAction::Start, &program)
