@@ -278,6 +278,20 @@ fn pruning_removes_the_old_and_never_what_runs() {
 }
 
 #[test]
+fn a_run_that_somebody_still_holds_is_not_pruned() {
+    let bed = Bed::new();
+    let run = bed.finished(now());
+    let later = now() + TimeDelta::days(40);
+    let worker = File::open(bed.dir(&run).join("lease.lock")).unwrap();
+    worker.lock().unwrap();
+    let pruned = bed.store.prune(day(), 0, false, later).unwrap();
+    assert!(pruned.runs.is_empty() && pruned.problems.is_empty(), "{pruned:?}");
+    assert_eq!(told(&bed.only()), "completed 2/3");
+    drop(worker);
+    assert_eq!(bed.store.prune(day(), 0, false, later).unwrap().runs, [run]);
+}
+
+#[test]
 fn pruning_never_takes_a_run_from_who_resumes_it() {
     let bed = Bed::new();
     for _ in 0..20 {
