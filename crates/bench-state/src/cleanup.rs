@@ -15,9 +15,9 @@ use crate::job::Job;
 use crate::legacy::{self, LegacyFault, LegacyRow};
 use crate::lock::LeaseProbe;
 use crate::settle::{self, Reading};
-use crate::state::RunSummary;
+use crate::state::{CancelRequest, RunSummary};
 use crate::state_file::{self, Found};
-use crate::status::CauseKind;
+use crate::status::{CauseKind, Ending};
 use crate::store::{Problem, RunStore};
 use crate::sweep;
 
@@ -264,7 +264,7 @@ impl<J: Job> RunStore<J> {
             return Ok(false);
         }
         let generation = run.state.generation;
-        let ended = settle::end_as::<J>(&dir, unreachable(run), plan.made_at, |state| {
+        let ended = settle::end_as::<J>(&dir, given_up(&present.summary), plan.made_at, |state| {
             state.generation == generation
         });
         drop(lease);
@@ -303,12 +303,14 @@ fn diagnose<J: Job>(run: &RunSummary<J>, now: DateTime<Utc>, threshold: TimeDelt
     }
 }
 
-fn unreachable<J: Job>(run: &RunSummary<J>) -> crate::Ending {
-    let host = run
-        .state
-        .worker
-        .as_ref()
-        .map_or("an unknown machine", |worker| worker.host.as_str());
+/// How a run ends whose worker is given up: as was asked for, if it was.
+fn given_up<J: Job>(run: &RunSummary<J>) -> Ending {
+    if let Some(CancelRequest { reason, .. }) = &run.state.cancel_requested {
+        let reason = reason.clone();
+        return Ending::Cancelled { reason };
+    }
+    let worker = run.state.worker.as_ref();
+    let host = worker.map_or("an unknown machine", |worker| worker.host.as_str());
     let last_sign = run
         .heartbeat_at
         .unwrap_or(run.state.updated_at)
