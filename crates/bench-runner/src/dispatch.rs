@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::env::Secrets;
 use crate::gym::ReportEvent;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, TrialFiles};
 use crate::process::LineLog;
 
 /// Reports that may wait to be written before reporters have to wait too.
@@ -218,6 +218,7 @@ impl Writer {
 
     fn write(&mut self, batch: impl Iterator<Item = Report>) -> Result<(), JournalError> {
         let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        let (mut records, mut replaced) = (Vec::new(), Vec::new());
         for report in batch {
             match report {
                 Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
@@ -231,10 +232,17 @@ impl Writer {
                     replaces,
                     written,
                 } => {
-                    let at = record.completed_at;
-                    events.push((self.finish(*record, replaces)?, at));
+                    records.push(*record);
+                    replaced.push(replaces);
                     waiting.push(written);
                 }
+            }
+        }
+        if !records.is_empty() {
+            let files = self.journal.finish_trials(&records)?;
+            for ((record, replaces), files) in records.into_iter().zip(replaced).zip(files) {
+                let at = record.completed_at;
+                events.push((finished(record, replaces, files), at));
             }
         }
         if events.is_empty() {
@@ -251,27 +259,27 @@ impl Writer {
         }
         Ok(())
     }
+}
 
-    fn finish(&mut self, record: TrialRecord, replaces: Option<Outcome>) -> Result<Event, JournalError> {
-        let files = self.journal.finish_trial(&record)?;
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Ok(Event::TrialFinished(TrialFinished {
-            verifiers_passed: count(record.verdicts.iter().filter(|v| v.is_true()).count()),
-            verifiers_total: count(record.verdicts.len()),
-            trial: record.trial,
-            scenario_id: record.scenario_id,
-            model: record.model,
-            repetition: record.repetition,
-            attempt: record.attempt,
-            outcome: record.outcome,
-            replaces,
-            cause: record.cause,
-            turns: record.turns,
-            tool_calls: record.tool_calls,
-            usage: record.usage,
-            took_ms: record.took_ms,
-            record: files.record,
-            transcript: files.transcript,
-        }))
-    }
+/// What the journal says of a finished trial.
+fn finished(record: TrialRecord, replaces: Option<Outcome>, files: TrialFiles) -> Event {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Event::TrialFinished(TrialFinished {
+        verifiers_passed: count(record.verdicts.iter().filter(|v| v.is_true()).count()),
+        verifiers_total: count(record.verdicts.len()),
+        trial: record.trial,
+        scenario_id: record.scenario_id,
+        model: record.model,
+        repetition: record.repetition,
+        attempt: record.attempt,
+        outcome: record.outcome,
+        replaces,
+        cause: record.cause,
+        turns: record.turns,
+        tool_calls: record.tool_calls,
+        usage: record.usage,
+        took_ms: record.took_ms,
+        record: files.record,
+        transcript: files.transcript,
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use bench_core::record::FileRef;
@@ -15,6 +16,9 @@ use crate::journal::{Journal, JournalError, TrialFiles};
 
 /// How long lines of a transcript may lie in a buffer while a trial runs.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// Threads that sync trial files, when several trials finish at once.
+const SYNCING: usize = 8;
 
 /// A benchmark run, as the store knows it.
 #[derive(Debug)]
@@ -112,6 +116,30 @@ fn file_ref(item: ItemRef) -> FileRef {
     }
 }
 
+/// Makes the files of one trial durable.
+fn finish_trial(
+    recorder: &Recorder<BenchJob>,
+    record: &TrialRecord,
+    logs: &mut TrialLogs,
+) -> Result<TrialFiles, JournalError> {
+    let transcript = match &mut logs.transcript {
+        Some(log) => file_ref(log.sync().map_err(JournalError::new)?),
+        None => FileRef::default(),
+    };
+    let item = recorder
+        .put_item(&item_id(&record.trial)?, record)
+        .map_err(JournalError::new)?;
+    Ok(TrialFiles {
+        record: file_ref(item),
+        transcript,
+    })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, JournalError>>) -> Result<T, JournalError> {
+    let panicked = || JournalError::new(std::io::Error::other("a thread that writes trials panicked"));
+    thread.join().unwrap_or_else(|_| Err(panicked()))
+}
+
 impl Journal for StoreJournal {
     fn transcript(&mut self, trial: &TrialId, lines: &[u8]) -> Result<(), JournalError> {
         let log = self.transcript_of(trial)?;
@@ -135,20 +163,34 @@ impl Journal for StoreJournal {
         log.write_all(text.as_bytes()).map_err(JournalError::new)
     }
 
-    fn finish_trial(&mut self, record: &TrialRecord) -> Result<TrialFiles, JournalError> {
-        let transcript = self
-            .transcript_of(&record.trial)?
-            .sync()
-            .map_err(JournalError::new)?;
-        let item = self
-            .recorder
-            .put_item(&item_id(&record.trial)?, record)
-            .map_err(JournalError::new)?;
-        self.open.remove(&record.trial);
-        Ok(TrialFiles {
-            record: file_ref(item),
-            transcript: file_ref(transcript),
-        })
+    fn finish_trials(&mut self, records: &[TrialRecord]) -> Result<Vec<TrialFiles>, JournalError> {
+        let mut finishing = Vec::with_capacity(records.len());
+        for record in records {
+            self.transcript_of(&record.trial)?; // one that said nothing has an empty transcript
+            finishing.push((record, self.open.remove(&record.trial).unwrap_or_default()));
+        }
+        let recorder = &self.recorder;
+        if let [(record, logs)] = finishing.as_mut_slice() {
+            return Ok(vec![finish_trial(recorder, record, logs)?]);
+        }
+        // A disk waits for many syncs at once hardly longer than for one.
+        let share = finishing.len().div_ceil(SYNCING).max(1);
+        let files = thread::scope(|scope| {
+            let shares = finishing.chunks_mut(share).map(|share| {
+                scope.spawn(move || {
+                    let files = share
+                        .iter_mut()
+                        .map(|(record, logs)| finish_trial(recorder, record, logs));
+                    files.collect::<Result<Vec<_>, JournalError>>()
+                })
+            });
+            let shares: Vec<_> = shares.collect();
+            shares
+                .into_iter()
+                .map(joined)
+                .collect::<Result<Vec<_>, JournalError>>()
+        })?;
+        Ok(files.into_iter().flatten().collect())
     }
 
     fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {

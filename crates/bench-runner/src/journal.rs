@@ -15,14 +15,15 @@ use thiserror::Error;
 /// Writes a run down. Called from one thread; may block.
 pub trait Journal: Send {
     /// Appends whole lines to the trial's transcript. Need not be durable before
-    /// [`Journal::finish_trial`].
+    /// [`Journal::finish_trials`].
     fn transcript(&mut self, trial: &TrialId, lines: &[u8]) -> Result<(), JournalError>;
 
     /// Appends to the trial's log for people. Need not be durable.
     fn log(&mut self, trial: &TrialId, text: &str) -> Result<(), JournalError>;
 
-    /// Makes the transcript and the record of a finished trial durable and says what they are.
-    fn finish_trial(&mut self, record: &TrialRecord) -> Result<TrialFiles, JournalError>;
+    /// Makes the transcripts and the records of finished trials durable and says what they are, in the
+    /// same order.
+    fn finish_trials(&mut self, records: &[TrialRecord]) -> Result<Vec<TrialFiles>, JournalError>;
 
     /// Appends events, in this order, and returns when they are durable: the commit point.
     fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError>;
@@ -106,9 +107,12 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    fn finish_trial(&mut self, record: &TrialRecord) -> Result<TrialFiles, JournalError> {
-        self.with(|memory| memory.records.insert(record.trial.clone(), record.clone()));
-        Ok(TrialFiles::default())
+    fn finish_trials(&mut self, records: &[TrialRecord]) -> Result<Vec<TrialFiles>, JournalError> {
+        let named = records
+            .iter()
+            .map(|record| (record.trial.clone(), record.clone()));
+        self.with(|memory| memory.records.extend(named));
+        Ok(vec![TrialFiles::default(); records.len()])
     }
 
     fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
