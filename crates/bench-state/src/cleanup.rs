@@ -15,7 +15,7 @@ use crate::job::Job;
 use crate::legacy::{self, LegacyFault, LegacyRow};
 use crate::lock::LeaseProbe;
 use crate::settle::{self, Reading};
-use crate::state::{CancelRequest, RunSummary};
+use crate::state::{CancelRequest, RunState, RunSummary};
 use crate::state_file::{self, Found};
 use crate::status::{CauseKind, Ending};
 use crate::store::{Problem, RunStore};
@@ -234,6 +234,7 @@ impl<J: Job> RunStore<J> {
         Ok(applied)
     }
 
+    /// Does what one row says, if it is still true; says whether something was done.
     fn settle_row(&self, row: &CleanupRow<J>, plan: &CleanupPlan<J>) -> Result<bool> {
         let run = match &row.subject {
             Subject::Legacy(legacy) => {
@@ -242,31 +243,36 @@ impl<J: Job> RunStore<J> {
             Subject::Unreadable { .. } => return Ok(false),
             Subject::Run(run) => run,
         };
-        let dir = self.dirs().run(&run.state.id);
-        if row.why != Why::Unknown {
-            // Reading is what ends an orphan and what repairs a state; whether that was stored is another matter.
-            let settled = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::Settles)?;
-            let stored = match state_file::read::<J>(&dir)? {
-                Found::Good(state) if row.action == Action::Repair => state.id == run.state.id,
-                Found::Good(state) => state.status.is_over() && state.generation == run.state.generation,
-                Found::Missing | Found::Bad(_) => false,
-            };
-            return match settled.problems.into_iter().next() {
-                Some(problem) if !stored => Err(problem),
-                _ => Ok(stored),
-            };
+        if row.why == Why::Unknown {
+            return self.give_up(run, plan);
         }
-        let present = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::Looks)?;
-        let diagnosis = diagnose(&present.summary, plan.made_at, plan.threshold);
+        // Reading is what ends an orphan and what repairs a state; whether that was stored is another matter.
+        let dir = self.dirs().run(&run.state.id);
+        let settled = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::Settles)?;
+        let stored = match state_file::read::<J>(&dir)? {
+            Found::Good(state) if row.action == Action::Repair => state.id == run.state.id,
+            Found::Good(state) => state.status.is_over() && state.generation == run.state.generation,
+            Found::Missing | Found::Bad(_) => false,
+        };
+        match settled.problems.into_iter().next() {
+            Some(problem) if !stored => Err(problem),
+            _ => Ok(stored),
+        }
+    }
+
+    /// Ends a run whose worker on another machine is silent for longer than the threshold, if it still is.
+    fn give_up(&self, run: &RunSummary<J>, plan: &CleanupPlan<J>) -> Result<bool> {
+        let dir = self.dirs().run(&run.state.id);
+        let present = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::Looks)?.summary;
         // Kept until the end is written: a worker here cannot begin meanwhile.
         let lease = LeaseProbe::of(&dir.lease())?;
-        if lease.sign() == LeaseSign::Held || diagnosis != Some((Why::Unknown, Action::Settle)) {
+        let unknown = present.trouble(plan.made_at, plan.threshold) == Some(Why::Unknown);
+        if lease.sign() == LeaseSign::Held || !unknown {
             return Ok(false);
         }
         let generation = run.state.generation;
-        let ended = settle::end_as::<J>(&dir, given_up(&present.summary), plan.made_at, |state| {
-            state.generation == generation
-        });
+        let same = |state: &RunState<J>| state.generation == generation;
+        let ended = settle::end_as(&dir, given_up(&present), plan.made_at, same);
         drop(lease);
         ended
     }

@@ -104,7 +104,8 @@
 //!   `session.json` are snapshots, replaced in one step; readers add what the journal has beyond them.
 //! - **One ending.** The [`CompletionGuard`] ends the run on every way out of its frame; the first ending stands.
 //!
-//! Everything blocks; there is no async and no background thread but the heartbeat. Times are arguments.
+//! Everything blocks; there is no async, and no thread but the heartbeat of a run under way and the file watcher of a
+//! follower. Times are arguments.
 
 mod active;
 mod cancel;

@@ -24,7 +24,7 @@ pub struct Worker {
 
 impl Worker {
     /// Whether the worker's locks are this kernel's to know: same boot for certain, else the same machine name.
-    pub(crate) fn is_of_this_host(&self) -> bool {
+    pub fn is_of_this_host(&self) -> bool {
         self.is_of_this_boot() == Some(true) || self.host == platform::host()
     }
 
