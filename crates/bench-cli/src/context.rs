@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
+use bench_report::runs::Times;
 use bench_runner::BenchJob;
 use bench_state::RunStore;
 use chrono::{DateTime, Utc};
@@ -69,6 +70,15 @@ impl Context {
             cwd,
             results: global.results.clone(),
         })
+    }
+
+    /// How instants are shown on stdout.
+    pub(crate) fn times(&self) -> Times {
+        if self.out_look.terminal {
+            Times::Ago(self.now)
+        } else {
+            Times::Iso
+        }
     }
 
     /// The folder of results: `--results`, else `BENCH_RESULTS`, else `./results`. Absolute.

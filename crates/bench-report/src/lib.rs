@@ -35,6 +35,7 @@ pub mod causes;
 pub mod conversation;
 pub mod runs;
 pub mod scenarios;
+pub mod sections;
 pub mod summary;
 pub mod table;
 pub mod text;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bench_core::Progress;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::table::{Column, Table};
 use crate::text;
@@ -27,8 +27,34 @@ pub struct RunRow {
     pub models: String,
 }
 
-/// One row per run. Times are counted up to `now`.
-pub fn table(rows: &[RunRow], now: DateTime<Utc>) -> Table {
+/// How instants are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// For people: `5m ago`, counted up to this instant.
+    Ago(DateTime<Utc>),
+    /// For programs: ISO 8601.
+    Iso,
+}
+
+impl Times {
+    /// An instant as text. One that is still to come is `just now`: clocks differ.
+    pub fn text(self, at: DateTime<Utc>) -> String {
+        let Self::Ago(now) = self else {
+            return at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        };
+        let seconds = (now - at).num_seconds();
+        match seconds {
+            ..5 => "just now".to_owned(),
+            5..60 => format!("{seconds}s ago"),
+            60..3_600 => format!("{}m ago", seconds / 60),
+            3_600..86_400 => format!("{}h ago", seconds / 3_600),
+            _ => format!("{}d ago", seconds / 86_400),
+        }
+    }
+}
+
+/// One row per run. How long runs took is counted up to `now`.
+pub fn table(rows: &[RunRow], times: Times, now: DateTime<Utc>) -> Table {
     let mut table = Table::new([
         Column::word("run"),
         Column::word("status"),
@@ -45,7 +71,7 @@ pub fn table(rows: &[RunRow], now: DateTime<Utc>) -> Table {
         table.row([
             run.run_id.clone(),
             run.status.clone(),
-            run.started_at.format("%m-%d %H:%M").to_string(),
+            times.text(run.started_at),
             age(run.started_at, run.completed_at.unwrap_or(now)),
             format!("({}/{})", progress.trials_done, progress.trials_total),
             format!("{}/{}", progress.verifiers_passed, progress.verifiers_total),
@@ -100,12 +126,13 @@ mod tests {
                 Some(at("2026-01-02T03:04:06Z")),
             ),
         ];
-        let table = table(&rows, at("2026-01-02T05:04:05Z"));
+        let now = at("2026-01-02T05:04:05Z");
+        let table = table(&rows, Times::Ago(now), now);
         insta::assert_snapshot!(table.render(120), @r"
-        run                           status     started        time  trials  verifiers  pass rate  harness     models
-        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        run_20260102_030405_0badcafe  running    01-02 03:04  2h 00m   (3/5)      45/50      66.7%  quickstart  oracle, noop
-        run_20260102_030405_0badcaff  completed  01-02 03:04   1.00s   (3/5)      45/50      66.7%  quickstart  oracle, noop
+        run                           status     started    time  trials  verifiers  pass rate  harness     models
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        run_20260102_030405_0badcafe  running    2h ago   2h 00m   (3/5)      45/50      66.7%  quickstart  oracle, noop
+        run_20260102_030405_0badcaff  completed  2h ago    1.00s   (3/5)      45/50      66.7%  quickstart  oracle, noop
         ");
         insta::assert_snapshot!(table.render(80), @r"
         run                           status       time  trials  pass rate  harness
@@ -113,6 +140,15 @@ mod tests {
         run_20260102_030405_0badcafe  running    2h 00m   (3/5)      66.7%  quickstart
         run_20260102_030405_0badcaff  completed   1.00s   (3/5)      66.7%  quickstart
         ");
+        for (started, want) in [
+            ("2026-01-02T05:04:06Z", "just now"),
+            ("2026-01-02T05:03:55Z", "10s ago"),
+            ("2026-01-02T04:59:05Z", "5m ago"),
+            ("2026-01-01T05:04:06Z", "23h ago"),
+            ("2025-12-31T05:04:05Z", "2d ago"),
+        ] {
+            assert_eq!(Times::Ago(now).text(at(started)), want, "{started}");
+        }
         assert_eq!(age(at("2026-01-02T05:00:00Z"), at("2026-01-02T04:00:00Z")), "0ms");
     }
 }

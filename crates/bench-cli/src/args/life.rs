@@ -7,6 +7,33 @@ use clap::Args;
 
 use super::run::{ProgressArgs, ScoreArgs};
 
+/// Arguments of `attach`.
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    /// Id of a run, a prefix that fits no other, or `latest`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
+    /// One event a line on stdout, the summary last
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `view`.
+#[derive(Debug, Args)]
+pub(crate) struct ViewArgs {
+    /// `list`: runs in progress and completed ones; RUN: that run, live while it runs
+    #[arg(value_name = "list|RUN")]
+    pub(crate) what: Option<String>,
+    /// With list: at most N of them; 0 for all
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) limit: usize,
+    /// One JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Arguments of `kill`.
 #[derive(Debug, Args)]
 pub(crate) struct KillArgs {

@@ -75,6 +75,10 @@ pub(crate) enum Command {
     Show(runs::ShowArgs),
     /// Show the logs of a run's trials
     Logs(runs::LogsArgs),
+    /// Watch a run until it is over; Ctrl-C ends the watching only
+    Attach(life::AttachArgs),
+    /// Show runs in progress and completed ones, or one run
+    View(life::ViewArgs),
     /// Ask runs to end, and see to it that they do
     Kill(life::KillArgs),
     /// Continue a run that is over: every trial without a verdict is run

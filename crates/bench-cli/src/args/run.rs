@@ -134,6 +134,17 @@ pub(crate) struct ScoreArgs {
     pub(crate) strict: bool,
 }
 
+impl ScoreArgs {
+    /// Nothing is asked of the results.
+    pub(crate) fn none() -> Self {
+        Self {
+            fail_under: None,
+            min_verdicts: 0.9,
+            strict: false,
+        }
+    }
+}
+
 /// What is shown meanwhile.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]

@@ -1,9 +1,10 @@
 //! `bench-cli list`, `show` and `logs`: looking at runs.
 
+use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
 
 /// Arguments of `list`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ListArgs {
     /// Only runs that stand there
     #[arg(long, value_name = "STATUS")]
@@ -11,9 +12,29 @@ pub(crate) struct ListArgs {
     /// At most N of them; 0 for all
     #[arg(long, value_name = "N", default_value = "50")]
     pub(crate) limit: usize,
+    /// Exit with 1 if any run is shown, for monitors
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    #[command(flatten)]
+    pub(crate) stale: StaleArgs,
     /// One JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// When a run has been silent for too long. Shared with `cleanup`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct StaleArgs {
+    /// Hours without a sign of work from which a run counts as overdue
+    #[arg(long, value_name = "HOURS", default_value = "24", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub(crate) stale_hours: u32,
+}
+
+impl StaleArgs {
+    /// The same as a span of time.
+    pub(crate) fn threshold(self) -> TimeDelta {
+        TimeDelta::hours(i64::from(self.stale_hours))
+    }
 }
 
 /// Where a run stands.
@@ -27,6 +48,8 @@ pub(crate) enum StatusFilter {
     Failed,
     /// Somebody ended it.
     Cancelled,
+    /// Its worker lives, but has recorded nothing for --stale-hours.
+    Overdue,
 }
 
 impl StatusFilter {
@@ -37,6 +60,7 @@ impl StatusFilter {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Overdue => "overdue",
         }
     }
 }
@@ -67,4 +91,7 @@ pub(crate) struct LogsArgs {
     /// Only this trial
     #[arg(long, value_name = "TRIAL")]
     pub(crate) trial: Option<String>,
+    /// Go on until the run is over; Ctrl-C ends the watching only
+    #[arg(long, short)]
+    pub(crate) follow: bool,
 }

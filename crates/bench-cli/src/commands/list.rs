@@ -1,15 +1,16 @@
 //! `bench-cli list`: the runs there are.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use bench_report::runs::{self, RunRow};
 use bench_report::text;
 use bench_runner::BenchJob;
-use bench_state::{Listing, RunSummary, Standing};
+use bench_state::{CleanupRow, Listing, RunSummary, Standing, Why};
 use serde_json::json;
 
 use super::{sweep, write_json};
-use crate::args::runs::ListArgs;
+use crate::args::runs::{ListArgs, StatusFilter};
 use crate::context::Context;
 use crate::error::{CliError, sources};
 use crate::exit::Exit;
@@ -17,25 +18,55 @@ use crate::render::paint;
 
 /// Lists runs, newest first.
 pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
-    let store = cx.store()?;
-    let most = if args.limit == 0 { usize::MAX } else { args.limit };
-    // A filter has to look at all of them; without one, only those that are shown are opened.
-    let opened = args.status.is_none().then_some(most);
-    let mut listing = store.list(opened, cx.now)?;
-    sweep::leftovers(&store, cx);
+    let mut listing = match args.status {
+        None => read(args.limit, cx)?,
+        // A filter has to look at all of them; without one, only those that are shown are opened.
+        Some(_) => read(0, cx)?,
+    };
     if let Some(wanted) = args.status {
-        listing
-            .runs
-            .retain(|run| run.state.status.word() == wanted.word());
-        listing.not_shown = listing.runs.len().saturating_sub(most);
-        listing.runs.truncate(most);
+        keep(&mut listing, wanted, args, cx)?;
     }
     if args.json {
         write_json(&document(&listing), cx)?;
     } else {
         write_table(&listing, cx)?;
+        write_rest(&listing, cx)?;
+    }
+    if args.exit_code && !listing.runs.is_empty() {
+        return Ok(Exit::Gate);
     }
     Ok(Exit::Success)
+}
+
+/// The newest runs; all of them if `limit` is 0. What dead workers left behind is ended.
+pub(super) fn read(limit: usize, cx: &Context) -> Result<Listing<BenchJob>, CliError> {
+    let store = cx.store()?;
+    let listing = store.list((limit > 0).then_some(limit), cx.now)?;
+    sweep::leftovers(&store, cx);
+    Ok(listing)
+}
+
+/// Keeps runs that stand there.
+fn keep(
+    listing: &mut Listing<BenchJob>,
+    wanted: StatusFilter,
+    args: &ListArgs,
+    cx: &Context,
+) -> Result<(), CliError> {
+    if wanted == StatusFilter::Overdue {
+        let plan = cx.store()?.plan_cleanup(cx.now, args.stale.threshold())?;
+        let late = |row: &&CleanupRow<BenchJob>| matches!(row.why, Why::Overdue | Why::Unknown);
+        let late: BTreeSet<&str> = plan.rows.iter().filter(late).map(CleanupRow::id).collect();
+        listing.runs.retain(|run| late.contains(run.state.id.as_str()));
+    } else {
+        listing
+            .runs
+            .retain(|run| run.state.status.word() == wanted.word());
+    }
+    let most = if args.limit == 0 { usize::MAX } else { args.limit };
+    listing.not_shown = listing.runs.len().saturating_sub(most);
+    listing.runs.truncate(most);
+    Ok(())
 }
 
 fn document(listing: &Listing<BenchJob>) -> serde_json::Value {
@@ -54,9 +85,14 @@ fn write_table(listing: &Listing<BenchJob>, cx: &mut Context) -> Result<(), CliE
     if rows.is_empty() {
         writeln!(cx.err, "no runs in {}", cx.shown(&cx.results_dir()))?;
     } else {
-        let table = runs::table(&rows, cx.now).render(cx.out_look.width);
+        let table = runs::table(&rows, cx.times(), cx.now).render(cx.out_look.width);
         write!(cx.out, "{}", paint::table(&table))?;
     }
+    Ok(())
+}
+
+/// What is not in the list, and why.
+pub(super) fn write_rest(listing: &Listing<BenchJob>, cx: &mut Context) -> Result<(), CliError> {
     if listing.not_shown > 0 {
         writeln!(
             cx.err,

@@ -7,7 +7,7 @@ use bench_runner::BenchJob;
 use bench_state::{ItemId, RunView};
 
 use super::show::find_trial;
-use super::sweep;
+use super::{attach, sweep};
 use crate::args::runs::LogsArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -19,6 +19,10 @@ pub(super) fn cmd(args: &LogsArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
     let view = store.read(&store.resolve(&args.run)?, cx.now)?;
     sweep::leftovers(&store, cx);
+    if args.follow {
+        let only = args.trial.as_ref().map(|wanted| find_trial(&view, wanted));
+        return attach::follow_logs(view.id(), only.transpose()?, cx);
+    }
     if let Some(wanted) = &args.trial {
         let id = find_trial(&view, wanted)?;
         if !write_log(&view, &id, false, cx)? {

@@ -1,5 +1,6 @@
 //! One file per command: ask the libraries, render, write.
 
+mod attach;
 mod background;
 mod check;
 mod completions;
@@ -19,6 +20,7 @@ mod schema;
 mod show;
 mod start;
 mod sweep;
+mod view;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -32,6 +34,8 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> 
         Command::List(args) => list::cmd(&args, cx),
         Command::Show(args) => show::cmd(&args, cx),
         Command::Logs(args) => logs::cmd(&args, cx),
+        Command::Attach(args) => attach::attach(&args, cx),
+        Command::View(args) => view::cmd(&args, cx),
         Command::Kill(args) => kill::cmd(&args, cx),
         Command::Resume(args) => resume::resume(&args, cx),
         Command::Retry(args) => resume::retry(&args, cx),

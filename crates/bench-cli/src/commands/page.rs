@@ -174,6 +174,11 @@ impl Page {
         self.worth_a_look.as_deref()
     }
 
+    /// Where the run stands.
+    pub(super) fn run_status(&self) -> &RunStatus {
+        &self.run.state.status
+    }
+
     /// The run's name.
     pub(super) fn id(&self) -> &RunId {
         &self.run.state.id

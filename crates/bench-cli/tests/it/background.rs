@@ -173,6 +173,92 @@ fn a_worker_that_is_killed_is_seen_at_once_and_its_servers_are_ended() {
 }
 
 #[test]
+fn attach_shows_logs_and_progress_until_it_is_over_and_ends_as_run_would() {
+    let bed = bed();
+    let (run, pid) = launch(&bed, "--model script:play.json");
+    let mut attached = bed.command("attach latest");
+    let attached = attached
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut again = bed.command("attach").stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = std::io::BufReader::new(again.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("passed") {
+        line.clear();
+        assert!(
+            std::io::BufRead::read_line(&mut err, &mut line).unwrap() > 0,
+            "no progress"
+        );
+    }
+    signal(again.id(), rustix::process::Signal::INT);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut err, &mut rest).unwrap();
+    assert!(rest.contains("the run goes on"), "{rest}");
+    assert_eq!(again.wait().unwrap().code(), Some(0));
+    assert!(lives(pid));
+    json(&bed, &format!("kill {run}"));
+    let shown = attached.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&shown.stderr);
+    assert_eq!(shown.status.code(), Some(130), "{err}");
+    assert!(
+        err.contains("[1/2] ✓ passed") && err.contains("cancelled ·"),
+        "{err}"
+    );
+    assert_eq!(
+        bed.output("attach latest").status.code(),
+        Some(130),
+        "also afterwards"
+    );
+}
+
+#[test]
+fn view_lists_what_is_in_progress_and_what_is_over() {
+    let bed = bed();
+    let code = bed
+        .output("run h.json --scenario quick --runs 3 --ui quiet --model script:play.json")
+        .status
+        .code();
+    assert_eq!(code, Some(0));
+    launch_slow(&bed);
+    let list = String::from_utf8(bed.output("view list").stdout).unwrap();
+    bed.output("kill latest");
+    let shown = steady(&list);
+    insta::assert_snapshot!(shown, @r"
+    IN PROGRESS
+    1. 🔄 h • script:play.json (1/2) | TIME | run_ID
+
+    COMPLETED
+    2. ✓ TIME • h • script:play.json ×3 • 3/3 (100%) | run_ID
+    ");
+    let bare = bed.bench("view");
+    assert!(bare.contains("view list") && bare.contains("exit 2"), "{bare}");
+}
+
+/// A run in the background in a later second than those before.
+fn launch_slow(bed: &Bed) {
+    let before = json(bed, "show latest")["run_id"].clone();
+    until("a second has passed", || {
+        let now = chrono::Utc::now().format("run_%Y%m%d_%H%M%S").to_string();
+        !before.as_str().unwrap().starts_with(&now)
+    });
+    launch(bed, "--model script:play.json");
+}
+
+/// Without what differs from run to run.
+fn steady(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word {
+        word if word.starts_with("run_") => {
+            format!("run_ID{}", &word["run_20260102_030405_0badcafe".len()..])
+        }
+        word if word.starts_with("20") && word.ends_with('Z') => "TIME".to_owned(),
+        word => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
 fn resume_runs_exactly_what_has_no_verdict() {
     let bed = bed();
     let (run, pid) = launch(&bed, "--model script:play.json --runs 2 --max-concurrency 1");
@@ -256,8 +342,10 @@ fn retry_is_a_new_run_of_what_did_not_pass() {
         "none errored"
     );
     assert_eq!(bed.output("retry --ui quiet --failed").status.code(), Some(0));
-    let second = json(&bed, "show latest");
-    assert_ne!(second["run_id"], first.as_str());
+    // Of runs of the same second none is the latest.
+    let list = json(&bed, "list");
+    let all = list["runs"].as_array().unwrap();
+    let second = all.iter().find(|run| run["run_id"] != first.as_str()).unwrap();
     assert_eq!(
         (&second["progress"]["trials_total"], &second["model_summary"]),
         (&1.into(), &"noop".into())

@@ -33,6 +33,8 @@ fn the_program() {
       list         List runs, newest first
       show         Show the results of a run, or of one of its trials
       logs         Show the logs of a run's trials
+      attach       Watch a run until it is over; Ctrl-C ends the watching only
+      view         Show runs in progress and completed ones, or one run
       kill         Ask runs to end, and see to it that they do
       resume       Continue a run that is over: every trial without a verdict is run
       retry        Try the trials of a run that did not pass again, as a new run
@@ -143,11 +145,14 @@ fn looking_at_runs() {
     Usage: bench-cli list [OPTIONS]
 
     Options:
-          --status <STATUS>  Only runs that stand there [possible values: running, completed, failed,
-                             cancelled]
-          --limit <N>        At most N of them; 0 for all [default: 50]
-          --json             One JSON document
-      -h, --help             Print help (see more with '--help')
+          --status <STATUS>      Only runs that stand there [possible values: running, completed,
+                                 failed, cancelled, overdue]
+          --limit <N>            At most N of them; 0 for all [default: 50]
+          --exit-code            Exit with 1 if any run is shown, for monitors
+          --stale-hours <HOURS>  Hours without a sign of work from which a run counts as overdue
+                                 [default: 24]
+          --json                 One JSON document
+      -h, --help                 Print help (see more with '--help')
     ");
     insta::assert_snapshot!(help("show"), @r"
     Show the results of a run, or of one of its trials
@@ -173,6 +178,7 @@ fn looking_at_runs() {
 
     Options:
           --trial <TRIAL>  Only this trial
+      -f, --follow         Go on until the run is over; Ctrl-C ends the watching only
       -h, --help           Print help
     ");
 }

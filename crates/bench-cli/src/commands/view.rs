@@ -1,0 +1,85 @@
+//! `bench-cli view`: runs in progress and completed ones, as the older tool listed them.
+
+use std::io::Write;
+
+use bench_report::sections::{self, Entry};
+use bench_runner::BenchJob;
+use bench_state::RunSummary;
+
+use super::{attach, list, show};
+use crate::args::life::{AttachArgs, ViewArgs};
+use crate::args::run::ScoreArgs;
+use crate::args::runs::{ListArgs, ShowArgs};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render::paint::{STRONG, paint};
+
+/// Shows the list, or a run: live while it runs.
+pub(super) fn cmd(args: &ViewArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    match args.what.as_deref() {
+        None => Err(CliError::usage("the dashboard is not there yet")
+            .hint("`bench-cli view list` shows the same as text")
+            .hint("`bench-cli view RUN` shows one run, live while it runs")),
+        Some("list") if args.json => {
+            let list = ListArgs {
+                limit: args.limit,
+                json: true,
+                ..ListArgs::default()
+            };
+            list::cmd(&list, cx)
+        }
+        Some("list") => write_list(args.limit, cx),
+        Some(run) => one(run.to_owned(), args.json, cx),
+    }
+}
+
+fn one(run: String, json: bool, cx: &mut Context) -> Result<Exit, CliError> {
+    let store = cx.store()?;
+    let over = store
+        .read(&store.resolve(&run)?, cx.now)?
+        .summary()
+        .state
+        .status
+        .is_over();
+    if over {
+        let args = ShowArgs {
+            run,
+            trial: None,
+            full: false,
+            json,
+        };
+        return show::cmd(&args, cx);
+    }
+    let score = ScoreArgs::none();
+    attach::attach(&AttachArgs { run, score, json }, cx)
+}
+
+fn write_list(limit: usize, cx: &mut Context) -> Result<Exit, CliError> {
+    let listing = list::read(limit, cx)?;
+    let entries: Vec<Entry> = listing.runs.iter().map(entry).collect();
+    let (going, over): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.row.completed_at.is_none());
+    let mut number = 0;
+    for (title, entries) in [("IN PROGRESS", going), ("COMPLETED", over)] {
+        if entries.is_empty() {
+            continue;
+        }
+        if number > 0 {
+            writeln!(cx.out)?;
+        }
+        writeln!(cx.out, "{}", paint(STRONG, title))?;
+        for entry in entries {
+            number += 1;
+            writeln!(cx.out, "{number}. {}", sections::line(entry, cx.times()))?;
+        }
+    }
+    list::write_rest(&listing, cx)?;
+    Ok(Exit::Success)
+}
+
+fn entry(run: &RunSummary<BenchJob>) -> Entry {
+    Entry {
+        row: list::row(run),
+        runs: run.state.summary.runs,
+    }
+}
