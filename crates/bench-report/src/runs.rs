@@ -73,7 +73,7 @@ pub fn table(rows: &[RunRow], times: Times, now: DateTime<Utc>) -> Table {
             run.status.clone(),
             times.text(run.started_at),
             age(run.started_at, run.completed_at.unwrap_or(now)),
-            format!("({}/{})", progress.trials_done, progress.trials_total),
+            trials(progress),
             format!("{}/{}", progress.verifiers_passed, progress.verifiers_total),
             text::percent(progress.outcomes.pass_rate()),
             text::shorten(&text::clean_line(&run.harness), 60).into_owned(),
@@ -81,6 +81,14 @@ pub fn table(rows: &[RunRow], times: Times, now: DateTime<Utc>) -> Table {
         ]);
     }
     table
+}
+
+/// `(3/5)`; `—` where trials were not counted.
+pub fn trials(progress: &Progress) -> String {
+    match progress.trials_total {
+        0 => "—".to_owned(),
+        total => format!("({}/{total})", progress.trials_done),
+    }
 }
 
 /// The time between two instants; never negative, whatever the clock did.

@@ -1,6 +1,6 @@
 //! Runs in a line each, in the words of the older tool: `🔄 task.json • claude (3/5) | 5m ago`.
 
-use crate::runs::{RunRow, Times};
+use crate::runs::{self, RunRow, Times};
 use crate::text;
 
 /// A run in such a line.
@@ -8,7 +8,7 @@ use crate::text;
 pub struct Entry {
     /// What lists show of it.
     pub row: RunRow,
-    /// Repetitions of each scenario with each model.
+    /// Repetitions of each scenario with each model; 0 if that is not known.
     pub runs: u32,
 }
 
@@ -18,7 +18,11 @@ pub fn line(entry: &Entry, times: Times) -> String {
     let harness = text::shorten(&text::clean_line(&row.harness), 60).into_owned();
     let models = text::shorten(&text::clean_line(&row.models), 60).into_owned();
     let (progress, started) = (&row.progress, times.text(row.started_at));
-    let trials = format!("({}/{})", progress.trials_done, progress.trials_total);
+    let trials = runs::trials(progress);
+    let times_tried = match entry.runs {
+        0 => String::new(),
+        n => format!(" ×{n}"),
+    };
     if row.completed_at.is_none() {
         let unknown = if row.status == "running" {
             ""
@@ -41,8 +45,8 @@ pub fn line(entry: &Entry, times: Times) -> String {
         status => format!("✗ {status} {trials}"),
     };
     format!(
-        "{sign} {started} • {harness} • {models} ×{} • {verifiers}{share} | {}",
-        entry.runs, row.run_id
+        "{sign} {started} • {harness} • {models}{times_tried} • {verifiers}{share} | {}",
+        row.run_id
     )
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod gym;
 pub(crate) mod life;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod upkeep;
 
 use std::path::PathBuf;
 
@@ -85,6 +86,10 @@ pub(crate) enum Command {
     Resume(life::ResumeArgs),
     /// Try the trials of a run that did not pass again, as a new run
     Retry(life::RetryArgs),
+    /// Settle runs that are not as they should be; shows them first
+    Cleanup(upkeep::CleanupArgs),
+    /// Remove old finished runs; shows them first
+    Prune(upkeep::PruneArgs),
     /// The process behind a background run.
     #[command(hide = true)]
     Worker(life::WorkerArgs),

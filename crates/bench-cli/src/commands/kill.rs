@@ -17,12 +17,16 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 
+/// How long running trials may take to stop if nothing else is said.
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
 /// How long a killed worker may take to be gone.
 const GONE: Duration = Duration::from_secs(10);
 
 /// How a run came to its end.
-struct Killed {
-    run: RunId,
+pub(super) struct Killed {
+    /// The run.
+    pub(super) run: RunId,
     /// In words.
     did: &'static str,
     /// For programs.
@@ -38,15 +42,7 @@ pub(super) fn cmd(args: &KillArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let mut runs: Vec<RunId> = runs.collect::<Result<_, _>>()?;
     runs.sort_unstable();
     runs.dedup();
-    // All requests before the first wait, so that several runs stop at the same time.
-    let asked: Vec<(RunId, bool)> = runs
-        .into_iter()
-        .map(|run| request(&store, &run).map(|asked| (run, asked)))
-        .collect::<Result<_, _>>()?;
-    let killed = asked
-        .into_iter()
-        .map(|(run, asked)| end(&store, run, asked, args.grace));
-    let killed: Vec<Killed> = killed.collect::<Result<_, _>>()?;
+    let killed = end_all(&store, runs, args.grace)?;
     let mut left = sweep::count_by_run(&store);
     let mut rows = Vec::new();
     for Killed {
@@ -71,6 +67,22 @@ pub(super) fn cmd(args: &KillArgs, cx: &mut Context) -> Result<Exit, CliError> {
         write_json(&json!({"runs": Value::from(rows)}), cx)?;
     }
     Ok(Exit::Success)
+}
+
+/// Ends runs. All requests are made before the first wait, so that several runs stop at the same time.
+pub(super) fn end_all(
+    store: &RunStore<BenchJob>,
+    runs: Vec<RunId>,
+    grace: Duration,
+) -> Result<Vec<Killed>, CliError> {
+    let asked: Vec<(RunId, bool)> = runs
+        .into_iter()
+        .map(|run| request(store, &run).map(|asked| (run, asked)))
+        .collect::<Result<_, _>>()?;
+    asked
+        .into_iter()
+        .map(|(run, asked)| end(store, run, asked, grace))
+        .collect()
 }
 
 /// Writes the request down and signals; `false` if there is nothing to end.

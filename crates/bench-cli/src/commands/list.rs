@@ -6,10 +6,10 @@ use std::io::Write;
 use bench_report::runs::{self, RunRow};
 use bench_report::text;
 use bench_runner::BenchJob;
-use bench_state::{CleanupRow, Listing, RunSummary, Standing, Why};
-use serde_json::json;
+use bench_state::{CleanupRow, LegacyRow, Listing, Problem, RunSummary, Standing, Why};
+use serde_json::{Value, json};
 
-use super::{sweep, write_json};
+use super::{older, sweep, write_json};
 use crate::args::runs::{ListArgs, StatusFilter};
 use crate::context::Context;
 use crate::error::{CliError, sources};
@@ -18,6 +18,10 @@ use crate::render::paint;
 
 /// Lists runs, newest first.
 pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let mut legacy = legacy(cx)?;
+    if let Some(wanted) = args.status {
+        legacy.retain(|row| row.status == wanted.word());
+    }
     let mut listing = match args.status {
         None => read(args.limit, cx)?,
         // A filter has to look at all of them; without one, only those that are shown are opened.
@@ -26,13 +30,15 @@ pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
     if let Some(wanted) = args.status {
         keep(&mut listing, wanted, args, cx)?;
     }
+    let room = if args.limit == 0 { usize::MAX } else { args.limit };
+    legacy.truncate(room.saturating_sub(listing.runs.len()));
     if args.json {
-        write_json(&document(&listing), cx)?;
+        write_json(&document(&listing, &legacy), cx)?;
     } else {
-        write_table(&listing, cx)?;
+        write_table(&listing, &legacy, cx)?;
         write_rest(&listing, cx)?;
     }
-    if args.exit_code && !listing.runs.is_empty() {
+    if args.exit_code && !(listing.runs.is_empty() && legacy.is_empty()) {
         return Ok(Exit::Gate);
     }
     Ok(Exit::Success)
@@ -44,6 +50,15 @@ pub(super) fn read(limit: usize, cx: &Context) -> Result<Listing<BenchJob>, CliE
     let listing = store.list((limit > 0).then_some(limit), cx.now)?;
     sweep::leftovers(&store, cx);
     Ok(listing)
+}
+
+/// Results of the older tool in the same folder.
+pub(super) fn legacy(cx: &Context) -> Result<Vec<LegacyRow>, CliError> {
+    let mut found = cx.store()?.legacy()?;
+    for problem in found.problems.drain(..) {
+        tracing::debug!(%problem, "a result of the older tool cannot be read");
+    }
+    Ok(found.rows)
 }
 
 /// Keeps runs that stand there.
@@ -69,19 +84,22 @@ fn keep(
     Ok(())
 }
 
-fn document(listing: &Listing<BenchJob>) -> serde_json::Value {
-    let problems = listing.problems.iter().map(|problem| {
-        json!({"path": problem.path, "error": problem.to_string(), "because": sources(&problem.error)})
-    });
+fn document(listing: &Listing<BenchJob>, legacy: &[LegacyRow]) -> Value {
     json!({
         "runs": listing.runs,
+        "older_tool": legacy,
         "not_shown": listing.not_shown,
-        "problems": problems.collect::<Vec<_>>(),
+        "problems": listing.problems.iter().map(problem).collect::<Vec<_>>(),
     })
 }
 
-fn write_table(listing: &Listing<BenchJob>, cx: &mut Context) -> Result<(), CliError> {
-    let rows: Vec<RunRow> = listing.runs.iter().map(row).collect();
+fn write_table(listing: &Listing<BenchJob>, legacy: &[LegacyRow], cx: &mut Context) -> Result<(), CliError> {
+    let rows: Vec<RunRow> = listing
+        .runs
+        .iter()
+        .map(row)
+        .chain(legacy.iter().map(older::row))
+        .collect();
     if rows.is_empty() {
         writeln!(cx.err, "no runs in {}", cx.shown(&cx.results_dir()))?;
     } else {
@@ -100,7 +118,17 @@ pub(super) fn write_rest(listing: &Listing<BenchJob>, cx: &mut Context) -> Resul
             text::count(listing.not_shown, "older run")
         )?;
     }
-    for problem in &listing.problems {
+    write_problems(&listing.problems, cx)
+}
+
+/// What is wrong with single runs, for programs.
+pub(super) fn problem(problem: &Problem) -> Value {
+    json!({"path": problem.path, "error": problem.to_string(), "because": sources(&problem.error)})
+}
+
+/// What is wrong with single runs, a line each.
+pub(super) fn write_problems(problems: &[Problem], cx: &mut Context) -> Result<(), CliError> {
+    for problem in problems {
         let because: String = sources(&problem.error)
             .iter()
             .flat_map(|cause| [": ", cause])

@@ -3,6 +3,7 @@
 mod attach;
 mod background;
 mod check;
+mod cleanup;
 mod completions;
 mod doctor;
 mod execute;
@@ -12,7 +13,9 @@ mod kill;
 mod list;
 mod logs;
 mod man;
+mod older;
 mod page;
+mod prune;
 mod reach;
 mod resume;
 mod run;
@@ -39,6 +42,8 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> 
         Command::Kill(args) => kill::cmd(&args, cx),
         Command::Resume(args) => resume::resume(&args, cx),
         Command::Retry(args) => resume::retry(&args, cx),
+        Command::Cleanup(args) => cleanup::cmd(&args, cx),
+        Command::Prune(args) => prune::cmd(&args, cx),
         Command::Worker(args) => background::work(&args, cx),
         Command::Check(args) => check::cmd(&args, cx),
         Command::Gym(command) => gym::cmd(&command, cx),

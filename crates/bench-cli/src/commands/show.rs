@@ -11,7 +11,7 @@ use bench_state::{ItemId, RunView, StateError};
 use serde_json::json;
 
 use super::page::Page;
-use super::{sweep, write_json};
+use super::{older, sweep, write_json};
 use crate::args::runs::ShowArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -24,7 +24,11 @@ const MOST_NAMED: usize = 8;
 /// Shows a run, or with `--trial` one trial of it.
 pub(super) fn cmd(args: &ShowArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
-    let view = store.read(&store.resolve(&args.run)?, cx.now)?;
+    let id = match store.resolve(&args.run) {
+        Ok(id) => id,
+        Err(error) => return older::show(&store, &args.run, args.json, error, cx),
+    };
+    let view = store.read(&id, cx.now)?;
     sweep::leftovers(&store, cx);
     match &args.trial {
         Some(wanted) => show_trial(&view, &find_trial(&view, wanted)?, args, cx)?,

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use bench_report::sections::{self, Entry};
 use bench_runner::BenchJob;
-use bench_state::RunSummary;
+use bench_state::{LegacyRow, RunSummary};
 
-use super::{attach, list, show};
+use super::{attach, list, older, show};
 use crate::args::life::{AttachArgs, ViewArgs};
 use crate::args::run::ScoreArgs;
 use crate::args::runs::{ListArgs, ShowArgs};
@@ -57,7 +57,10 @@ fn one(run: String, json: bool, cx: &mut Context) -> Result<Exit, CliError> {
 
 fn write_list(limit: usize, cx: &mut Context) -> Result<Exit, CliError> {
     let listing = list::read(limit, cx)?;
-    let entries: Vec<Entry> = listing.runs.iter().map(entry).collect();
+    let legacy = list::legacy(cx)?;
+    let room = if limit == 0 { usize::MAX } else { limit };
+    let entries = listing.runs.iter().map(entry);
+    let entries: Vec<Entry> = entries.chain(legacy.iter().map(old)).take(room).collect();
     let (going, over): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.row.completed_at.is_none());
     let mut number = 0;
     for (title, entries) in [("IN PROGRESS", going), ("COMPLETED", over)] {
@@ -81,5 +84,12 @@ fn entry(run: &RunSummary<BenchJob>) -> Entry {
     Entry {
         row: list::row(run),
         runs: run.state.summary.runs,
+    }
+}
+
+fn old(row: &LegacyRow) -> Entry {
+    Entry {
+        row: older::row(row),
+        runs: 0,
     }
 }

@@ -38,6 +38,8 @@ fn the_program() {
       kill         Ask runs to end, and see to it that they do
       resume       Continue a run that is over: every trial without a verdict is run
       retry        Try the trials of a run that did not pass again, as a new run
+      cleanup      Settle runs that are not as they should be; shows them first
+      prune        Remove old finished runs; shows them first
       check        Look at harness files without trying any model
       gym          Look at gyms, call their tools, or serve the built-in one
       schema       Print the JSON Schema of harness or gym files

@@ -22,7 +22,7 @@ fn an_unknown_flag_or_command_is_named_with_the_nearest_one() {
     --- stderr
     error: unrecognized subcommand 'runn'
 
-      tip: a similar subcommand exists: 'run'
+      tip: some similar subcommands exist: 'prune', 'run'
 
     Usage: bench-cli [OPTIONS] <COMMAND>
 
