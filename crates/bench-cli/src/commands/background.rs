@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use bench_core::Plan;
+use bench_report::text::count;
 use bench_runner::RunSummary;
 use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, TrackerAddress};
@@ -101,7 +102,8 @@ fn announce(launched: &Launched, trials: u32, how: &How<'_>, cx: &mut Context) -
     let folder = cx.shown(dir);
     tell(
         &format!(
-            "{trials} trials in the background, pid {pid}, {}",
+            "{} in the background, pid {pid}, {}",
+            count(trials as usize, "trial"),
             paint(FAINT, &folder)
         ),
         cx,

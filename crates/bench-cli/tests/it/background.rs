@@ -259,6 +259,33 @@ fn steady(text: &str) -> String {
 }
 
 #[test]
+fn a_worker_that_does_not_obey_is_killed_with_everything_it_started() {
+    let gyms = r#"{"gyms": {"local": {"command": "sh", "args": ["-c", "setsid sleep 600 & exec cat > /dev/null"]}}}"#;
+    let bed = bed().with("gyms.json", gyms);
+    let said = json(&bed, "run h.json --background --model script:play.json");
+    let run = said["run_id"].as_str().unwrap();
+    let pid = u32::try_from(said["pid"].as_u64().unwrap()).unwrap();
+    let marker = format!("BENCH_RUN_ID={run}");
+    until("a server and its child are there", || {
+        processes_with(&marker).len() >= 2
+    });
+    signal(pid, rustix::process::Signal::STOP);
+    let killed = json(&bed, &format!("kill {run} --grace 1s"));
+    let row = &killed["runs"][0];
+    assert_eq!(
+        (&row["how"], &row["status"]),
+        (&"killed".into(), &"cancelled".into())
+    );
+    assert!(
+        row["processes_ended"].as_u64() >= Some(1),
+        "the one that hides: {killed}"
+    );
+    until("nothing is left", || {
+        processes_with(&marker).is_empty() && !lives(pid)
+    });
+}
+
+#[test]
 fn resume_runs_exactly_what_has_no_verdict() {
     let bed = bed();
     let (run, pid) = launch(&bed, "--model script:play.json --runs 2 --max-concurrency 1");

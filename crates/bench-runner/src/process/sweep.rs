@@ -59,9 +59,14 @@ fn end_in_rounds(mut wanted: impl FnMut(&[u8]) -> bool) -> u32 {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::fs;
+    use std::time::Duration;
+    use std::{fs, thread};
 
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    /// Looks at a process without an environment, and the time between them.
+    const LOOKS: u32 = 4;
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 
     /// A process that carried the marker when it was looked at.
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -88,11 +93,40 @@ mod linux {
             .filter(move |&number| number != own)
             .filter_map(move |number| {
                 let pid = i32::try_from(number).ok()?;
-                let environ = fs::read(format!("/proc/{number}/environ")).ok()?;
+                let environ = environment_of(pid)?;
                 run_of(&environ)?;
                 let started = start_time(pid)?;
                 wanted(&environ).then_some(Found { pid, started })
             })
+    }
+
+    /// The environment of a process. While a process begins another program it seems to have none for a moment, in
+    /// which it must not slip through.
+    fn environment_of(pid: i32) -> Option<Vec<u8>> {
+        for _ in 0..LOOKS {
+            let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+            if !environ.is_empty() {
+                return Some(environ);
+            }
+            if !is_program(pid) {
+                return None;
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        None
+    }
+
+    /// Whether it is alive and no thread of the kernel, which never has an environment.
+    fn is_program(pid: i32) -> bool {
+        const KERNEL_THREAD: u32 = 0x0020_0000;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat
+            .rsplit_once(')')
+            .map(|(_, fields)| fields.split_ascii_whitespace());
+        let Some(mut fields) = fields else { return false };
+        let alive = !matches!(fields.next(), Some("Z" | "X") | None);
+        let flags = fields.nth(5).and_then(|flags| flags.parse::<u32>().ok());
+        alive && flags.is_some_and(|flags| flags & KERNEL_THREAD == 0)
     }
 
     impl Found {

@@ -102,8 +102,8 @@ async fn a_child_that_ignores_sigterm_is_killed() {
     assert!(!is_alive(&pid));
 }
 
-/// Starts a grandchild in a session of its own, says its process id, and waits for stdin to be closed.
-const ESCAPE: &str = "setsid sleep 600 & echo $!; cat";
+/// Starts a grandchild that says its process id once it has a session of its own, and waits for stdin to be closed.
+const ESCAPE: &str = "setsid sh -c 'echo $$; exec sleep 600' & cat";
 
 #[tokio::test]
 async fn a_grandchild_that_left_the_group_is_found_and_killed() {

@@ -93,6 +93,8 @@ pub(crate) struct FakeGym {
     pub(crate) open_now: Arc<AtomicUsize>,
     pub(crate) opened: Arc<AtomicUsize>,
     pub(crate) most_open: Arc<AtomicUsize>,
+    /// Databases of earlier workers that were removed.
+    pub(crate) removed: Mutex<Vec<String>>,
     misbehave: Misbehave,
 }
 
@@ -121,6 +123,7 @@ impl FakeGym {
             open_now: Arc::default(),
             opened: Arc::default(),
             most_open: Arc::default(),
+            removed: Mutex::default(),
             misbehave,
         })
     }
@@ -142,6 +145,11 @@ impl Drop for FakeSession {
 impl Gym for FakeGym {
     fn spec(&self) -> &GymSpec {
         &self.spec
+    }
+
+    fn remove_database<'a>(&'a self, database_id: &'a str) -> BoxFuture<'a, Result<(), GymError>> {
+        self.removed.lock().unwrap().push(database_id.to_owned());
+        async { Ok(()) }.boxed()
     }
 
     fn open<'a>(&'a self, request: &'a OpenRequest) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bench_core::verifier::CommandCheck;
 use bench_core::{Check, Event, Outcome, TrialId, TrialRecord};
 use bench_runner::env::Environment;
-use bench_runner::{Journal, JournalError, MemoryJournal, RunEnd, RunError, Runner, TrialFiles};
+use bench_runner::{Earlier, Journal, JournalError, MemoryJournal, RunEnd, RunError, Runner, TrialFiles};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use serde_json::json;
@@ -241,6 +241,40 @@ async fn a_run_that_cannot_be_written_down_stops_paying() {
         asked.load(SeqCst)
     );
     assert_eq!(gym.open_now.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn databases_of_a_dead_worker_are_removed_before_anything_else() {
+    let run = async |earlier, gym: &Arc<FakeGym>| {
+        let journal = MemoryJournal::default();
+        let runner = Runner::builder("run", plan(vec![scenario("a")], 1))
+            .gym(gym.clone())
+            .model(FakeModel::new(solve()))
+            .journal(journal.clone())
+            .earlier(earlier)
+            .build()
+            .unwrap();
+        assert!(matches!(runner.run().await, RunEnd::Completed));
+        let events = journal.snapshot().events.into_iter();
+        events.map(|(event, _)| event).collect::<Vec<_>>()
+    };
+    let gym = FakeGym::new(Misbehave::No);
+    // This gym names its databases and never says that they are gone.
+    let left = run(Earlier::default(), &gym).await;
+    assert_eq!(gym.removed.lock().unwrap().len(), 0);
+    let events = run(Earlier::of(left), &gym).await;
+    assert_eq!(
+        *gym.removed.lock().unwrap(),
+        ["db", "db"],
+        "of the preflight and of the trial"
+    );
+    assert!(matches!(events[0], Event::RunStarted { .. }));
+    for event in &events[1..3] {
+        assert!(
+            matches!(event, Event::DatabaseRemoved { problem: None, .. }),
+            "{event:?}"
+        );
+    }
 }
 
 #[tokio::test]
