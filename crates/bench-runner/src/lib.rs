@@ -9,7 +9,7 @@
 //! | [`verify`] | verifiers on the final state |
 //! | [`journal`] | where a run is written down: the dispatcher's seam to the disk |
 //! | [`load_harness`], [`load_gyms`] | harness and gym files from the disk |
-//! | [`env`] | variables and secrets as values |
+//! | [`mod@env`] | variables and secrets as values |
 
 mod agent;
 mod dispatch;
