@@ -253,9 +253,9 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         drop(lease);
         // Another test that starts a process at this moment holds a copy between its fork and its exec.
-        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(5);
         let sign = || LeaseProbe::of(&path).unwrap().sign();
-        while sign() != LeaseSign::Free && std::time::Instant::now() < deadline {
+        while sign() != LeaseSign::Free && Instant::now() < deadline {
             thread::yield_now();
         }
         let sign = sign();
