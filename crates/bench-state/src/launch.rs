@@ -111,7 +111,7 @@ impl<J: Job> ActiveRun<J> {
 
 /// Starts the worker with the lease as its input.
 fn start(command: &mut Command, lease: Lease, log: &Path) -> Result<Child> {
-    command.stdin(lease.into_file());
+    lease.give_to(command);
     let output = platform::private_file()
         .append(true)
         .create(true)

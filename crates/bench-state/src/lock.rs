@@ -3,13 +3,15 @@
 //! `state.lock` is held for milliseconds around a whole read-modify-write of `state.json`, and let go of by an
 //! explicit unlock: closing alone would leave it taken while another thread of ours is between fork and exec.
 //!
-//! `lease.lock` is held by the worker for its whole life and freed only by closing, that is by its death: an
-//! explicit unlock would take it from everyone who shares the descriptor. Who finds it free knows that the worker
-//! is gone. Order everywhere: lease, then state lock; nobody waits for a lease while holding another lock.
+//! `lease.lock` is held by the worker until it has ended its run, or dies. A worker that ends its run unlocks it, for
+//! the same reason; one that dies leaves it to the kernel; one that hands it to another process only closes its copy,
+//! as an unlock takes it from everyone who shares the descriptor. Who finds it free knows that nobody works on the run.
+//! Order everywhere: lease, then state lock; nobody waits for a lease while holding another lock.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,7 +74,24 @@ pub(crate) fn with_state_lock<T>(path: &Path, work: impl FnOnce() -> Result<T>) 
 /// The descriptor is closed on exec (the standard library's default), so no child process keeps the run alive.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    held: File,
+    /// Empty only after it was given away.
+    held: Option<File>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(file) = &self.held {
+            unlock(file);
+        }
+    }
+}
+
+/// Lets go at once, not only when the last copy of the descriptor is closed.
+fn unlock(file: &File) {
+    // Should it fail, closing the file does it a moment later.
+    if let Err(error) = file.unlock() {
+        tracing::debug!(%error, "lease not unlocked explicitly");
+    }
 }
 
 impl Lease {
@@ -80,7 +99,7 @@ impl Lease {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = durable::create_file(path, b"")?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { held: file }),
+            Ok(()) => Ok(Self { held: Some(file) }),
             Err(error) => Err(io::Error::from(error)).at(FileAction::Lock, path),
         }
     }
@@ -95,7 +114,7 @@ impl Lease {
             let file = options.open(path).at(FileAction::Open, path)?;
             match file.try_lock() {
                 Ok(()) if platform::is_same_file(&file, path).at(FileAction::Open, path)? => {
-                    return Ok(Some(Self { held: file }));
+                    return Ok(Some(Self { held: Some(file) }));
                 }
                 // As with the state lock: the lock of a ghost.
                 Ok(()) => {}
@@ -144,21 +163,24 @@ impl Lease {
         }
         // Somebody holds it exclusively, so asking again succeeds for that very descriptor and no other.
         match given.try_lock() {
-            Ok(()) => Ok(Ok(Self { held: given })),
+            Ok(()) => Ok(Ok(Self { held: Some(given) })),
             Err(TryLockError::WouldBlock) => Ok(Err("another process holds the run's lease")),
             Err(TryLockError::Error(error)) => Err(error).at(FileAction::Lock, path),
         }
     }
 
-    /// The locked file, to be given to a worker. Must be closed here without an unlock, which would take the lock from
-    /// the worker too.
-    pub(crate) fn into_file(self) -> File {
-        self.held
+    /// Gives it to a worker to be, as its standard input. This process then only closes its copy: an unlock would take
+    /// the lease from the worker too.
+    pub(crate) fn give_to(mut self, command: &mut Command) {
+        if let Some(file) = self.held.take() {
+            command.stdin(file);
+        }
     }
 
     /// Shows that the holder lives; for readers on other machines.
     pub(crate) fn touch(&self, path: &Path) -> Result<()> {
-        platform::touch(&self.held).at(FileAction::Write, path)
+        let Some(file) = &self.held else { return Ok(()) };
+        platform::touch(file).at(FileAction::Write, path)
     }
 }
 
@@ -182,10 +204,7 @@ pub(crate) struct FreeLease {
 
 impl Drop for FreeLease {
     fn drop(&mut self) {
-        // Ours alone, and short: so by unlock. Should that fail, closing the file does it a moment later.
-        if let Err(error) = self.file.unlock() {
-            tracing::debug!(%error, "lease probe not unlocked explicitly");
-        }
+        unlock(&self.file);
     }
 }
 
@@ -249,9 +268,10 @@ mod tests {
     fn a_child_process_does_not_inherit_the_lease() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lease.lock");
-        let lease = Lease::create(&path).unwrap();
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        drop(lease);
+        let mut lease = Lease::create(&path).unwrap();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        // Closed, as by the kernel when the worker dies.
+        drop(lease.held.take());
         // Another test that starts a process at this moment holds a copy between its fork and its exec.
         let deadline = Instant::now() + Duration::from_secs(5);
         let sign = || LeaseProbe::of(&path).unwrap().sign();
@@ -262,6 +282,17 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(sign, LeaseSign::Free);
+    }
+
+    #[test]
+    fn a_lease_is_free_once_it_was_let_go_of_although_a_copy_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lease.lock");
+        let lease = Lease::create(&path).unwrap();
+        // What a thread that starts a process at this moment has between its fork and its exec.
+        let _copy = lease.held.as_ref().unwrap().try_clone().unwrap();
+        drop(lease);
+        assert_eq!(LeaseProbe::of(&path).unwrap().sign(), LeaseSign::Free);
     }
 
     #[test]
