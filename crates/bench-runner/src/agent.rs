@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
 use crate::model::{
     AssistantTurn, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnRequest, qualified_tool_name,
 };
+use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::verify::CallRecord;
 
@@ -35,7 +35,7 @@ pub(crate) struct Agent<'a> {
     pub(crate) trial: &'a TrialId,
     pub(crate) scenario: &'a Scenario,
     pub(crate) repetition: u32,
-    pub(crate) scratch: &'a Path,
+    pub(crate) scratch: &'a Scratch,
     pub(crate) system: &'a str,
     pub(crate) model: &'a dyn ModelClient,
     pub(crate) settings: &'a ModelSettings,

@@ -144,13 +144,17 @@ impl Reporter {
         }));
     }
 
-    /// How gyms journal what they are about to create.
+    /// How gyms journal what they are about to create, and what is gone.
     pub(crate) fn for_gyms(&self) -> ReportEvent {
         let reporter = self.clone();
         Arc::new(move |event| {
             let reporter = reporter.clone();
             Box::pin(async move {
-                reporter.event(event).await;
+                if matches!(event, Event::DatabaseRemoved { .. }) {
+                    reporter.note(event).await; // should it be lost, what is gone is removed once more
+                } else {
+                    reporter.event(event).await;
+                }
             })
         })
     }
@@ -218,7 +222,7 @@ impl Writer {
 
     fn write(&mut self, batch: impl Iterator<Item = Report>) -> Result<(), JournalError> {
         let (mut events, mut waiting) = (Vec::new(), Vec::new());
-        let (mut records, mut replaced) = (Vec::new(), Vec::new());
+        let (mut records, mut replaced, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for report in batch {
             match report {
                 Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
@@ -234,25 +238,40 @@ impl Writer {
                 } => {
                     records.push(*record);
                     replaced.push(replaces);
-                    waiting.push(written);
+                    ended.push(written);
                 }
             }
         }
-        if !records.is_empty() {
-            let files = self.journal.finish_trials(&records)?;
-            for ((record, replaces), files) in records.into_iter().zip(replaced).zip(files) {
-                let at = record.completed_at;
-                events.push((finished(record, replaces, files), at));
-            }
+        // Events first: a trial that waits to begin need not wait for the files of those that end.
+        self.commit(&events, waiting)?;
+        if records.is_empty() {
+            return Ok(());
         }
+        let files = self.journal.finish_trials(&records)?;
+        let ends = records.into_iter().zip(replaced).zip(files);
+        let ends: Vec<_> = ends
+            .map(|((record, replaces), files)| {
+                let at = record.completed_at;
+                (finished(record, replaces, files), at)
+            })
+            .collect();
+        self.commit(&ends, ended)
+    }
+
+    /// Makes events durable, then tells who waits for it and who listens.
+    fn commit(
+        &mut self,
+        events: &[(Event, DateTime<Utc>)],
+        waiting: Vec<oneshot::Sender<()>>,
+    ) -> Result<(), JournalError> {
         if events.is_empty() {
             return Ok(());
         }
-        self.journal.commit(&events)?;
+        self.journal.commit(events)?;
         for written in waiting {
             written.send(()).ok(); // the reporter may have been cancelled meanwhile
         }
-        for (event, at) in &events {
+        for (event, at) in events {
             self.listeners
                 .iter_mut()
                 .for_each(|listener| listener(event, *at));

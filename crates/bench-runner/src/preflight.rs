@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::agent::millis;
 use crate::dispatch::Reporter;
 use crate::gym::{Gym, GymError, OpenRequest};
+use crate::scratch::Scratch;
 use crate::trial::{not_opened, open_limit, session_limit};
 
 /// How long a gym may take to close.
@@ -64,12 +65,10 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), G
         reason,
     };
     let started = Instant::now();
-    let scratch = tempfile::Builder::new().prefix("bench-").tempdir();
-    let scratch = scratch.map_err(|error| failed(format!("cannot make a scratch folder: {error}")))?;
     let trial: TrialId = TRIAL.parse().map_err(|error| failed(format!("{error}")))?;
     let request = OpenRequest {
         run_id: run_id.to_owned(),
-        scratch: scratch.path().to_owned(),
+        scratch: Scratch::default(),
         report: reporter.for_gyms(),
         log: reporter.for_log(&trial),
         trial,

@@ -24,6 +24,7 @@ use crate::env::Environment;
 use crate::gym::{Gym, GymError, GymSession, OpenRequest};
 use crate::model::ModelClient;
 use crate::model::retry::RetryPolicy;
+use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::verify::{TrialEnd, Verifier, verify_all};
 
@@ -87,16 +88,13 @@ impl Attempt<'_> {
             .await;
         self.reporter
             .log(id, &format!("attempt {} with {}", self.number, self.model.model));
-        let end = match tempfile::Builder::new().prefix("bench-").tempdir() {
-            Ok(scratch) => self.in_scratch(scratch.path()).await,
-            Err(error) => End::errored(format!("cannot make a scratch folder: {error}")),
-        };
+        let end = self.try_once(&Scratch::default()).await;
         let cause = end.cause.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
         self.reporter.log(id, &format!("{}{cause}", end.outcome.name()));
         self.record(end, started_at, started.elapsed())
     }
 
-    async fn in_scratch(&self, scratch: &Path) -> End {
+    async fn try_once(&self, scratch: &Scratch) -> End {
         let gyms = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return End::cancelled(Said::default()),
@@ -113,7 +111,7 @@ impl Attempt<'_> {
         end
     }
 
-    async fn converse_and_verify(&self, gyms: &Open, scratch: &Path) -> End {
+    async fn converse_and_verify(&self, gyms: &Open, scratch: &Scratch) -> End {
         let mut said = Said::default();
         let broken = tokio::select! {
             biased;
@@ -133,7 +131,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn converse(&self, gyms: &Open, scratch: &Path, said: &mut Said) -> Result<(), Broken> {
+    async fn converse(&self, gyms: &Open, scratch: &Scratch, said: &mut Said) -> Result<(), Broken> {
         let system = self
             .scenario
             .system_prompt
@@ -172,7 +170,7 @@ impl Attempt<'_> {
         agent.converse(said).await
     }
 
-    async fn verify(&self, gyms: &Open, said: &Said, scratch: &Path) -> Vec<Verdict> {
+    async fn verify(&self, gyms: &Open, said: &Said, scratch: &Scratch) -> Vec<Verdict> {
         let harness = Path::new(&self.scenario.origin.file);
         let end = TrialEnd {
             scenario: self.scenario,
@@ -196,7 +194,7 @@ impl Attempt<'_> {
     }
 
     /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
-    async fn open_gyms(&self, scratch: &Path) -> Result<Open, GymError> {
+    async fn open_gyms(&self, scratch: &Scratch) -> Result<Open, GymError> {
         let mut admissions = Vec::with_capacity(self.gyms.len());
         for gym in self.gyms {
             let request = self.open_request(scratch, gym.spec());
@@ -227,11 +225,11 @@ impl Attempt<'_> {
         }
     }
 
-    fn open_request(&self, scratch: &Path, gym: &GymSpec) -> OpenRequest {
+    fn open_request(&self, scratch: &Scratch, gym: &GymSpec) -> OpenRequest {
         OpenRequest {
             run_id: self.run_id.to_owned(),
             trial: self.trial.id.clone(),
-            scratch: scratch.to_owned(),
+            scratch: scratch.clone(),
             report: self.reporter.for_gyms(),
             log: self.reporter.for_log(&self.trial.id),
             timeout: session_limit(gym),

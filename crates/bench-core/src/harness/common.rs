@@ -20,7 +20,7 @@ const LONGEST_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
 pub(super) fn origin(cx: &Reading<'_>, at: &At<'_>) -> Origin {
     Origin {
         file: cx.source.path.clone(),
-        line: at.place().line.unwrap_or(1),
+        line: at.line(),
         pointer: at.pointer.clone(),
         sha256: sha256_hex(at.text()),
     }

@@ -67,6 +67,8 @@ pub(crate) struct Document {
     first_line: u32,
     /// Byte offset at which each line begins.
     line_starts: Vec<usize>,
+    /// Whether every byte is a character.
+    is_ascii: bool,
     /// Which row of the file it is, from 0; `None` where the file is one value.
     pub(crate) row: Option<usize>,
     pub(crate) root: Node,
@@ -108,6 +110,7 @@ impl Document {
         };
         let mut document = Self {
             file: file.to_owned(),
+            is_ascii: text.is_ascii(),
             text,
             first_line,
             line_starts,
@@ -124,29 +127,32 @@ impl Document {
         Ok(document)
     }
 
-    /// The place of a byte offset.
-    pub(crate) fn place(&self, offset: usize, pointer: &str) -> Place {
-        let line = self
-            .line_starts
+    /// The line of a byte offset, from 1.
+    pub(crate) fn line(&self, offset: usize) -> u32 {
+        self.first_line
+            .saturating_add(u32::try_from(self.line_index(offset)).unwrap_or(u32::MAX))
+    }
+
+    fn line_index(&self, offset: usize) -> usize {
+        self.line_starts
             .partition_point(|start| *start <= offset)
-            .saturating_sub(1);
+            .saturating_sub(1)
+    }
+
+    /// The place of a byte offset. Files of one enormous line are common: what it takes must not grow with the line.
+    pub(crate) fn place(&self, offset: usize, pointer: &str) -> Place {
+        let line = self.line_index(offset);
         let start = self.line_starts.get(line).copied().unwrap_or_default();
-        let source = self
-            .text
-            .get(start..)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or_default();
-        let column = self
-            .text
-            .get(start..offset)
-            .map_or(0, |before| before.chars().count())
-            + 1;
+        let end = self.line_starts.get(line + 1).copied();
+        let source = self.text.get(start..end.unwrap_or(self.text.len()));
+        let source = source.unwrap_or_default().trim_end_matches(['\r', '\n']);
+        let column = match self.text.get(start..offset) {
+            Some(before) if !self.is_ascii => before.chars().count() + 1,
+            _ => offset - start + 1,
+        };
         Place {
             file: self.file.clone(),
-            line: Some(
-                self.first_line
-                    .saturating_add(u32::try_from(line).unwrap_or(u32::MAX)),
-            ),
+            line: Some(self.line(offset)),
             column: Some(u32::try_from(column).unwrap_or(u32::MAX)),
             pointer: pointer.to_owned(),
             scenario: None,

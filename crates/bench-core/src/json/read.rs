@@ -83,6 +83,11 @@ impl<'d> At<'d> {
         self.document.place(self.node.start, &self.pointer)
     }
 
+    /// The line in which it begins, from 1.
+    pub(crate) fn line(&self) -> u32 {
+        self.document.line(self.node.start)
+    }
+
     /// The text it was written with.
     pub(crate) fn text(&self) -> &'d str {
         self.document.text_of(self.node)

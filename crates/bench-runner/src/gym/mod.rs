@@ -19,7 +19,6 @@ mod slots;
 mod sql;
 pub mod stdio;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use thiserror::Error;
 
 use crate::model::ToolSpec;
 use crate::process::LineLog;
+use crate::scratch::Scratch;
 
 pub use cleaner::Cleaner;
 pub use connect::{TrackerAddress, connect};
@@ -108,8 +108,8 @@ pub struct OpenRequest {
     pub run_id: String,
     /// The trial. The preflight opens gyms under a trial id of its own.
     pub trial: TrialId,
-    /// The trial's own scratch folder: exists, empty, removed by the caller after the trial.
-    pub scratch: PathBuf,
+    /// The trial's own scratch folder.
+    pub scratch: Scratch,
     /// Journals an event, durably before it returns.
     pub report: ReportEvent,
     /// Writes a line to the trial's log (a server's stderr).

@@ -80,7 +80,9 @@ impl Gym for StdioGym {
             let slot = self.slot(request).await;
             let started = Instant::now();
             if let Some(files) = self.files.clone() {
-                copy_files(files, request.scratch.clone())
+                let scratch = request.scratch.path();
+                let scratch = scratch.map_err(|error| self.not_opened(error.to_string()))?;
+                copy_files(files, scratch)
                     .await
                     .map_err(|reason| self.not_opened(reason))?;
             }
@@ -152,7 +154,9 @@ impl StdioGym {
         timeout: Duration,
     ) -> Result<Started, GymError> {
         let marker = Marker::new(&request.run_id, request.trial.as_str(), &self.spec.key);
-        let child = self.child_in(&request.scratch, database_id);
+        let scratch = request.scratch.path();
+        let scratch = scratch.map_err(|error| self.not_opened(error.to_string()))?;
+        let child = self.child_in(&scratch, database_id);
         let spawned = spawn(&child, &self.environment, &marker, Arc::clone(&request.log));
         let mut spawned = spawned.map_err(|error| self.not_opened(error.to_string()))?;
         let (Some(output), Some(input)) = (spawned.stdout.take(), spawned.stdin.take()) else {

@@ -1,12 +1,12 @@
 //! For tests: a scenario, and a conversation with a model that plays a part, led without any network.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bench_core::{ModelSettings, Scenario};
 use serde_json::{Map, Value, json};
 
 use super::{Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
+use crate::scratch::Scratch;
 
 /// A scenario with these prompts; `{"text": …, "solution": …}` each.
 #[expect(clippy::needless_pass_by_value, reason = "callers write literals")]
@@ -26,6 +26,7 @@ pub(super) struct Talk<'a> {
     pub(super) repetition: u32,
     pub(super) messages: Vec<Message>,
     pub(super) tools: Vec<ToolSpec>,
+    pub(super) scratch: Scratch,
 }
 
 impl<'a> Talk<'a> {
@@ -36,6 +37,7 @@ impl<'a> Talk<'a> {
             repetition: 1,
             messages: vec![user()],
             tools: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -61,7 +63,7 @@ impl<'a> Talk<'a> {
             repetition: self.repetition,
             prompt: users - 1,
             turn: 1,
-            scratch: Path::new("/scratch"),
+            scratch: &self.scratch,
             system: "",
             messages: &self.messages,
             tools: &self.tools,

@@ -27,7 +27,6 @@ pub mod retry;
 pub mod script;
 mod wire;
 
-use std::path::Path;
 use std::time::Duration;
 
 use bench_core::transcript::ToolCall;
@@ -36,6 +35,8 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+use crate::scratch::Scratch;
 
 pub use connect::{ConnectError, Connector, connect};
 pub use providers::{ProviderStatus, providers};
@@ -72,7 +73,7 @@ pub struct TurnRequest<'a> {
     /// Which reply of the trial this will be, from 1.
     pub turn: u32,
     /// The trial's own scratch folder, `{{trial_dir}}` for models that play a part.
-    pub scratch: &'a Path,
+    pub scratch: &'a Scratch,
     /// The system prompt.
     pub system: &'a str,
     /// The conversation so far; the last message is the user's or holds tool answers.

@@ -126,7 +126,10 @@ mod tests {
         );
         assert_eq!(
             talk.step(&[json!("ok")]).await,
-            r#"get {"id":7,"dir":"/scratch/x"}"#
+            format!(
+                r#"get {{"id":7,"dir":"{}/x"}}"#,
+                talk.scratch.path().unwrap().display()
+            )
         );
         assert_eq!(talk.step(&[]).await, "It is 7.");
         let ids = talk.messages.iter().filter_map(|m| match m {

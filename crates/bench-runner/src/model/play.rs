@@ -124,8 +124,11 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn from(request: &TurnRequest<'_>, step_at: &dyn Fn(usize) -> Option<Step<'a>>) -> Self {
         let mut known = Self::default();
-        let scratch = request.scratch.to_string_lossy();
-        known.results.insert(TRIAL_DIR.to_owned(), Value::from(scratch));
+        if let Ok(scratch) = request.scratch.path() {
+            known
+                .results
+                .insert(TRIAL_DIR.to_owned(), Value::from(scratch.to_string_lossy()));
+        }
         let mut replies = 0;
         let mut names = Vec::new();
         for message in request.messages {

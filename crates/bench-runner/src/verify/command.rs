@@ -60,8 +60,9 @@ fn judge(check: &CommandCheck, status: ExitStatus, stdout: String) -> Finding {
 }
 
 fn child(check: &CommandCheck, end: &TrialEnd<'_>) -> Result<ChildSpec, String> {
-    let scratch = end.scratch.to_string_lossy();
-    let filled = |text: &String| text.replace("{{trial_dir}}", &scratch);
+    let scratch = end.scratch.path().map_err(|error| error.to_string())?;
+    let folder = scratch.to_string_lossy();
+    let filled = |text: &String| text.replace("{{trial_dir}}", &folder);
     let variable = |(name, value): (&String, &String)| {
         let value = end.env.resolve(&Setting::Text(value.clone()));
         let value = value.map_err(|error| format!("variable `{name}` of the check: {error}"))?;
@@ -80,10 +81,10 @@ fn child(check: &CommandCheck, end: &TrialEnd<'_>) -> Result<ChildSpec, String> 
             program
         },
         args: check.args.iter().map(filled).collect(),
-        cwd: check.cwd.as_ref().map_or_else(
-            || end.scratch.to_owned(),
-            |cwd| absolute(end.harness_dir.join(filled(cwd))),
-        ),
+        cwd: match &check.cwd {
+            Some(cwd) => absolute(end.harness_dir.join(filled(cwd))),
+            None => scratch.clone(),
+        },
         env,
         stdin: false,
     })

@@ -29,6 +29,7 @@ use crate::agent::millis;
 use crate::env::Environment;
 use crate::gym::GymSession;
 use crate::process::LineLog;
+use crate::scratch::Scratch;
 use finding::Finding;
 
 /// How long one check may take; `command` has its own limit, plus this for its cleaning up.
@@ -51,7 +52,7 @@ pub struct TrialEnd<'a> {
     /// The open gyms: name and session, the scenario's first gym first.
     pub gyms: &'a [(String, Box<dyn GymSession>)],
     /// The trial's scratch folder (`{{trial_dir}}`).
-    pub scratch: &'a Path,
+    pub scratch: &'a Scratch,
     /// The folder that relative paths of the harness start from.
     pub harness_dir: &'a Path,
     /// The run, for `BENCH_RUN_ID` of children.

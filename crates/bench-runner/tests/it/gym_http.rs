@@ -72,7 +72,7 @@ async fn two_trials_on_the_tracker_never_meet_and_leave_nothing() {
 async fn a_loose_gym_gets_its_headers_everywhere_and_its_seed_first() {
     let stub = Stub::start(|_| None).await;
     let visit = Visit::new();
-    let seed = visit.request.scratch.join("seed.sql");
+    let seed = visit.request.scratch.path().unwrap().join("seed.sql");
     std::fs::write(&seed, "CREATE TABLE t (n);").unwrap();
     let mut spec = stub.spec();
     spec.seed = Seed::File {
@@ -154,7 +154,7 @@ async fn a_changed_seed_and_a_refused_one_are_said_and_nothing_stays() {
     })
     .await;
     let visit = Visit::new();
-    let seed = visit.request.scratch.join("seed.sql");
+    let seed = visit.request.scratch.path().unwrap().join("seed.sql");
     std::fs::write(&seed, "CRATE TABLE").unwrap();
     let path = seed.to_string_lossy().into_owned();
     let open = async |sha256: String| {

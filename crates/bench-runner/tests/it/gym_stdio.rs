@@ -141,9 +141,15 @@ async fn the_scratch_folder_is_the_servers_world() {
         ("2025-06-18", "shell 1")
     );
     let output = session.call_tool("greet", Map::new(), DEADLINE).await.unwrap();
-    let folder = visit.request.scratch.to_string_lossy().into_owned();
+    let folder = visit
+        .request
+        .scratch
+        .path()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
     assert_eq!(output.text, format!("hello from {folder} in {folder}"));
-    assert!(visit.request.scratch.join("deep/a.txt").exists());
+    assert!(visit.request.scratch.path().unwrap().join("deep/a.txt").exists());
     session.close().await.unwrap();
 }
 

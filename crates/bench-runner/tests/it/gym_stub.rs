@@ -14,11 +14,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bench_core::gym::Seed;
 use bench_core::{Event, GymSpec, Transport};
+use bench_runner::Scratch;
 use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, Gym, OpenRequest, TrackerAddress, connect};
 use futures_util::stream;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// What was asked.
@@ -227,12 +227,10 @@ pub(crate) struct Visit {
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
     pub(crate) logged: Arc<Mutex<Vec<String>>>,
     pub(crate) cleaner: Cleaner,
-    _scratch: TempDir,
 }
 
 impl Visit {
     pub(crate) fn new() -> Self {
-        let scratch = TempDir::new().unwrap();
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
         let logged: Arc<Mutex<Vec<String>>> = Arc::default();
         let (journal, log) = (Arc::clone(&events), Arc::clone(&logged));
@@ -240,7 +238,7 @@ impl Visit {
             // One per visit: a sweep ends whatever bears the same ids.
             run_id: format!("run_{}", uuid::Uuid::new_v4()),
             trial: "scenario~model~1".parse().unwrap(),
-            scratch: scratch.path().to_owned(),
+            scratch: Scratch::default(),
             report: Arc::new(move |event| {
                 journal.lock().unwrap().push(event);
                 Box::pin(std::future::ready(()))
@@ -253,7 +251,6 @@ impl Visit {
             events,
             logged,
             cleaner: Cleaner::new(),
-            _scratch: scratch,
         }
     }
 

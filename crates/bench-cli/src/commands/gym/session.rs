@@ -1,12 +1,12 @@
 //! One session with one gym, opened and closed as a trial would.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::TrialId;
 use bench_report::text;
+use bench_runner::Scratch;
 use bench_runner::gym::{Gym, GymError, GymSession, OpenRequest};
 use tokio::runtime::{Builder, Runtime};
 
@@ -69,15 +69,11 @@ pub(super) fn no_runtime(error: std::io::Error) -> CliError {
 }
 
 async fn in_session<T>(reach: &Reach, err: Sink, work: impl Work<T>) -> Result<T, CliError> {
-    let scratch = tempfile::Builder::new().prefix("bench-").tempdir();
-    let scratch =
-        scratch.map_err(|error| CliError::unfinished("cannot make a scratch folder").because(error))?;
+    let scratch = Scratch::default(); // to outlive the session
     let Some(gym) = reach.gyms.first() else {
         return Err(CliError::unfinished("the gym could not be set up"));
     };
-    let session = open(gym.as_ref(), scratch.path(), err.clone())
-        .await
-        .map_err(failed)?;
+    let session = open(gym.as_ref(), &scratch, err.clone()).await.map_err(failed)?;
     let done = work(session.as_ref()).await;
     let closed = tokio::time::timeout(TIMEOUT, session.close()).await;
     if let Ok(Err(error)) = closed {
@@ -86,7 +82,7 @@ async fn in_session<T>(reach: &Reach, err: Sink, work: impl Work<T>) -> Result<T
     done.map_err(failed)
 }
 
-async fn open(gym: &dyn Gym, scratch: &Path, err: Sink) -> Result<Box<dyn GymSession>, GymError> {
+async fn open(gym: &dyn Gym, scratch: &Scratch, err: Sink) -> Result<Box<dyn GymSession>, GymError> {
     let failed = |reason: String| GymError::Open {
         gym: gym.spec().name.clone(),
         reason,
@@ -96,7 +92,7 @@ async fn open(gym: &dyn Gym, scratch: &Path, err: Sink) -> Result<Box<dyn GymSes
         trial: NAME
             .parse::<TrialId>()
             .map_err(|error| failed(error.to_string()))?,
-        scratch: scratch.to_owned(),
+        scratch: scratch.clone(),
         report: Arc::new(|_| Box::pin(async {})),
         log: Arc::new(move |line| {
             // A server's own words; with stderr gone nobody wants them.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::{ModelSettings, ModelSpec, Scenario};
+use bench_runner::Scratch;
 use bench_runner::env::Environment;
 use bench_runner::model::{
     Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest, connect,
@@ -71,7 +72,7 @@ impl Talk {
             repetition: 1,
             prompt: 0,
             turn: 1,
-            scratch: Path::new("/scratch"),
+            scratch: &Scratch::default(),
             system: self.system,
             messages: &self.messages,
             tools: &self.tools,
