@@ -3,8 +3,6 @@
 //! The lease is taken before the run is visible, so that there is no instant in which a reader could find it
 //! running without a worker. What a crash leaves behind is a staging folder, never half a run.
 
-use std::fs;
-
 use chrono::{DateTime, Utc};
 
 use crate::active::ActiveRun;
@@ -53,8 +51,8 @@ pub(crate) fn create<J: Job>(
         Err(error) => {
             // Only tidiness: whatever stays is in staging and belongs to nobody.
             markers::remove(&home);
-            if let Err(left) = fs::remove_dir_all(staging.path()) {
-                tracing::debug!(path = %staging.path().display(), error = %left, "staging folder left behind");
+            if let Err(left) = durable::remove_folder(staging.path()) {
+                tracing::debug!(error = %left, "staging folder left behind");
             }
             Err(error)
         }

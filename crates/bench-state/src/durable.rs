@@ -4,7 +4,11 @@
 //! Leave out either fsync and some file system, some day, shows an empty file or the previous version. A failed
 //! fsync is final: nothing here retries one, because the kernel may have dropped the pages it could not write.
 //!
-//! Each step passes `crash::point`, at which the crash tests kill the process.
+//! Each step is announced by `crash::before`. There the crash tests kill the process, and write down the steps to work
+//! out what a power cut may leave of them.
+
+#[cfg(test)]
+pub(crate) mod crash;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -18,7 +22,7 @@ pub(crate) const TEMPORARY: &str = ".tmp+";
 
 /// Creates a private folder whose parent exists. Its name is durable after the parent is synced.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
-    crash::point();
+    crash::before(&Step::CreateFolder(path));
     platform::private_folder()
         .create(path)
         .at(FileAction::CreateFolder, path)
@@ -33,7 +37,7 @@ pub(crate) fn ensure_folder(path: &Path) -> Result<()> {
     if parent != path {
         ensure_folder(parent)?;
     }
-    crash::point();
+    crash::before(&Step::CreateFolder(path));
     match platform::private_folder().create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         outcome => outcome.at(FileAction::CreateFolder, path)?,
@@ -43,17 +47,16 @@ pub(crate) fn ensure_folder(path: &Path) -> Result<()> {
 
 /// Creates a private file that must not exist yet. Its content is durable, its name after the folder is synced.
 pub(crate) fn create_file(path: &Path, content: &[u8]) -> Result<File> {
-    crash::point();
+    crash::before(&Step::CreateFile(path));
     let mut file = platform::private_file()
         .write(true)
         .create_new(true)
         .open(path)
         .at(FileAction::Create, path)?;
     if !content.is_empty() {
-        crash::point();
+        crash::before(&Step::Append(path, content));
         file.write_all(content).at(FileAction::Write, path)?;
-        crash::point();
-        file.sync_all().at(FileAction::Sync, path)?;
+        sync_content(&file, path)?;
     }
     Ok(file)
 }
@@ -66,56 +69,110 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
 
 /// Like [`replace`], but leaves the sync of the folder to the caller, who may place many files first.
 pub(crate) fn place(path: &Path, content: &[u8]) -> Result<()> {
-    crash::point();
     let folder = parent_of(path);
     // tempfile creates with mode 0600 on Unix, which is what we want.
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .tempfile_in(folder)
         .at(FileAction::Create, path)?;
-    crash::point();
+    let temporary = file.path().to_owned();
+    crash::before(&Step::CreateFile(&temporary));
+    crash::before(&Step::Append(&temporary, content));
     file.write_all(content).at(FileAction::Write, path)?;
-    crash::point();
+    crash::before(&Step::SyncFile(&temporary));
     file.as_file().sync_all().at(FileAction::Sync, path)?;
-    crash::point();
+    crash::before(&Step::Rename(&temporary, path));
     file.persist(path)
         .map_err(|failed| failed.error)
         .at(FileAction::Rename, path)?;
     Ok(())
 }
 
+/// Opens a file to append to, and creates it if it is missing. Its name is durable after the folder is synced.
+pub(crate) fn open_to_append(path: &Path) -> Result<File> {
+    crash::before(&Step::CreateFile(path));
+    platform::private_file()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .at(FileAction::Open, path)
+}
+
+/// A file that is appended to bit by bit, and synced by those who care.
+#[derive(Debug)]
+pub(crate) struct Appender {
+    file: File,
+    path: PathBuf,
+}
+
+impl Appender {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = open_to_append(path)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Write for Appender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        crash::before(&Step::Append(&self.path, bytes));
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Appends and flushes: when this returns, `content` is on the disk. The file's name must be durable already.
 pub(crate) fn append(file: &mut File, path: &Path, content: &[u8]) -> Result<()> {
-    crash::point();
+    crash::before(&Step::Append(path, content));
     file.write_all(content).at(FileAction::Write, path)?;
     sync_content(file, path)
 }
 
 /// Flushes what was written to a file.
 pub(crate) fn sync_content(file: &File, path: &Path) -> Result<()> {
-    crash::point();
+    crash::before(&Step::SyncFile(path));
     file.sync_data().at(FileAction::Sync, path)
 }
 
-/// Cuts a file to `length` bytes, durably.
+/// Flushes a file that another process wrote, which may have died before it could. One that is missing is fine.
+pub(crate) fn sync_written(path: &Path) -> Result<()> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => sync_content(&opened.at(FileAction::Open, path)?, path),
+    }
+}
+
+/// Cuts a file to `length` bytes. Durable with the next sync of the file, before which nothing behind the cut counts.
 pub(crate) fn truncate(file: &File, path: &Path, length: u64) -> Result<()> {
-    crash::point();
-    file.set_len(length).at(FileAction::Truncate, path)?;
-    crash::point();
-    file.sync_all().at(FileAction::Sync, path)
+    crash::before(&Step::Truncate(path, length));
+    file.set_len(length).at(FileAction::Truncate, path)
 }
 
 /// Moves a complete folder to where it is visible, durably. Its old name may come back after a power cut; that it is
 /// gone there is nobody's concern.
 pub(crate) fn publish_folder(from: &Path, to: &Path) -> Result<()> {
-    crash::point();
+    crash::before(&Step::Rename(from, to));
     fs::rename(from, to).at(FileAction::Rename, to)?;
     sync_folder(parent_of(to))
 }
 
 /// Moves a folder to where it will be deleted, so durably that no power cut can bring a half deleted one back.
 pub(crate) fn discard_folder(from: &Path, to: &Path) -> Result<()> {
-    crash::point();
+    crash::before(&Step::Rename(from, to));
     fs::rename(from, to).at(FileAction::Rename, from)?;
     sync_folder(parent_of(to))?;
     sync_folder(parent_of(from))
@@ -123,7 +180,7 @@ pub(crate) fn discard_folder(from: &Path, to: &Path) -> Result<()> {
 
 /// Deletes a folder with all that is in it. One that is not there, or is being deleted by somebody else, is fine.
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
-    crash::point();
+    crash::before(&Step::RemoveFolder(path));
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at(FileAction::Remove, path),
         _ => Ok(()),
@@ -132,7 +189,7 @@ pub(crate) fn remove_folder(path: &Path) -> Result<()> {
 
 /// Deletes a file, which may be gone already. That it stays deleted after a power cut is not promised.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
-    crash::point();
+    crash::before(&Step::RemoveFile(path));
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at(FileAction::Remove, path),
         _ => Ok(()),
@@ -147,7 +204,7 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf> {
         name.push(format!(".corrupt-{number}"));
         let aside = PathBuf::from(name);
         if !aside.try_exists().at(FileAction::Open, &aside)? {
-            crash::point();
+            crash::before(&Step::Rename(path, &aside));
             fs::rename(path, &aside).at(FileAction::Rename, path)?;
             return Ok(aside);
         }
@@ -157,7 +214,7 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf> {
 
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    crash::point();
+    crash::before(&Step::SyncFolder(path));
     platform::sync_folder(path).at(FileAction::Sync, path)
 }
 
@@ -170,38 +227,30 @@ fn parent_of(path: &Path) -> &Path {
     }
 }
 
-/// Where a crash test may strike: before every operation that changes the disk.
-#[cfg(not(test))]
-mod crash {
-    pub(crate) fn point() {}
+/// One change to the disk, as it is announced to the crash tests just before it is made.
+#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "only the crash tests look into a step")
+)]
+pub(crate) enum Step<'a> {
+    CreateFolder(&'a Path),
+    /// Or opens it, if it is there.
+    CreateFile(&'a Path),
+    /// Writes at the end.
+    Append(&'a Path, &'a [u8]),
+    Truncate(&'a Path, u64),
+    SyncFile(&'a Path),
+    Rename(&'a Path, &'a Path),
+    RemoveFile(&'a Path),
+    /// With all that is in it.
+    RemoveFolder(&'a Path),
+    SyncFolder(&'a Path),
 }
 
-/// Where a crash test may strike: before every operation that changes the disk.
-#[cfg(test)]
-pub(crate) mod crash {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-    static FATAL: AtomicU64 = AtomicU64::new(u64::MAX);
-
-    /// Counts, and at the armed point kills this process as the kernel would: nothing runs after it.
-    pub(crate) fn point() {
-        if PASSED.fetch_add(1, Ordering::SeqCst) == FATAL.load(Ordering::SeqCst) {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-            std::thread::park();
-        }
-    }
-
-    /// From now on, the point number `index` (from 0) is fatal.
-    pub(crate) fn arm(index: u64) {
-        PASSED.store(0, Ordering::SeqCst);
-        FATAL.store(index, Ordering::SeqCst);
-    }
-
-    /// Points passed since the process started or was armed.
-    pub(crate) fn passed() -> u64 {
-        PASSED.load(Ordering::SeqCst)
-    }
+#[cfg(not(test))]
+mod crash {
+    pub(crate) fn before(_: &super::Step<'_>) {}
 }
 
 #[cfg(test)]

@@ -14,9 +14,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::durable;
+use crate::durable::{self, Appender};
 use crate::error::{At, FileAction, Result, StateError};
-use crate::platform;
 
 /// What a file held when it was written, for the event that names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,26 +75,19 @@ pub(crate) fn put(path: &Path, content: &[u8], names: &NamesPending) -> Result<I
 /// [`sync`](Self::sync); dropping flushes too, but cannot tell of an error.
 #[derive(Debug)]
 pub struct ItemLog {
-    file: BufWriter<File>,
-    path: PathBuf,
+    file: BufWriter<Appender>,
     hash: Sha256,
     len: u64,
 }
 
 impl ItemLog {
     /// Opens the log at `path`, creates it if it is missing, and cuts off a torn last line.
-    pub(crate) fn open(path: PathBuf, names: &NamesPending) -> Result<Self> {
+    pub(crate) fn open(path: &Path, names: &NamesPending) -> Result<Self> {
         names.note();
-        let file = platform::private_file()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&path)
-            .at(FileAction::Open, &path)?;
-        let (hash, len) = keep_whole_lines(&file, &path)?;
+        let file = Appender::open(path)?;
+        let (hash, len) = keep_whole_lines(file.file(), path)?;
         Ok(Self {
             file: BufWriter::with_capacity(64 * 1024, file),
-            path,
             hash,
             len,
         })
@@ -111,7 +103,8 @@ impl ItemLog {
             reason: error.to_string(),
         })?;
         line.push(b'\n');
-        self.file.write_all(&line).at(FileAction::Write, &self.path)?;
+        let written = self.file.write_all(&line);
+        written.at(FileAction::Write, self.file.get_ref().path())?;
         self.hash.update(&line);
         self.len += line.len() as u64;
         Ok(())
@@ -119,13 +112,15 @@ impl ItemLog {
 
     /// Hands buffered lines to the system, so that readers see them.
     pub fn flush(&mut self) -> Result<()> {
-        self.file.flush().at(FileAction::Write, &self.path)
+        let flushed = self.file.flush();
+        flushed.at(FileAction::Write, self.file.get_ref().path())
     }
 
     /// Makes all lines durable and says what the log now holds. Its name is durable from the next record on.
     pub fn sync(&mut self) -> Result<ItemRef> {
         self.flush()?;
-        durable::sync_content(self.file.get_ref(), &self.path)?;
+        let log = self.file.get_ref();
+        durable::sync_content(log.file(), log.path())?;
         Ok(ItemRef::from_parts(self.hash.clone(), self.len))
     }
 }
@@ -156,18 +151,13 @@ fn keep_whole_lines(mut file: &File, path: &Path) -> Result<(Sha256, u64)> {
 /// An item's log for people; every whole line written is visible at once. Not synced: it is a convenience.
 #[derive(Debug)]
 pub struct TextLog {
-    file: LineWriter<File>,
+    file: LineWriter<Appender>,
 }
 
 impl TextLog {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = platform::private_file()
-            .append(true)
-            .create(true)
-            .open(path)
-            .at(FileAction::Open, path)?;
         Ok(Self {
-            file: LineWriter::new(file),
+            file: LineWriter::new(Appender::open(path)?),
         })
     }
 }
@@ -249,7 +239,7 @@ mod tests {
     use super::*;
 
     fn open(path: &Path) -> ItemLog {
-        ItemLog::open(path.to_owned(), &NamesPending::default()).unwrap()
+        ItemLog::open(path, &NamesPending::default()).unwrap()
     }
 
     fn lines(path: &Path) -> Vec<u32> {

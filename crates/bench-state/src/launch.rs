@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 
 use crate::active::ActiveRun;
 use crate::classify::LeaseSign;
+use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::format::{self, StoreNote};
 use crate::ids::RunId;
@@ -112,11 +113,7 @@ impl<J: Job> ActiveRun<J> {
 /// Starts the worker with the lease as its input.
 fn start(command: &mut Command, lease: Lease, log: &Path) -> Result<Child> {
     lease.give_to(command);
-    let output = platform::private_file()
-        .append(true)
-        .create(true)
-        .open(log)
-        .at(FileAction::Open, log)?;
+    let output = durable::open_to_append(log)?;
     let same = output.try_clone().at(FileAction::Open, log)?;
     command.stdout(output).stderr(same);
     process::set_apart(command);

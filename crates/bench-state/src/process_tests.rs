@@ -1,13 +1,15 @@
-//! Tests of the inside that need processes: death before every single disk operation, and many writers.
+//! Tests of the inside that need processes: death before every single step on the disk, power cuts, and many writers.
 //!
 //! A test starts this test binary again and has it run one of the ignored `child_…` tests, with its orders in the
-//! environment. `arm` makes one operation of the child fatal, so that every state a crash can leave is really left.
+//! environment. `arm` makes one step of the child fatal, so that every state a crash can leave is really left, or has
+//! the steps written down, from which `power_loss` works out what is left when the power goes.
 
+mod disk;
 mod later_life;
+mod power_loss;
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -16,11 +18,27 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::crash;
+use crate::journal::Checkpoint;
+use crate::journal::line::{Line, Said};
+use crate::journal::reader::JournalReader;
+use crate::layout::RunDir;
 use crate::state_file::{self, Found};
-use crate::{Ending, Job, RunId, RunStore, StateError};
+use crate::{Ending, Job, Recorder, RunId, RunStore, RunSummary, StateError};
 
 const FOLDER: &str = "BENCH_STATE_TEST_FOLDER";
 const FATAL: &str = "BENCH_STATE_TEST_FATAL";
+const TRACE: &str = "BENCH_STATE_TEST_TRACE";
+
+/// Kills that each test must come to at least. Together they are the thousand that are asked for.
+const KILLS: [(&str, u64); 7] = [
+    ("working", 100),
+    ("settling after a kill", 700),
+    ("resuming", 65),
+    ("adopting", 25),
+    ("launching", 35),
+    ("cleaning up", 60),
+    ("pruning", 22),
+];
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Planned {
@@ -108,20 +126,49 @@ fn child(test: &str, folder: &Path, fatal: u64) -> Command {
 
 /// Runs the child; returns whether it was killed. Anything but that or success is a failure.
 fn was_killed(test: &str, folder: &Path, fatal: u64) -> bool {
-    let status = child(test, folder, fatal).status().unwrap();
+    was_killed_as(child(test, folder, fatal), &format!("{test} at {fatal}"))
+}
+
+fn was_killed_as(mut child: Command, place: &str) -> bool {
+    let status = child.status().unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt;
         assert!(
             status.success() || status.signal() == Some(9),
-            "{test} at {fatal}: {status}"
+            "{place}: {status}"
         );
     }
     !status.success()
 }
 
+/// Takes up the orders: where to die, and whether to write down the steps.
 fn arm() {
     crash::arm(std::env::var(FATAL).unwrap().parse().unwrap());
+    if let Some(trace) = std::env::var_os(TRACE) {
+        crash::trace_to(Path::new(&trace));
+    }
+}
+
+/// Tells how much a test has tried. Not for `println`, which tests that succeed keep to themselves.
+fn tell(what: &str) {
+    writeln!(io::stderr(), "{what}").unwrap();
+}
+
+/// Tells how many kills a test came to, and sees to it that they do not get fewer unnoticed.
+fn tell_kills(of: &str, kills: u64) {
+    let (_, least) = KILLS.into_iter().find(|(name, _)| *name == of).unwrap();
+    tell(&format!("kill -9 while {of}: {kills} points, no violation"));
+    assert!(
+        kills >= least,
+        "only {kills} of {least} kills while {of}: are the steps still announced?"
+    );
+}
+
+#[test]
+fn a_thousand_kills_are_the_least() {
+    let least: u64 = KILLS.iter().map(|(_, least)| least).sum();
+    assert!(least >= 1000, "{least}");
 }
 
 /// Says that something was promised to the user: it was reported as done.
@@ -132,14 +179,31 @@ fn acknowledge(folder: &Path, what: &str) {
         .open(folder.join("promised"))
         .unwrap();
     writeln!(file, "{what}").unwrap();
+    crash::promised(what);
 }
 
-fn acknowledged(folder: &Path) -> BTreeSet<String> {
-    fs::read_to_string(folder.join("promised"))
-        .unwrap_or_default()
-        .lines()
-        .map(str::to_owned)
-        .collect()
+/// What was promised, in order.
+fn acknowledged(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("promised")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn promised(folder: &Path, what: &str) -> bool {
+    acknowledged(folder).iter().any(|promise| promise == what)
+}
+
+/// One piece of work as a job does it: a log, a record, the event that names them.
+fn work(run: &Recorder<Tally>, name: &str, folder: &Path) {
+    let id = name.parse().unwrap();
+    let event = Named {
+        name: name.to_owned(),
+    };
+    let mut log = run.item_log(&id).unwrap();
+    log.append(&event).unwrap();
+    log.sync().unwrap();
+    run.put_item(&id, &event).unwrap();
+    run.record(event, now()).unwrap();
+    acknowledge(folder, name);
 }
 
 #[test]
@@ -152,20 +216,23 @@ fn child_works() {
         .unwrap();
     acknowledge(&folder, "created");
     for name in ["a", "b", "c"] {
-        let id = name.parse().unwrap();
-        let event = Named {
-            name: name.to_owned(),
-        };
-        let mut log = run.item_log(&id).unwrap();
-        log.append(&event).unwrap();
-        log.sync().unwrap();
-        run.put_item(&id, &event).unwrap();
-        run.record(event, now()).unwrap();
-        acknowledge(&folder, name);
+        work(&run, name, &folder);
         run.snapshot(now()).unwrap();
     }
     run.finish(Ending::Completed, now()).unwrap();
     acknowledge(&folder, "finished");
+}
+
+/// What a list says of a run that is over: never to be taken back.
+fn told(run: &RunSummary<Tally>) -> String {
+    let state = &run.state;
+    let end = state.status.completed_at().unwrap();
+    format!(
+        "told {} {} {end} {}",
+        state.id,
+        state.status.word(),
+        state.progress.done
+    )
 }
 
 #[test]
@@ -173,23 +240,31 @@ fn child_works() {
 fn child_lists() {
     let folder = ordered_folder();
     arm();
-    store(&folder).list(None, now()).unwrap();
+    for run in store(&folder).list(None, now()).unwrap().runs {
+        acknowledge(&folder, &told(&run));
+    }
+}
+
+/// Whether the journal has the run's ending in its last whole line.
+fn ending_is_noted(dir: &RunDir) -> bool {
+    let mut reader = JournalReader::<Named>::open(&dir.journal(), Checkpoint::default()).unwrap();
+    let last = std::iter::from_fn(|| reader.next_line().unwrap()).last();
+    matches!(last, Some(Line { said: Said::Store(note), .. }) if note.ending().is_some())
 }
 
 /// What must be true after any crash, as soon as somebody looks.
 fn check(folder: &Path, place: &str) {
-    let promised = acknowledged(folder);
+    let promises = acknowledged(folder);
+    let promised = |what: &str| promises.iter().any(|promise| promise == what);
     let store = store(folder);
-    let noted = store.resolve("latest").is_ok_and(|id| {
-        fs::read_to_string(store.dirs().run(&id).journal())
-            .unwrap()
-            .contains(r#""status":"completed""#)
-    });
+    let noted = store
+        .resolve("latest")
+        .is_ok_and(|id| ending_is_noted(&store.dirs().run(&id)));
     let listing = store.list(None, now()).unwrap();
     assert!(listing.problems.is_empty(), "{place}: {:?}", listing.problems);
     assert!(listing.runs.len() <= 1, "{place}");
     assert!(
-        !promised.contains("created") || listing.runs.len() == 1,
+        !promised("created") || listing.runs.len() == 1,
         "{place}: run lost"
     );
     for run in &listing.runs {
@@ -197,34 +272,12 @@ fn check(folder: &Path, place: &str) {
         assert!(status.is_over(), "{place}: still {}", status.word());
         assert!(status.completed_at().unwrap() >= run.state.started_at, "{place}");
         let whole = status.ending() == Some(&Ending::Completed);
-        assert!(whole || !promised.contains("finished"), "{place}: ending lost");
+        assert!(whole || !promised("finished"), "{place}: ending lost");
         assert!(
             whole || !noted,
             "{place}: the ending is in the journal, but was not told"
         );
-
-        let view = store.read(&run.state.id, now()).unwrap();
-        let names = view.session().unwrap().names;
-        assert_eq!(
-            names.len(),
-            run.state.progress.done as usize,
-            "{place}: counters disagree"
-        );
-        assert!(!whole || names == ["a", "b", "c"], "{place}: {names:?}");
-        let finished = promised.iter().filter(|what| what.len() == 1);
-        assert!(
-            finished.clone().all(|name| names.contains(name)),
-            "{place}: finished work lost"
-        );
-        for name in &names {
-            let id = name.parse().unwrap();
-            assert_eq!(view.item(&id).unwrap().unwrap().name, *name, "{place}");
-            assert_eq!(
-                view.item_log::<Named>(&id).unwrap().unwrap().count(),
-                1,
-                "{place}"
-            );
-        }
+        check_work(&store, run, &promises, place);
         let (before, _) = (
             fs::read(run.dir.join("state.json")).unwrap(),
             store.list(None, now()).unwrap(),
@@ -237,45 +290,68 @@ fn check(folder: &Path, place: &str) {
     }
 }
 
+/// What was reported as done is there, with its record and its log, and counted once.
+fn check_work(store: &RunStore<Tally>, run: &RunSummary<Tally>, promises: &[String], place: &str) {
+    let view = store.read(&run.state.id, now()).unwrap();
+    let names = view.session().unwrap().names;
+    assert_eq!(
+        names.len(),
+        run.state.progress.done as usize,
+        "{place}: counters disagree"
+    );
+    let in_order = names.is_sorted_by(|one, next| one < next);
+    assert!(in_order, "{place}: {names:?}");
+    let finished = promises.iter().filter(|what| what.len() == 1);
+    assert!(
+        finished.clone().all(|name| names.contains(name)),
+        "{place}: finished work lost: {names:?} of {promises:?}"
+    );
+    for name in &names {
+        let id = name.parse().unwrap();
+        assert_eq!(view.item(&id).unwrap().unwrap().name, *name, "{place}");
+        let log = view.item_log::<Named>(&id).unwrap().unwrap();
+        let lines: Vec<String> = log.map(|line| line.unwrap().name).collect();
+        assert_eq!(lines, std::slice::from_ref(name), "{place}");
+    }
+}
+
 #[test]
-fn killed_before_any_disk_operation_nothing_promised_is_lost_and_nothing_stays_running() {
+fn killed_before_any_step_nothing_promised_is_lost_and_nothing_stays_running() {
     let mut fatal = 0;
     loop {
         let folder = folder();
         let killed = was_killed("child_works", folder.path(), fatal);
-        check(folder.path(), &format!("operation {fatal}"));
+        check(folder.path(), &format!("step {fatal}"));
         if !killed {
-            assert!(acknowledged(folder.path()).contains("finished"));
+            assert!(promised(folder.path(), "finished"));
             break;
         }
         fatal += 1;
     }
-    assert!(
-        fatal > 60,
-        "only {fatal} operations were found: are the crash points still in place?"
-    );
+    tell_kills("working", fatal);
 }
 
 #[test]
 fn a_reader_killed_while_settling_leaves_it_to_the_next_reader() {
     let mut kills = 0;
-    // Every seventh operation of the worker: from before the run is visible to after its ending.
-    for fatal in (0..100).step_by(7) {
+    // From before the run is visible to after its ending.
+    for fatal in 0.. {
+        let mut worker_killed = false;
         for reader_fatal in 0.. {
             let folder = folder();
-            was_killed("child_works", folder.path(), fatal);
+            worker_killed = was_killed("child_works", folder.path(), fatal);
             let killed = was_killed("child_lists", folder.path(), reader_fatal);
-            check(
-                folder.path(),
-                &format!("operation {fatal}, reader's {reader_fatal}"),
-            );
+            check(folder.path(), &format!("step {fatal}, reader's {reader_fatal}"));
             if !killed {
                 break;
             }
             kills += 1;
         }
+        if !worker_killed {
+            break;
+        }
     }
-    assert!(kills > 50, "readers were killed only {kills} times");
+    tell_kills("settling after a kill", kills);
 }
 
 /// Adds one to the counter in `state.json` the way every change is made, `times` times.

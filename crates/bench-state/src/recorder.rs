@@ -92,7 +92,7 @@ impl<J: Job> Recorder<J> {
     /// Opens the item's append-only log, `trials/<id>.jsonl`. One writer at a time.
     pub fn item_log(&self, id: &ItemId) -> Result<ItemLog> {
         self.shared.check_running()?;
-        ItemLog::open(self.shared.dir.item_log(id), &self.shared.names)
+        ItemLog::open(&self.shared.dir.item_log(id), &self.shared.names)
     }
 
     /// Opens the item's log for people, `logs/<id>.log`, at its end.

@@ -2,7 +2,8 @@
 //!
 //! A run whose worker is gone gets its ending here, by whoever reads it first. Holding the lease shared keeps any
 //! new worker out meanwhile, the state lock keeps other readers out, and whatever was true before both were held is
-//! looked at again. If nothing can be written (a read-only or full disk), the answer is the same, only not kept.
+//! looked at again. What a dead worker wrote is synced before anything is stored that was read from it, so that a power
+//! cut cannot take away what was told. If nothing can be written (a read-only or full disk), the answer is the same, only not kept.
 
 use std::fs;
 
@@ -135,6 +136,7 @@ fn read_or_rebuild<J: Job>(
             Found::Bad(reason) => (reason, Some(durable::set_aside(&dir.state())?)),
         };
         let (state, _) = Replay::rebuild_state(dir)?;
+        durable::sync_written(&dir.journal())?;
         state_file::write_state(dir, &state)?;
         Ok((state, Some(reason)))
     });
@@ -224,6 +226,7 @@ fn end_orphan<J: Job>(
         }
         let replay = end(dir, &mut state, orphan, problems);
         state_file::check_format(&state, dir)?;
+        durable::sync_written(&dir.journal())?;
         match replay {
             Some(replay) => state_file::write(dir, &state, &replay.session)?,
             None => state_file::write_state(dir, &state)?,
@@ -285,6 +288,7 @@ pub(crate) fn end_as<J: Job>(
         }
         state_file::check_format(&state, dir)?;
         let replay = catch_up(dir, &mut state, &mut Vec::new());
+        durable::sync_written(&dir.journal())?;
         let ours = !state.status.is_over();
         if ours {
             let completed_at = format::to_millis(now).max(state.started_at);

@@ -1,0 +1,447 @@
+//! Power cuts at every step of every script, on the disk of `disk`, and what must be true when the machine is up again.
+//!
+//! A script is run once by child processes that write their steps down; killed ones too, since what they had not
+//! synced is still seen by the next process, and lost all the same when the power goes. Then, for each step, the
+//! states a power cut may leave behind it are laid out as real folders, and the real store is asked about them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::Path;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::disk::{Disk, Tree, choices};
+use super::{
+    Label, Named, Planned, acknowledge, acknowledged, arm, check_work, child, folder, later_life, now,
+    ordered_folder, promised, store, tell, told, was_killed_as, work,
+};
+use crate::durable::crash::{Traced, read_trace};
+use crate::journal::Checkpoint;
+use crate::journal::reader::JournalReader;
+use crate::layout::RunDir;
+use crate::{CancelReason, Ending, StateError};
+
+/// States of one step to try at most; where there are more, these are a sample.
+const STATES_OF_A_STEP: usize = 200;
+
+#[test]
+#[ignore = "the child of other tests"]
+fn child_cancels() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let run = store
+        .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+        .unwrap();
+    acknowledge(&folder, "created");
+    work(&run, "a", &folder);
+    store
+        .request_cancel(run.id(), CancelReason::Requested, now())
+        .unwrap();
+    acknowledge(&folder, "cancelled");
+    // Dies as by `kill -9`: nobody ends the run.
+    let (_shared, lease) = run.split().0.hand_over();
+    drop(lease);
+}
+
+/// A child and the step at which it is killed.
+type Told<'a> = (&'a str, u64);
+
+const ALIVE: u64 = u64::MAX;
+
+/// What children do one after the other on one disk.
+#[derive(Default)]
+struct Script<'a> {
+    /// Leave the disk as it is when the script begins, unsynced changes and all.
+    before: &'a [Told<'a>],
+    /// Changes it once more, from outside. What is there then is there for certain.
+    prepare: Option<fn(&Path)>,
+    /// What the checks must know about that.
+    noted: &'a [&'a str],
+    /// Do what power cuts come into.
+    then: &'a [Told<'a>],
+}
+
+/// How much was tried.
+#[derive(Default)]
+struct Figures {
+    cuts: usize,
+    states: usize,
+    different: usize,
+}
+
+impl Script<'_> {
+    /// Runs the children, then cuts the power before each of their steps and after the last.
+    fn try_it(&self, figures: &mut Figures) {
+        let home = folder();
+        let (root, trace) = (home.path().join("disk"), home.path().join("trace"));
+        fs::create_dir(&root).unwrap();
+        let mut disk = Disk::holding(&root);
+        let run = |children: &[Told<'_>]| {
+            for (test, fatal) in children {
+                let mut command = child(test, &root, *fatal);
+                command.env(super::TRACE, &trace);
+                was_killed_as(command, test);
+            }
+            read_trace(&trace)
+        };
+        let before = run(self.before);
+        match self.prepare {
+            Some(prepare) => {
+                prepare(&root);
+                disk = Disk::holding(&root);
+            }
+            None => before.iter().for_each(|step| disk.take_in(step)),
+        }
+        self.cut(&mut disk, &run(self.then), before.len(), figures);
+    }
+
+    fn cut(&self, disk: &mut Disk, steps: &[Traced], from: usize, figures: &mut Figures) {
+        let mut seen = HashSet::new();
+        for at in from..=steps.len() {
+            figures.cuts += 1;
+            let promises = self.promises(&steps[..at]);
+            for choice in choices(&disk.ways(), STATES_OF_A_STEP) {
+                figures.states += 1;
+                let tree = disk.after(&choice);
+                let mut hasher = DefaultHasher::new();
+                (&tree, &promises).hash(&mut hasher);
+                if seen.insert(hasher.finish()) {
+                    figures.different += 1;
+                    let next = steps.get(at);
+                    let done = (self.before, self.then);
+                    inspect(
+                        &tree,
+                        &promises,
+                        &format!("{done:?}, cut at {at} {next:?}, {choice:?}"),
+                    );
+                }
+            }
+            if let Some(step) = steps.get(at) {
+                disk.take_in(step);
+            }
+        }
+    }
+
+    fn promises<'a>(&'a self, steps: &'a [Traced]) -> Vec<&'a str> {
+        let told = steps.iter().filter_map(|step| match step {
+            Traced::Promised(what) => Some(what.as_str()),
+            _ => None,
+        });
+        self.noted.iter().copied().chain(told).collect()
+    }
+}
+
+/// The machine is up again, and somebody looks.
+fn inspect(tree: &Tree, promises: &[&str], place: &str) {
+    let folder = folder();
+    for (path, content) in tree {
+        let path = folder.path().join(path);
+        // Promises are kept in their order, outside of what the power cut is about.
+        if path.ends_with("promised") {
+            continue;
+        }
+        match content {
+            Some(content) => fs::write(&path, content).unwrap(),
+            None if path.is_dir() => {}
+            None => fs::create_dir(&path).unwrap(),
+        }
+    }
+    for promise in promises {
+        acknowledge(folder.path(), promise);
+    }
+    check_files(folder.path(), place);
+    check_old_run(folder.path(), place);
+    check_run(folder.path(), place);
+    check_life_goes_on(folder.path(), place);
+}
+
+/// Before anybody repairs anything: a run is there with all its files, or not at all; none is torn, none is ahead of
+/// the journal, and the marker of one that runs is there.
+fn check_files(folder: &Path, place: &str) {
+    let store = store(folder);
+    for id in store
+        .dirs()
+        .run_ids(|path| panic!("{place}: {}", path.display()))
+        .unwrap()
+    {
+        let dir = store.dirs().run(&id);
+        for path in [dir.lease(), dir.state_lock(), dir.items(), dir.logs()] {
+            assert!(path.exists(), "{place}: no {}", path.display());
+        }
+        let parsed = |path: &Path| -> Value {
+            let text = fs::read(path).unwrap_or_else(|error| panic!("{place}: {}: {error}", path.display()));
+            serde_json::from_slice(&text)
+                .unwrap_or_else(|error| panic!("{place}: {}: {error}", path.display()))
+        };
+        parsed(&dir.plan());
+        parsed(&dir.session());
+        let lines = dense_lines(&dir, place);
+        if promised(folder, "damaged") {
+            continue;
+        }
+        let state = parsed(&dir.state());
+        let known = state["journal"]["seq"].as_u64().unwrap();
+        assert!(
+            known <= lines,
+            "{place}: state.json knows of line {known}, the journal ends with {lines}"
+        );
+        // A marker too many is as good as none: only a folder that lacks one would hide a run.
+        let marked = dir.marker().exists() || !store.dirs().active().exists();
+        assert!(
+            marked || state["status"] != "running",
+            "{place}: a run under way has no marker"
+        );
+    }
+}
+
+/// The old tool's run, if there is one, is over or not, and neither half.
+fn check_old_run(folder: &Path, place: &str) {
+    let old = folder.join(later_life::OLD_RUN);
+    if let Ok(text) = fs::read_to_string(&old) {
+        let row: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{place}: {error}: {text}"));
+        assert_eq!(
+            row["status"] == "failed",
+            row["completed_at"].is_string(),
+            "{place}: {text}"
+        );
+    }
+}
+
+/// How many valid lines the journal has, from the first one without a gap.
+fn dense_lines(dir: &RunDir, place: &str) -> u64 {
+    let mut reader = JournalReader::<Named>::open(&dir.journal(), Checkpoint::default()).unwrap();
+    let mut lines = 0;
+    while let Some(line) = reader.next_line().unwrap() {
+        lines += 1;
+        assert_eq!(line.seq, lines, "{place}");
+    }
+    assert_eq!(reader.report().faults, [], "{place}");
+    lines
+}
+
+/// Somebody looks: what was promised is kept.
+fn check_run(folder: &Path, place: &str) {
+    let promises = acknowledged(folder);
+    let promised = |what: &str| promises.iter().any(|promise| promise == what);
+    let reopened = promises
+        .iter()
+        .rposition(|promise| promise == "reopened")
+        .unwrap_or(0);
+    let still = |what: &str| promises[reopened..].iter().any(|promise| promise == what);
+    let store = store(folder);
+    let listing = store.list(None, now()).unwrap();
+    let repaired = |error: &StateError| promised("damaged") && matches!(error, StateError::Rebuilt { .. });
+    assert!(
+        listing.problems.iter().all(|problem| repaired(&problem.error)),
+        "{place}: {:?}",
+        listing.problems
+    );
+    let created = promises.iter().filter(|promise| *promise == "created").count();
+    assert!(
+        promised("pruning") || listing.runs.len() >= created,
+        "{place}: run lost"
+    );
+    for run in &listing.runs {
+        let status = &run.state.status;
+        assert!(status.is_over(), "{place}: still running");
+        if listing.runs.len() == 1 {
+            check_work(&store, run, &promises, place);
+            let completed = status.ending() == Some(&Ending::Completed);
+            assert!(
+                completed || !(still("finished") || still("finished again")),
+                "{place}: ending lost: {status:?}"
+            );
+            let cancelled = matches!(status.ending(), Some(Ending::Cancelled { .. }));
+            assert!(
+                cancelled || !still("cancelled"),
+                "{place}: cancelling lost: {status:?}"
+            );
+        }
+        let id = format!("told {} ", run.state.id);
+        for earlier in promises[reopened..]
+            .iter()
+            .filter(|promise| promise.starts_with(&id))
+        {
+            assert_eq!(*earlier, told(run), "{place}: it was told otherwise");
+        }
+    }
+}
+
+/// Every run can be continued, a new one begun, and all of them removed.
+fn check_life_goes_on(folder: &Path, place: &str) {
+    let store = store(folder);
+    for run in store.list(None, now()).unwrap().runs {
+        let resumed = store
+            .resume(&run.state.id, now())
+            .unwrap_or_else(|error| panic!("{place}: {error}"));
+        resumed.record(Named { name: "z".to_owned() }, now()).unwrap();
+        let finished = resumed.finish(Ending::Completed, now()).unwrap();
+        assert_eq!(
+            finished.state.progress.done,
+            run.state.progress.done + 1,
+            "{place}"
+        );
+        let read = store.read(&run.state.id, now()).unwrap();
+        assert!(read.problems().is_empty(), "{place}: {:?}", read.problems());
+    }
+    let new = store.create(&Planned { total: 0 }, Label { label: "y".into() }, now());
+    new.unwrap_or_else(|error| panic!("{place}: {error}"))
+        .finish(Ending::Completed, now())
+        .unwrap();
+    let pruned = store
+        .prune(TimeDelta::zero(), 0, false, now() + TimeDelta::days(400_000))
+        .unwrap();
+    assert!(pruned.problems.is_empty(), "{place}: {:?}", pruned.problems);
+    assert_eq!(store.list(None, now()).unwrap().runs.len(), 0, "{place}");
+}
+
+fn try_all<'a>(of: &str, scripts: impl IntoIterator<Item = Script<'a>>) {
+    let mut figures = Figures::default();
+    for script in scripts {
+        script.try_it(&mut figures);
+    }
+    let Figures {
+        cuts,
+        states,
+        different,
+    } = figures;
+    tell(&format!(
+        "power cut while {of}: {cuts} points, {states} states of the disk, {different} different ones, no violation"
+    ));
+    assert!(different >= cuts, "too few states to have tried anything");
+}
+
+#[test]
+fn the_power_goes_while_a_run_is_created_recorded_cancelled_and_finished() {
+    let scripts = ["child_works", "power_loss::child_cancels"].map(|child| [(child, ALIVE)]);
+    try_all(
+        "working",
+        scripts.each_ref().map(|then| Script {
+            then,
+            ..Script::default()
+        }),
+    );
+}
+
+#[test]
+fn the_power_goes_while_the_work_of_a_killed_worker_is_settled() {
+    let workers: Vec<_> = (20..110).step_by(4).map(|fatal| [("child_works", fatal)]).collect();
+    let then = &[("child_lists", ALIVE)];
+    try_all(
+        "settling",
+        workers.iter().map(|before| Script {
+            before,
+            then,
+            ..Script::default()
+        }),
+    );
+}
+
+#[test]
+fn the_power_goes_while_a_run_is_resumed() {
+    let torn = |root: &Path| {
+        let store = store(root);
+        let journal = store.dirs().run(&store.resolve("latest").unwrap()).journal();
+        let mut file = fs::File::options().append(true).open(journal).unwrap();
+        file.write_all(b"{\"seq\":").unwrap();
+    };
+    let then = &[("later_life::child_resumes", ALIVE)];
+    let killed = [("child_works", 70)];
+    let settled = [("child_works", 70), ("child_lists", ALIVE)];
+    let finished = [("child_works", ALIVE)];
+    let resumed = [("child_works", 70), ("later_life::child_resumes", 12)];
+    let all = [&killed[..], &settled[..], &finished[..], &resumed[..]];
+    let scripts = all.map(|before| Script {
+        before,
+        then,
+        ..Script::default()
+    });
+    let cut = Script {
+        before: &killed,
+        prepare: Some(torn),
+        then,
+        ..Script::default()
+    };
+    try_all("resuming", scripts.into_iter().chain([cut]));
+}
+
+#[test]
+fn the_power_goes_while_a_run_is_handed_over() {
+    let then = &[("later_life::child_launches", ALIVE)];
+    try_all(
+        "handing over",
+        [Script {
+            then,
+            ..Script::default()
+        }],
+    );
+}
+
+#[test]
+fn the_power_goes_while_runs_are_pruned() {
+    let before = &[("child_works", ALIVE), ("child_works", 70)];
+    let then = &[("later_life::child_prunes", ALIVE)];
+    try_all(
+        "pruning",
+        [Script {
+            before,
+            then,
+            ..Script::default()
+        }],
+    );
+}
+
+#[test]
+fn the_power_goes_during_a_cleanup() {
+    let before = &[("child_works", 70), ("child_works", 25)];
+    let then = &[("later_life::child_cleans", ALIVE)];
+    let prepare = Some(later_life::old_run as fn(&Path));
+    try_all(
+        "cleaning up",
+        [Script {
+            before,
+            prepare,
+            then,
+            ..Script::default()
+        }],
+    );
+}
+
+#[test]
+fn the_power_goes_while_a_damaged_state_is_repaired() {
+    let damage = |root: &Path| {
+        let store = store(root);
+        let state = store.dirs().run(&store.resolve("latest").unwrap()).state();
+        fs::write(state, "{\"format\":").unwrap();
+    };
+    let then = &[("child_lists", ALIVE)];
+    let all = [[("child_works", 80)], [("child_works", ALIVE)]];
+    let scripts = all.each_ref().map(|before| Script {
+        before,
+        prepare: Some(damage),
+        noted: &["damaged"],
+        then,
+    });
+    try_all("repairing", scripts);
+}
+
+#[test]
+fn the_power_goes_while_lost_markers_are_made_anew() {
+    let lose = |root: &Path| fs::remove_dir_all(store(root).dirs().active()).unwrap();
+    let before = &[("child_works", 70)];
+    let then = &[("child_works", ALIVE)];
+    try_all(
+        "marking",
+        [Script {
+            before,
+            prepare: Some(lose),
+            then,
+            ..Script::default()
+        }],
+    );
+}
