@@ -5,8 +5,11 @@
 //! the steps written down, from which `power_loss` works out what is left when the power goes.
 
 mod disk;
+mod inspection;
 mod later_life;
 mod power_loss;
+#[cfg(target_os = "linux")]
+mod real_disk;
 
 use std::fs;
 use std::io::{self, Write};

@@ -211,7 +211,9 @@ impl Disk {
             Node::File { .. } => BTreeMap::new(),
             Node::Folder { names, pending } => {
                 let mut names = names.clone();
-                pending.iter().for_each(|change| change.apply(&mut names));
+                for change in pending {
+                    change.apply(&mut names);
+                }
                 names
             }
         }
