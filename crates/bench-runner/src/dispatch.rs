@@ -1,9 +1,10 @@
 //! The dispatcher: the one place where a run is written down and told to listeners.
 //!
-//! Trials only report. A thread of its own takes their reports in order, in batches: transcripts and
-//! trial files become durable, then the journal lines that name them (the commit point), then the
-//! reporters are answered and the listeners told. So nothing that a listener has seen can be lost,
-//! and writing never holds up a model or a tool.
+//! Trials only report. A thread of its own takes their reports in order, in batches: events become durable (the
+//! commit point), then the reporters are answered and the listeners told. The end of a trial is such an event
+//! once the trial's files are durable; waiting for those is left to a few more threads, so that trials that end
+//! hold up none that begin. So nothing that a listener has seen can be lost, and writing never holds up a model
+//! or a tool.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,18 +17,22 @@ use bench_core::{Event, Outcome, TrialId, TrialRecord};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::env::Secrets;
 use crate::gym::ReportEvent;
-use crate::journal::{Journal, JournalError, TrialFiles};
+use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
 use crate::process::LineLog;
 
 /// Reports that may wait to be written before reporters have to wait too.
 const QUEUE: usize = 4096;
 /// Reports that one commit covers at most.
 const BATCH: usize = 512;
+/// Trials whose files are synced at the same time: a disk takes hardly longer for some than for one.
+const SYNCING: usize = 8;
 /// The longest pause between two ticks of the journal.
 const TICK: Duration = Duration::from_secs(2);
 
@@ -47,11 +52,63 @@ enum Report {
         trial: TrialId,
         text: String,
     },
-    Finished {
-        record: Box<TrialRecord>,
-        replaces: Option<Outcome>,
-        written: oneshot::Sender<()>,
-    },
+    Finished(Box<Finished>),
+}
+
+/// A trial that is over.
+struct Finished {
+    record: TrialRecord,
+    replaces: Option<Outcome>,
+    written: oneshot::Sender<()>,
+}
+
+/// One whose files are durable.
+struct Ended {
+    event: Event,
+    at: DateTime<Utc>,
+    written: oneshot::Sender<()>,
+}
+
+/// The trials whose files are being synced.
+type Syncing = JoinSet<Result<Box<Ended>, JournalError>>;
+/// What came of one of them.
+type Synced = Result<Result<Box<Ended>, JournalError>, JoinError>;
+
+impl Finished {
+    /// Makes its files durable. Blocking.
+    fn synced(self, sync: SyncTrial) -> Result<Box<Ended>, JournalError> {
+        let files = sync(&self.record)?;
+        Ok(Box::new(Ended {
+            at: self.record.completed_at,
+            event: finished(self.record, self.replaces, files),
+            written: self.written,
+        }))
+    }
+}
+
+/// What the dispatcher has to do next.
+enum Next {
+    /// Write the reports in the batch.
+    Reports,
+    /// Write the end of a trial.
+    Ended(Synced),
+    /// Nothing for a while.
+    Nothing,
+    /// Nothing any more.
+    Over,
+}
+
+/// Waits for something to do.
+async fn next(reports: &mut mpsc::Receiver<Report>, batch: &mut Vec<Report>, syncing: &mut Syncing) -> Next {
+    tokio::select! {
+        received = reports.recv_many(batch, BATCH) => match received {
+            // All reporters are gone.
+            0 => syncing.join_next().await.map_or(Next::Over, Next::Ended),
+            _ => Next::Reports,
+        },
+        Some(ended) = syncing.join_next() => Next::Ended(ended),
+        () = tokio::time::sleep(TICK) => Next::Nothing,
+    }
 }
 
 /// Reports to the dispatcher. Clones report to the same one.
@@ -167,13 +224,12 @@ impl Reporter {
 
     /// Reports the end of a trial and waits until it is durable. `false` if it will never be.
     pub async fn finished(&self, record: TrialRecord, replaces: Option<Outcome>) -> bool {
-        let record = self.redacted(record);
         let (written, wait) = oneshot::channel();
-        let report = Report::Finished {
-            record: Box::new(record),
+        let report = Report::Finished(Box::new(Finished {
+            record: self.redacted(record),
             replaces,
             written,
-        };
+        }));
         self.queue.send(report).await.is_ok() && wait.await.is_ok()
     }
 
@@ -203,26 +259,32 @@ impl Writer {
     }
 
     fn write_all(&mut self, mut reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = Builder::new_current_thread()
             .enable_time()
+            .max_blocking_threads(SYNCING)
             .build()
             .map_err(JournalError::new)?;
         let mut batch = Vec::with_capacity(BATCH);
+        let mut syncing = JoinSet::new();
         loop {
-            let received = runtime
-                .block_on(async { tokio::time::timeout(TICK, reports.recv_many(&mut batch, BATCH)).await });
-            match received {
-                Ok(0) => return Ok(()),
-                Ok(_) => self.write(batch.drain(..))?,
-                Err(_) => {}
+            // Only waiting happens inside: journals and listeners may use runtimes of their own.
+            match runtime.block_on(next(&mut reports, &mut batch, &mut syncing)) {
+                Next::Reports => self.write(batch.drain(..), &mut syncing, &runtime)?,
+                Next::Ended(first) => self.end(first, &mut syncing)?,
+                Next::Nothing => {}
+                Next::Over => return Ok(()),
             }
             self.journal.tick(Utc::now())?;
         }
     }
 
-    fn write(&mut self, batch: impl Iterator<Item = Report>) -> Result<(), JournalError> {
+    fn write(
+        &mut self,
+        batch: impl Iterator<Item = Report>,
+        syncing: &mut Syncing,
+        runtime: &Runtime,
+    ) -> Result<(), JournalError> {
         let (mut events, mut waiting) = (Vec::new(), Vec::new());
-        let (mut records, mut replaced, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for report in batch {
             match report {
                 Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
@@ -231,31 +293,26 @@ impl Writer {
                     events.push((*event, Utc::now()));
                     waiting.extend(written);
                 }
-                Report::Finished {
-                    record,
-                    replaces,
-                    written,
-                } => {
-                    records.push(*record);
-                    replaced.push(replaces);
-                    ended.push(written);
+                Report::Finished(report) => {
+                    let sync = self.journal.finish_trial(&report.record.trial)?;
+                    syncing.spawn_blocking_on(move || report.synced(sync), runtime.handle());
                 }
             }
         }
-        // Events first: a trial that waits to begin need not wait for the files of those that end.
-        self.commit(&events, waiting)?;
-        if records.is_empty() {
-            return Ok(());
+        self.commit(&events, waiting)
+    }
+
+    /// Writes down the end of the trial whose files are durable, and of all others of which that is so by now.
+    fn end(&mut self, first: Synced, syncing: &mut Syncing) -> Result<(), JournalError> {
+        let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(ended) = next {
+            let ended = ended.unwrap_or_else(|panicked| Err(JournalError::new(panicked)))?;
+            events.push((ended.event, ended.at));
+            waiting.push(ended.written);
+            next = syncing.try_join_next();
         }
-        let files = self.journal.finish_trials(&records)?;
-        let ends = records.into_iter().zip(replaced).zip(files);
-        let ends: Vec<_> = ends
-            .map(|((record, replaces), files)| {
-                let at = record.completed_at;
-                (finished(record, replaces, files), at)
-            })
-            .collect();
-        self.commit(&ends, ended)
+        self.commit(&events, waiting)
     }
 
     /// Makes events durable, then tells who waits for it and who listens.

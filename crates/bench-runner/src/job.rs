@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use bench_core::record::FileRef;
@@ -12,13 +11,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::journal::{Journal, JournalError, TrialFiles};
+use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
 
 /// How long lines of a transcript may lie in a buffer while a trial runs.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
-
-/// Threads that sync trial files, when several trials finish at once.
-const SYNCING: usize = 8;
 
 /// A benchmark run, as the store knows it.
 #[derive(Debug)]
@@ -117,7 +113,7 @@ fn file_ref(item: ItemRef) -> FileRef {
 }
 
 /// Makes the files of one trial durable.
-fn finish_trial(
+fn sync_trial(
     recorder: &Recorder<BenchJob>,
     record: &TrialRecord,
     logs: &mut TrialLogs,
@@ -133,11 +129,6 @@ fn finish_trial(
         record: file_ref(item),
         transcript,
     })
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, JournalError>>) -> Result<T, JournalError> {
-    let panicked = || JournalError::new(std::io::Error::other("a thread that writes trials panicked"));
-    thread.join().unwrap_or_else(|_| Err(panicked()))
 }
 
 impl Journal for StoreJournal {
@@ -163,34 +154,11 @@ impl Journal for StoreJournal {
         log.write_all(text.as_bytes()).map_err(JournalError::new)
     }
 
-    fn finish_trials(&mut self, records: &[TrialRecord]) -> Result<Vec<TrialFiles>, JournalError> {
-        let mut finishing = Vec::with_capacity(records.len());
-        for record in records {
-            self.transcript_of(&record.trial)?; // one that said nothing has an empty transcript
-            finishing.push((record, self.open.remove(&record.trial).unwrap_or_default()));
-        }
-        let recorder = &self.recorder;
-        if let [(record, logs)] = finishing.as_mut_slice() {
-            return Ok(vec![finish_trial(recorder, record, logs)?]);
-        }
-        // A disk waits for many syncs at once hardly longer than for one.
-        let share = finishing.len().div_ceil(SYNCING).max(1);
-        let files = thread::scope(|scope| {
-            let shares = finishing.chunks_mut(share).map(|share| {
-                scope.spawn(move || {
-                    let files = share
-                        .iter_mut()
-                        .map(|(record, logs)| finish_trial(recorder, record, logs));
-                    files.collect::<Result<Vec<_>, JournalError>>()
-                })
-            });
-            let shares: Vec<_> = shares.collect();
-            shares
-                .into_iter()
-                .map(joined)
-                .collect::<Result<Vec<_>, JournalError>>()
-        })?;
-        Ok(files.into_iter().flatten().collect())
+    fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError> {
+        self.transcript_of(trial)?; // one that said nothing has an empty transcript
+        let mut logs = self.open.remove(trial).unwrap_or_default();
+        let recorder = self.recorder.clone();
+        Ok(Box::new(move |record| sync_trial(&recorder, record, &mut logs)))
     }
 
     fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {

@@ -1,7 +1,7 @@
 //! Where a run is written down: the seam between the dispatcher and the disk.
 //!
-//! The dispatcher alone calls a [`Journal`], from its own thread, so an implementation may block. The
-//! one for real runs is [`crate::StoreJournal`]; [`MemoryJournal`] keeps everything in memory, for
+//! The dispatcher alone calls a [`Journal`], from its own thread, so an implementation may block; only the files of
+//! finished trials are synced elsewhere, several trials at a time. The one for real runs is [`crate::StoreJournal`]; [`MemoryJournal`] keeps everything in memory, for
 //! programs that want the verdicts and nothing else.
 
 use std::collections::BTreeMap;
@@ -12,18 +12,20 @@ use bench_core::{Event, TrialId, TrialRecord};
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
+/// Makes the files of one finished trial durable, and says what they are. May block, and may be called from any thread.
+pub type SyncTrial = Box<dyn FnOnce(&TrialRecord) -> Result<TrialFiles, JournalError> + Send>;
+
 /// Writes a run down. Called from one thread; may block.
 pub trait Journal: Send {
     /// Appends whole lines to the trial's transcript. Need not be durable before
-    /// [`Journal::finish_trials`].
+    /// [`Journal::finish_trial`].
     fn transcript(&mut self, trial: &TrialId, lines: &[u8]) -> Result<(), JournalError>;
 
     /// Appends to the trial's log for people. Need not be durable.
     fn log(&mut self, trial: &TrialId, text: &str) -> Result<(), JournalError>;
 
-    /// Makes the transcripts and the records of finished trials durable and says what they are, in the
-    /// same order.
-    fn finish_trials(&mut self, records: &[TrialRecord]) -> Result<Vec<TrialFiles>, JournalError>;
+    /// Closes the transcript and the log of a trial that is finished. What is returned makes its files durable.
+    fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError>;
 
     /// Appends events, in this order, and returns when they are durable: the commit point.
     fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError>;
@@ -107,12 +109,12 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    fn finish_trials(&mut self, records: &[TrialRecord]) -> Result<Vec<TrialFiles>, JournalError> {
-        let named = records
-            .iter()
-            .map(|record| (record.trial.clone(), record.clone()));
-        self.with(|memory| memory.records.extend(named));
-        Ok(vec![TrialFiles::default(); records.len()])
+    fn finish_trial(&mut self, _trial: &TrialId) -> Result<SyncTrial, JournalError> {
+        let journal = self.clone();
+        Ok(Box::new(move |record| {
+            journal.with(|memory| memory.records.insert(record.trial.clone(), record.clone()));
+            Ok(TrialFiles::default())
+        }))
     }
 
     fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {

@@ -31,7 +31,7 @@ pub mod verify;
 pub use dispatch::{Listener, Reporter};
 pub use earlier::Earlier;
 pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
-pub use journal::{Journal, JournalError, MemoryJournal, TrialFiles};
+pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness, load_sources};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use scratch::Scratch;
