@@ -2,8 +2,10 @@
 //!
 //! A test starts this test binary again and has it run one of the ignored `child_…` tests, with its orders in the
 //! environment. `arm` makes one step of the child fatal, so that every state a crash can leave is really left, or has
-//! the steps written down, from which `power_loss` works out what is left when the power goes.
+//! the steps written down, from which `power_loss` works out what is left when the power goes. `contention` has many of
+//! them do things at the same time.
 
+mod contention;
 mod disk;
 mod inspection;
 mod later_life;
@@ -15,7 +17,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,7 @@ use crate::journal::Checkpoint;
 use crate::journal::line::{Line, Said};
 use crate::journal::reader::JournalReader;
 use crate::layout::RunDir;
-use crate::state_file::{self, Found};
-use crate::{Ending, Job, Recorder, RunId, RunStore, RunSummary, StateError};
+use crate::{Ending, Job, Recorder, RunStore, RunSummary};
 
 const FOLDER: &str = "BENCH_STATE_TEST_FOLDER";
 const FATAL: &str = "BENCH_STATE_TEST_FATAL";
@@ -355,75 +355,4 @@ fn a_reader_killed_while_settling_leaves_it_to_the_next_reader() {
         }
     }
     tell_kills("settling after a kill", kills);
-}
-
-/// Adds one to the counter in `state.json` the way every change is made, `times` times.
-fn add_up(store: &RunStore<Tally>, id: &RunId, times: u32) {
-    let dir = store.dirs().run(id);
-    let add_one = || {
-        state_file::locked(&dir, |found: Found<Tally>| {
-            let Found::Good(mut state) = found else {
-                panic!("state.json was not whole")
-            };
-            state.progress.done += 1;
-            state_file::write_state(&dir, &state)
-        })
-    };
-    for _ in 0..times {
-        // So many writers may starve one on a slow disk. Giving up is fine, and must have changed nothing.
-        while let Err(error) = add_one() {
-            assert!(matches!(error, StateError::LockTimeout { .. }), "{error}");
-        }
-    }
-}
-
-#[test]
-#[ignore = "the child of other tests"]
-fn child_adds_up() {
-    let store = store(&ordered_folder());
-    add_up(&store, &store.resolve("latest").unwrap(), 25);
-}
-
-#[test]
-fn eight_processes_and_eight_threads_lose_no_update() {
-    let folder = folder();
-    let store = store(folder.path());
-    let run = store
-        .create(&Planned { total: 0 }, Label { label: "x".into() }, now())
-        .unwrap();
-    let children: Vec<_> = (0..8)
-        .map(|_| child("child_adds_up", folder.path(), u64::MAX).spawn().unwrap())
-        .collect();
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| add_up(&store, run.id(), 25));
-        }
-    });
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
-    let Found::Good(state) = state_file::read::<Tally>(&store.dirs().run(run.id())).unwrap() else {
-        panic!("state.json is not whole");
-    };
-    assert_eq!(state.progress.done, 16 * 25);
-    run.finish(Ending::Completed, now()).unwrap();
-}
-
-#[test]
-fn readers_that_find_an_orphan_at_the_same_time_agree() {
-    let folder = folder();
-    assert!(was_killed("child_works", folder.path(), 60));
-    let store = store(folder.path());
-    let seen = thread::scope(|scope| {
-        let readers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| store.list(None, now()).unwrap().runs[0].state.status.clone()))
-            .collect();
-        readers
-            .into_iter()
-            .map(|reader| reader.join().unwrap())
-            .collect::<Vec<_>>()
-    });
-    assert!(seen[0].is_over());
-    assert!(seen.iter().all(|status| status == &seen[0]), "{seen:?}");
-    check(folder.path(), "after eight readers");
 }

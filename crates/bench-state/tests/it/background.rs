@@ -265,12 +265,7 @@ fn a_grandchild_does_not_keep_a_background_run_alive() {
 /// The window between spawn and lease, which a design without hand-over cannot close.
 #[test]
 fn two_hundred_launches_under_the_eyes_of_a_prober() {
-    let memory = Path::new("/dev/shm");
-    let bed = if memory.is_dir() {
-        Bed::within(memory)
-    } else {
-        Bed::new()
-    };
+    let bed = Bed::in_memory();
     let (done, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -97,6 +97,16 @@ impl Bed {
         Self::in_folder(tempfile::tempdir().unwrap())
     }
 
+    /// A bed in memory where there is such a folder, for what is not about the disk and does much.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() {
+            Self::within(memory)
+        } else {
+            Self::new()
+        }
+    }
+
     /// A bed in a folder of its own within `parent`.
     pub(crate) fn within(parent: &Path) -> Self {
         Self::in_folder(tempfile::tempdir_in(parent).unwrap())

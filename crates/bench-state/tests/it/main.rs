@@ -1,4 +1,4 @@
-//! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, damaged and
+//! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, what passes for their death and is not, damaged and
 //! foreign files, files of released versions, background runs, resuming, cleaning up, results of the old tool, what a reader may touch, and random histories against a model.
 
 #![expect(
@@ -15,6 +15,7 @@ mod finding;
 mod following;
 mod formats;
 mod job;
+mod lies;
 mod life;
 mod model;
 mod old_tool;

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use bench_state::{ActiveRun, Ending, Followed, RunId};
+use bench_state::{ActiveRun, Ending, Followed, RunId, Standing};
+use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use crate::job::{Bed, Packing, now, packed};
@@ -13,8 +14,8 @@ use crate::job::{Bed, Packing, now, packed};
 enum Step {
     Record(Vec<u32>),
     Snapshot,
-    /// A reader looks at the live run.
-    Look,
+    /// A reader looks at the live run, so many hours later by its own clock, or earlier.
+    Look(i64),
     /// The machine dies here: what is on the disk, with this done to it, is read by a fresh process.
     Crash(Damage),
     /// The same, and then the run is taken up from the wreck.
@@ -34,6 +35,8 @@ enum Damage {
     StateTorn(u8),
     SessionLost,
     SessionTorn(u8),
+    /// All that is not the runs themselves.
+    StoreLost,
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
@@ -44,6 +47,7 @@ fn damage() -> impl Strategy<Value = Damage> {
         any::<u8>().prop_map(Damage::StateTorn),
         Just(Damage::SessionLost),
         any::<u8>().prop_map(Damage::SessionTorn),
+        Just(Damage::StoreLost),
     ]
 }
 
@@ -51,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => prop::collection::vec(any::<u32>(), 0..4).prop_map(Step::Record),
         2 => Just(Step::Snapshot),
-        1 => Just(Step::Look),
+        1 => (-100_000..100_000_i64).prop_map(Step::Look),
         2 => damage().prop_map(Step::Crash),
         2 => damage().prop_map(Step::Survive),
         1 => any::<bool>().prop_map(|completes| Step::Reopen { completes }),
@@ -59,11 +63,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_recorded_is_told(steps in prop::collection::vec(step(), 1..12), completes in any::<bool>()) {
-        let mut bed = Bed::new();
+        let mut bed = Bed::in_memory();
         let mut run = bed.start();
         let id = run.id().clone();
         let mut model: Vec<u32> = Vec::new();
@@ -75,7 +79,11 @@ proptest! {
                     model.extend(weights);
                 }
                 Step::Snapshot => run.snapshot(now()).unwrap(),
-                Step::Look => expect(&bed, &id, "running", &model),
+                Step::Look(hours) => {
+                    let runs = bed.store.list(None, now() + TimeDelta::hours(hours)).unwrap().runs;
+                    prop_assert_eq!(runs[0].standing, Standing::Alive);
+                    expect(&bed, &id, "running", &model);
+                }
                 Step::Crash(damage) => drop(wreck_of(&bed, &id, damage, &model)),
                 Step::Survive(damage) => {
                     let wreck = wreck_of(&bed, &id, damage, &model);
@@ -110,7 +118,7 @@ fn end(run: ActiveRun<Packing>, completes: bool) -> &'static str {
 
 /// The run as it is on the disk now, damaged, in a bed without its worker.
 fn wreck_of(bed: &Bed, id: &RunId, damage: Damage, model: &[u32]) -> Bed {
-    let wreck = Bed::new();
+    let wreck = Bed::in_memory();
     bed.copy_into(&wreck);
     hurt(&wreck, id, damage);
     expect(&wreck, id, "failed", model);
@@ -161,5 +169,6 @@ fn hurt(bed: &Bed, id: &RunId, damage: Damage) {
         Damage::StateTorn(at) => tear("state.json", at),
         Damage::SessionLost => fs::remove_file(path("session.json")).unwrap(),
         Damage::SessionTorn(at) => tear("session.json", at),
+        Damage::StoreLost => fs::remove_dir_all(bed.store.root().join(".store")).unwrap(),
     }
 }
