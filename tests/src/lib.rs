@@ -6,11 +6,12 @@
 //! | [`mcp_echo`] | a small correct MCP server, for load |
 //! | [`bad_gym`] | MCP servers with faults, over HTTP and over stdio |
 //! | [`bed`] | a folder, the real binary, and what it printed, with everything that changes filtered out |
+//! | [`battery`] | faults given to the real binary from outside, and what must hold afterwards |
 //! | [`measure`] | what a child process cost: wall time, CPU, memory |
 //! | `loopback` | one server, one thread, one runtime: stopping it closes every socket at once |
 //!
 //! Each server also exists as a small binary, so that it can run in a process of its own. The tests
-//! themselves are in `tests/e2e`, the benchmark is the binary `perf`. Nothing here is used by the product.
+//! themselves are in `tests/e2e` and `tests/battery`, the benchmark is the binary `perf`. Nothing here is used by the product.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -19,6 +20,7 @@
 )]
 
 pub mod bad_gym;
+pub mod battery;
 pub mod bed;
 pub mod loopback;
 pub mod mcp_echo;

@@ -162,13 +162,25 @@ impl TextLog {
     }
 }
 
+impl TextLog {
+    /// The system's error of the same kind, with the path: whoever gets it has only a stream.
+    fn named(&self, error: &io::Error) -> io::Error {
+        let words = format!(
+            "cannot {} `{}`: {error}",
+            FileAction::Write,
+            self.file.get_ref().path().display()
+        );
+        io::Error::new(error.kind(), words)
+    }
+}
+
 impl Write for TextLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file.write(bytes).map_err(|error| self.named(&error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.flush().map_err(|error| self.named(&error))
     }
 }
 

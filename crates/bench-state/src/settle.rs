@@ -6,6 +6,7 @@
 //! cut cannot take away what was told. If nothing can be written (a read-only or full disk), the answer is the same, only not kept.
 
 use std::fs;
+use std::io::ErrorKind;
 
 use chrono::{DateTime, Utc};
 
@@ -72,7 +73,10 @@ pub(crate) fn read_run<J: Job>(
             };
             state = end_orphan(dir, state, &orphan, &mut problems);
         }
-        _ => drop(catch_up(dir, &mut state, &mut problems)),
+        _ => match catch_up(dir, &mut state, &mut problems) {
+            Ok(replay) => drop(replay),
+            Err(error) => problems.push(error),
+        },
     }
     drop(probe); // held until here, so that no new worker could begin meanwhile
     let (standing, heartbeat_at) = if state.status.is_over() {
@@ -183,24 +187,34 @@ fn heartbeat(dir: &RunDir) -> Option<DateTime<Utc>> {
     Some(format::to_millis(modified.into()))
 }
 
-/// Adds what the journal knows and `state.json` does not yet. A journal that cannot be read is a problem to tell
-/// about, not a reason to say nothing: the snapshot still stands.
+/// Adds what the journal knows and `state.json` does not yet. A journal that is of no use is a problem to tell about,
+/// not a reason to say nothing: the snapshot still stands.
+///
+/// # Errors
+/// The journal cannot be read at this moment, for want of descriptors for example. Another reader may be able to, so
+/// nothing must be stored that would stand for ever without what the journal knows.
 fn catch_up<J: Job>(
     dir: &RunDir,
     state: &mut RunState<J>,
     problems: &mut Vec<StateError>,
-) -> Option<Replay<J>> {
+) -> Result<Option<Replay<J>>> {
     match Replay::onto(dir, state) {
         Ok(replay) => {
             replay.apply_to(state);
             problems.extend(replay.damage(dir));
-            Some(replay)
+            Ok(Some(replay))
         }
+        Err(error) if may_pass(&error) => Err(error),
         Err(error) => {
             problems.push(error);
-            None
+            Ok(None)
         }
     }
+}
+
+/// Whether it may go better next time. A file that is gone stays gone.
+fn may_pass(error: &StateError) -> bool {
+    matches!(error, StateError::Io { source, .. } if source.kind() != ErrorKind::NotFound)
 }
 
 /// What was known about an orphan when it was last looked at.
@@ -224,7 +238,7 @@ fn end_orphan<J: Job>(
         if state.status.is_over() {
             return Ok(());
         }
-        let replay = end(dir, &mut state, orphan, problems);
+        let replay = end(dir, &mut state, orphan, problems)?;
         state_file::check_format(&state, dir)?;
         durable::sync_written(&dir.journal())?;
         match replay {
@@ -238,20 +252,23 @@ fn end_orphan<J: Job>(
         tracing::warn!(run = %state.id, %error, "the run is over, but its ending could not be stored");
         problems.push(error);
         // Where not even the lock could be had, the ending is told all the same.
-        if !state.status.is_over() {
-            drop(end(dir, &mut state, orphan, problems));
+        if !state.status.is_over()
+            && let Err(error) = end(dir, &mut state, orphan, problems)
+        {
+            problems.push(error);
         }
     }
     state
 }
 
-/// Ends an orphan in memory: with the ending its worker still noted, else as was asked for, else as lost.
+/// Ends an orphan in memory: with the ending its worker still noted, else as was asked for, else as lost. It is ended
+/// also where this fails; then without what the journal knows, and not to be stored.
 fn end<J: Job>(
     dir: &RunDir,
     state: &mut RunState<J>,
     orphan: &Orphan,
     problems: &mut Vec<StateError>,
-) -> Option<Replay<J>> {
+) -> Result<Option<Replay<J>>> {
     let replay = catch_up(dir, state, problems);
     if !state.status.is_over() {
         let last_known = state.updated_at.max(state.started_at);
@@ -287,7 +304,7 @@ pub(crate) fn end_as<J: Job>(
             return Ok(false);
         }
         state_file::check_format(&state, dir)?;
-        let replay = catch_up(dir, &mut state, &mut Vec::new());
+        let replay = catch_up(dir, &mut state, &mut Vec::new())?;
         durable::sync_written(&dir.journal())?;
         let ours = !state.status.is_over();
         if ours {

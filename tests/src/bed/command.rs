@@ -22,7 +22,8 @@ pub struct Started {
     pid: Pid,
     stdout: Arc<Text>,
     stderr: Arc<Text>,
-    ended: Receiver<ExitStatus>,
+    /// Behind a lock only so that threads may share what else is known.
+    ended: Mutex<Receiver<ExitStatus>>,
     began: Instant,
     over: bool,
 }
@@ -77,7 +78,7 @@ impl Started {
             pid,
             stdout,
             stderr,
-            ended: wait(child),
+            ended: Mutex::new(wait(child)),
             began,
             over: false,
         }
@@ -116,7 +117,8 @@ impl Started {
     /// # Panics
     /// It has not ended in time: it is killed, and what it printed is shown.
     pub fn finish(mut self, within: Duration) -> Shot {
-        let Ok(status) = self.ended.recv_timeout(within) else {
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Ok(status) = ended.recv_timeout(within) else {
             panic!(
                 "`{}` still runs after {within:?}\n{}\n{}",
                 self.line,

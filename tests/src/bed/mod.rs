@@ -6,9 +6,11 @@
 //! | [`Shot`] | what one command printed and how it ended; shown with ids, paths and times filtered out |
 //! | [`Started`] | a command that still runs |
 //! | [`RunFolder`] | what a run left on disk, read without the product's own code |
+//! | [`GymServe`] | the tracker as a server of its own |
 //! | [`binary`] | where the binary under test is, built at most once |
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,11 +22,13 @@ use tempfile::TempDir;
 pub mod binary;
 mod command;
 mod filter;
+mod gym_serve;
 mod processes;
 mod run_folder;
 
 pub use command::{Shot, Started};
-pub use processes::{processes_of, processes_with};
+pub use gym_serve::GymServe;
+pub use processes::{await_none, processes_of, processes_with};
 pub use run_folder::RunFolder;
 
 /// No command of a test may take longer: what does has hung.
@@ -44,11 +48,26 @@ impl Default for TestBed {
 }
 
 impl TestBed {
+    /// The same on a disk in memory, where there is one: for thousands of runs whose fsyncs need not reach a disk.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() {
+            Self::below(memory)
+        } else {
+            Self::new()
+        }
+    }
+
     /// An empty folder; an environment with nothing but `PATH`, `HOME` (the folder), `LANG` and `TZ`.
     pub fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// The same in a folder below this one.
+    pub fn below(parent: &Path) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("bed-")
-            .tempdir()
+            .tempdir_in(parent)
             .expect("a temporary folder");
         let path = std::env::var("PATH").unwrap_or_default();
         let home = folder.path().display().to_string();
@@ -108,9 +127,26 @@ impl TestBed {
         Started::spawn(command, format!("bench-cli {arguments}"), folder)
     }
 
+    /// The same through another program, such as `strace`: its arguments come first.
+    pub fn start_through(&self, wrapper: &[String], arguments: &str, stdin: impl Into<Stdio>) -> Started {
+        let (program, first) = wrapper.split_first().expect("a program");
+        let mut command = self.program(program);
+        command
+            .args(first)
+            .arg(binary::bench_cli())
+            .args(arguments.split_whitespace())
+            .stdin(stdin);
+        let line = format!("{} bench-cli {arguments}", wrapper.join(" "));
+        Started::spawn(command, line, self.dir().to_owned())
+    }
+
     /// `bench-cli` in this folder and environment, without arguments.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary::bench_cli());
+        self.program(binary::bench_cli())
+    }
+
+    fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .envs(&self.environment)
@@ -131,7 +167,7 @@ impl TestBed {
         };
         let mut runs: Vec<PathBuf> = entries.map(|e| e.expect("a folder entry").path()).collect();
         runs.sort();
-        runs.into_iter().map(RunFolder::new).collect()
+        runs.into_iter().map(RunFolder::at).collect()
     }
 
     /// The only run there is.

@@ -1,6 +1,8 @@
 //! Which processes a run left behind, found as an outsider would: in `/proc`.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Ids and command lines of all processes whose environment holds this text, such as `BENCH_RUN_ID=…`.
 pub fn processes_with(text: &str) -> Vec<String> {
@@ -22,4 +24,17 @@ pub fn processes_with(text: &str) -> Vec<String> {
 /// Processes of a run.
 pub fn processes_of(run_id: &str) -> Vec<String> {
     processes_with(&format!("BENCH_RUN_ID={run_id}"))
+}
+
+/// Waits until a run has no processes any more: what was killed a moment ago may still be going. Returns those
+/// that stay.
+pub fn await_none(run_id: &str, within: Duration) -> Vec<String> {
+    let deadline = Instant::now() + within;
+    loop {
+        let left = processes_of(run_id);
+        if left.is_empty() || Instant::now() > deadline {
+            return left;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
 }

@@ -16,7 +16,8 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    pub(super) fn new(path: PathBuf) -> Self {
+    /// The run in this folder.
+    pub fn at(path: PathBuf) -> Self {
         Self { path }
     }
 

@@ -24,6 +24,7 @@ use axum::{Router, http::StatusCode};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::loopback::{Closing, Served};
 use script::{Conversation, Fault, Reply, Script};
@@ -74,6 +75,8 @@ struct Shared {
     script: Script,
     log: Mutex<Log>,
     called: Condvar,
+    /// While true, nobody is answered.
+    held: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +153,16 @@ impl ModelStub {
         );
     }
 
+    /// From now on requests are counted, but not answered before [`release`](Self::release).
+    pub fn hold(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Answers again, also those who wait.
+    pub fn release(&self) {
+        self.shared.held.send_replace(false);
+    }
+
     /// Every request so far.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.log().requests.clone()
@@ -179,7 +192,10 @@ async fn answer(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8]) ->
     let key = headers.get("authorization").or_else(|| headers.get("x-api-key"));
     let key = key.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = key.trim_start_matches("Bearer ").to_owned();
-    match shared.decide(wire, headers, body) {
+    let answer = shared.decide(wire, headers, body);
+    // Fails only without a sender, and that one is in `shared`.
+    shared.held.subscribe().wait_for(|held| !held).await.ok();
+    match answer {
         Answer::Good(status, body) => (status, Json(body)).into_response(),
         Answer::Fault(fault) => fault::play(&fault, wire, &key).await,
     }

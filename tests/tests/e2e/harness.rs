@@ -1,10 +1,8 @@
 //! Scenarios to write harness files with, and servers to try them on.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use bench_tests::bed::{Started, TestBed};
-use bench_tests::loopback;
+pub(crate) use bench_tests::bed::GymServe;
 use serde_json::{Value, json};
 
 /// When the tracker's sample world ends: what is younger was made by a trial.
@@ -57,40 +55,4 @@ pub(crate) fn answers(text: &str) -> Value {
 /// The quickstart of the repository.
 pub(crate) fn quickstart() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart")
-}
-
-/// `bench-cli gym serve` in a process of its own.
-pub(crate) struct GymServe {
-    _process: Started,
-    url: String,
-}
-
-impl GymServe {
-    pub(crate) fn start(bed: &TestBed) -> Self {
-        let process = bed.start("gym serve --port 0");
-        let line = process.stdout_line(Duration::from_secs(20), |line| line.contains("/mcp"));
-        let url = line
-            .split_whitespace()
-            .find(|word| word.starts_with("http://") && word.contains("/mcp"));
-        let url = url
-            .expect("an address in the line")
-            .trim_end_matches("/mcp")
-            .to_owned();
-        Self {
-            _process: process,
-            url,
-        }
-    }
-
-    /// A gym file that names it.
-    pub(crate) fn gym_file(&self) -> Value {
-        json!({"gyms": {"served": {"url": format!("{}/mcp", self.url)}}, "default": "served"})
-    }
-
-    /// Ids of the databases it holds.
-    pub(crate) fn databases(&self) -> Vec<String> {
-        let text = loopback::ask("GET", &format!("{}/api/databases", self.url)).unwrap();
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        serde_json::from_value(answer["databases"].clone()).unwrap()
-    }
 }

@@ -72,7 +72,8 @@ impl JournalWriter {
     ///
     /// # Errors
     /// Those of the write, and [`StateError::JournalBroken`] for ever after: a second fsync might report success
-    /// for pages that the kernel has already dropped. Whoever opens the journal next finds the valid lines.
+    /// for pages that the kernel has already dropped. What was written of these lines is taken back if possible, so
+    /// that nobody counts what the caller was told is not there.
     pub(crate) fn append(
         &mut self,
         generation: u32,
@@ -90,7 +91,12 @@ impl JournalWriter {
             text.push_str(&encode(seq, at, generation, members));
         }
         self.broken = true;
-        durable::append(&mut self.file, &self.path, text.as_bytes())?;
+        if let Err(error) = durable::append(&mut self.file, &self.path, text.as_bytes()) {
+            if let Err(stays) = durable::truncate(&self.file, &self.path, self.end.bytes) {
+                tracing::debug!(error = %stays, "lines that failed to be recorded may be seen by readers");
+            }
+            return Err(error);
+        }
         self.broken = false;
         self.end = Checkpoint {
             seq,

@@ -136,6 +136,30 @@ fn an_orphan_is_ended_even_without_its_plan_or_journal() {
     }
 }
 
+/// Too many open files, for example: the reader cannot look, another one will.
+#[test]
+fn what_cannot_be_read_for_the_moment_is_not_forgotten_for_ever() {
+    let bed = Bed::new();
+    let run = bed.orphan();
+    let (journal, aside) = (bed.dir(&run).join("events.jsonl"), bed.folder().join("aside"));
+    let before = fs::read(bed.dir(&run).join("state.json")).unwrap();
+    fs::rename(&journal, &aside).unwrap();
+    fs::create_dir(&journal).unwrap();
+    let listing = bed.store.list(None, now()).unwrap();
+    assert_eq!(listing.runs[0].state.status.word(), "failed", "told as over");
+    assert_eq!(listing.problems.len(), 1, "{:?}", listing.problems);
+    assert_eq!(
+        fs::read(bed.dir(&run).join("state.json")).unwrap(),
+        before,
+        "but not stored"
+    );
+    fs::remove_dir(&journal).unwrap();
+    fs::rename(&aside, &journal).unwrap();
+    let recorded = bed.view(&run).events().unwrap().count();
+    assert!(recorded > 0);
+    assert_eq!(bed.only().state.progress.packed as usize, recorded);
+}
+
 #[test]
 fn damage_inside_a_journal_is_reported_and_the_rest_counts() {
     let bed = Bed::new();
