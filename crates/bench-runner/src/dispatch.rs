@@ -6,35 +6,28 @@
 //! hold up none that begin. So nothing that a listener has seen can be lost, and writing never holds up a model
 //! or a tool.
 
+mod writer;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use bench_core::event::TrialFinished;
 use bench_core::transcript::{Entry, Line};
 use bench_core::{Event, Outcome, TrialId, TrialRecord};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::env::Secrets;
 use crate::gym::ReportEvent;
-use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
+use crate::journal::{Journal, JournalError};
 use crate::process::LineLog;
+use writer::{Finished, Writer};
 
 /// Reports that may wait to be written before reporters have to wait too.
 const QUEUE: usize = 4096;
-/// Reports that one commit covers at most.
-const BATCH: usize = 512;
-/// Trials whose files are synced at the same time: a disk takes hardly longer for some than for one.
-const SYNCING: usize = 8;
-/// The longest pause between two ticks of the journal.
-const TICK: Duration = Duration::from_secs(2);
 
 /// Something that became durable, as listeners see it.
 pub type Listener = Box<dyn FnMut(&Event, DateTime<Utc>) + Send>;
@@ -53,62 +46,6 @@ enum Report {
         text: String,
     },
     Finished(Box<Finished>),
-}
-
-/// A trial that is over.
-struct Finished {
-    record: TrialRecord,
-    replaces: Option<Outcome>,
-    written: oneshot::Sender<()>,
-}
-
-/// One whose files are durable.
-struct Ended {
-    event: Event,
-    at: DateTime<Utc>,
-    written: oneshot::Sender<()>,
-}
-
-/// The trials whose files are being synced.
-type Syncing = JoinSet<Result<Box<Ended>, JournalError>>;
-/// What came of one of them.
-type Synced = Result<Result<Box<Ended>, JournalError>, JoinError>;
-
-impl Finished {
-    /// Makes its files durable. Blocking.
-    fn synced(self, sync: SyncTrial) -> Result<Box<Ended>, JournalError> {
-        let files = sync(&self.record)?;
-        Ok(Box::new(Ended {
-            at: self.record.completed_at,
-            event: finished(self.record, self.replaces, files),
-            written: self.written,
-        }))
-    }
-}
-
-/// What the dispatcher has to do next.
-enum Next {
-    /// Write the reports in the batch.
-    Reports,
-    /// Write the end of a trial.
-    Ended(Synced),
-    /// Nothing for a while.
-    Nothing,
-    /// Nothing any more.
-    Over,
-}
-
-/// Waits for something to do.
-async fn next(reports: &mut mpsc::Receiver<Report>, batch: &mut Vec<Report>, syncing: &mut Syncing) -> Next {
-    tokio::select! {
-        received = reports.recv_many(batch, BATCH) => match received {
-            // All reporters are gone.
-            0 => syncing.join_next().await.map_or(Next::Over, Next::Ended),
-            _ => Next::Reports,
-        },
-        Some(ended) = syncing.join_next() => Next::Ended(ended),
-        () = tokio::time::sleep(TICK) => Next::Nothing,
-    }
 }
 
 /// Reports to the dispatcher. Clones report to the same one.
@@ -241,121 +178,4 @@ impl Reporter {
             Cow::Borrowed(_) => value,
         }
     }
-}
-
-struct Writer {
-    journal: Box<dyn Journal>,
-    listeners: Vec<Listener>,
-    stop: CancellationToken,
-}
-
-impl Writer {
-    fn run(mut self, reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
-        let result = self.write_all(reports);
-        if result.is_err() {
-            self.stop.cancel();
-        }
-        result
-    }
-
-    fn write_all(&mut self, mut reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .max_blocking_threads(SYNCING)
-            .build()
-            .map_err(JournalError::new)?;
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut syncing = JoinSet::new();
-        loop {
-            // Only waiting happens inside: journals and listeners may use runtimes of their own.
-            match runtime.block_on(next(&mut reports, &mut batch, &mut syncing)) {
-                Next::Reports => self.write(batch.drain(..), &mut syncing, &runtime)?,
-                Next::Ended(first) => self.end(first, &mut syncing)?,
-                Next::Nothing => {}
-                Next::Over => return Ok(()),
-            }
-            self.journal.tick(Utc::now())?;
-        }
-    }
-
-    fn write(
-        &mut self,
-        batch: impl Iterator<Item = Report>,
-        syncing: &mut Syncing,
-        runtime: &Runtime,
-    ) -> Result<(), JournalError> {
-        let (mut events, mut waiting) = (Vec::new(), Vec::new());
-        for report in batch {
-            match report {
-                Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
-                Report::Log { trial, text } => self.journal.log(&trial, &text)?,
-                Report::Event { event, written } => {
-                    events.push((*event, Utc::now()));
-                    waiting.extend(written);
-                }
-                Report::Finished(report) => {
-                    let sync = self.journal.finish_trial(&report.record.trial)?;
-                    syncing.spawn_blocking_on(move || report.synced(sync), runtime.handle());
-                }
-            }
-        }
-        self.commit(&events, waiting)
-    }
-
-    /// Writes down the end of the trial whose files are durable, and of all others of which that is so by now.
-    fn end(&mut self, first: Synced, syncing: &mut Syncing) -> Result<(), JournalError> {
-        let (mut events, mut waiting) = (Vec::new(), Vec::new());
-        let mut next = Some(first);
-        while let Some(ended) = next {
-            let ended = ended.unwrap_or_else(|panicked| Err(JournalError::new(panicked)))?;
-            events.push((ended.event, ended.at));
-            waiting.push(ended.written);
-            next = syncing.try_join_next();
-        }
-        self.commit(&events, waiting)
-    }
-
-    /// Makes events durable, then tells who waits for it and who listens.
-    fn commit(
-        &mut self,
-        events: &[(Event, DateTime<Utc>)],
-        waiting: Vec<oneshot::Sender<()>>,
-    ) -> Result<(), JournalError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        self.journal.commit(events)?;
-        for written in waiting {
-            written.send(()).ok(); // the reporter may have been cancelled meanwhile
-        }
-        for (event, at) in events {
-            self.listeners
-                .iter_mut()
-                .for_each(|listener| listener(event, *at));
-        }
-        Ok(())
-    }
-}
-
-/// What the journal says of a finished trial.
-fn finished(record: TrialRecord, replaces: Option<Outcome>, files: TrialFiles) -> Event {
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Event::TrialFinished(TrialFinished {
-        verifiers_passed: count(record.verdicts.iter().filter(|v| v.is_true()).count()),
-        verifiers_total: count(record.verdicts.len()),
-        trial: record.trial,
-        scenario_id: record.scenario_id,
-        model: record.model,
-        repetition: record.repetition,
-        attempt: record.attempt,
-        outcome: record.outcome,
-        replaces,
-        cause: record.cause,
-        turns: record.turns,
-        tool_calls: record.tool_calls,
-        usage: record.usage,
-        took_ms: record.took_ms,
-        record: files.record,
-        transcript: files.transcript,
-    })
 }

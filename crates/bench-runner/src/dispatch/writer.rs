@@ -1,0 +1,400 @@
+//! The dispatcher's thread: takes reports, writes them down, answers.
+
+use std::time::Duration;
+
+use bench_core::event::TrialFinished;
+use bench_core::{Event, Outcome, TrialRecord};
+use chrono::{DateTime, Utc};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Listener, Report};
+use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
+
+/// Reports that one commit covers at most.
+const BATCH: usize = 512;
+/// Trials whose files are synced at the same time: a disk takes hardly longer for some than for one.
+const SYNCING: usize = 8;
+/// The longest pause between two ticks of the journal.
+const TICK: Duration = Duration::from_secs(2);
+
+/// A trial that is over.
+pub(super) struct Finished {
+    pub(super) record: TrialRecord,
+    pub(super) replaces: Option<Outcome>,
+    pub(super) written: oneshot::Sender<()>,
+}
+
+/// One whose files are durable.
+struct Ended {
+    event: Event,
+    at: DateTime<Utc>,
+    written: oneshot::Sender<()>,
+}
+
+/// The trials whose files are being synced.
+type Syncing = JoinSet<Result<Box<Ended>, JournalError>>;
+/// What came of one of them.
+type Synced = Result<Result<Box<Ended>, JournalError>, JoinError>;
+
+impl Finished {
+    /// Makes its files durable. Blocking.
+    fn synced(self, sync: SyncTrial) -> Result<Box<Ended>, JournalError> {
+        let files = sync(&self.record)?;
+        Ok(Box::new(Ended {
+            at: self.record.completed_at,
+            event: finished(self.record, self.replaces, files),
+            written: self.written,
+        }))
+    }
+}
+
+/// What the dispatcher has to do next.
+enum Next {
+    /// Write the reports in the batch.
+    Reports,
+    /// Write the end of a trial.
+    Ended(Synced),
+    /// Nothing for a while.
+    Nothing,
+    /// Nothing any more.
+    Over,
+}
+
+/// Waits for something to do.
+async fn next(reports: &mut mpsc::Receiver<Report>, batch: &mut Vec<Report>, syncing: &mut Syncing) -> Next {
+    tokio::select! {
+        received = reports.recv_many(batch, BATCH) => match received {
+            // All reporters are gone.
+            0 => syncing.join_next().await.map_or(Next::Over, Next::Ended),
+            _ => Next::Reports,
+        },
+        Some(ended) = syncing.join_next() => Next::Ended(ended),
+        () = tokio::time::sleep(TICK) => Next::Nothing,
+    }
+}
+
+/// Writes, and tells who listens.
+pub(super) struct Writer {
+    pub(super) journal: Box<dyn Journal>,
+    pub(super) listeners: Vec<Listener>,
+    /// Cancelled when nothing can be written any more.
+    pub(super) stop: CancellationToken,
+}
+
+impl Writer {
+    /// Writes until all reporters are gone.
+    pub(super) fn run(mut self, reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
+        let result = self.write_all(reports);
+        if result.is_err() {
+            self.stop.cancel();
+        }
+        result
+    }
+
+    fn write_all(&mut self, mut reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(SYNCING)
+            .build()
+            .map_err(JournalError::new)?;
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut syncing = JoinSet::new();
+        loop {
+            // Only waiting happens inside: journals and listeners may use runtimes of their own.
+            match runtime.block_on(next(&mut reports, &mut batch, &mut syncing)) {
+                Next::Reports => self.write(batch.drain(..), &mut syncing, &runtime)?,
+                Next::Ended(first) => self.end(first, &mut syncing)?,
+                Next::Nothing => {}
+                Next::Over => return Ok(()),
+            }
+            self.journal.tick(Utc::now())?;
+        }
+    }
+
+    fn write(
+        &mut self,
+        batch: impl Iterator<Item = Report>,
+        syncing: &mut Syncing,
+        runtime: &Runtime,
+    ) -> Result<(), JournalError> {
+        let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        for report in batch {
+            match report {
+                Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
+                Report::Log { trial, text } => self.journal.log(&trial, &text)?,
+                Report::Event { event, written } => {
+                    events.push((*event, Utc::now()));
+                    waiting.extend(written);
+                }
+                Report::Finished(report) => {
+                    let sync = self.journal.finish_trial(&report.record.trial)?;
+                    syncing.spawn_blocking_on(move || report.synced(sync), runtime.handle());
+                }
+            }
+        }
+        self.commit(&events, waiting)
+    }
+
+    /// Writes down the end of the trial whose files are durable, and of all others of which that is so by now.
+    fn end(&mut self, first: Synced, syncing: &mut Syncing) -> Result<(), JournalError> {
+        let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(ended) = next {
+            let ended = ended.unwrap_or_else(|panicked| Err(JournalError::new(panicked)))?;
+            events.push((ended.event, ended.at));
+            waiting.push(ended.written);
+            next = syncing.try_join_next();
+        }
+        self.commit(&events, waiting)
+    }
+
+    /// Makes events durable, then tells who waits for it and who listens.
+    fn commit(
+        &mut self,
+        events: &[(Event, DateTime<Utc>)],
+        waiting: Vec<oneshot::Sender<()>>,
+    ) -> Result<(), JournalError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.journal.commit(events)?;
+        for written in waiting {
+            written.send(()).ok(); // the reporter may have been cancelled meanwhile
+        }
+        for (event, at) in events {
+            self.listeners
+                .iter_mut()
+                .for_each(|listener| listener(event, *at));
+        }
+        Ok(())
+    }
+}
+
+/// What the journal says of a finished trial.
+fn finished(record: TrialRecord, replaces: Option<Outcome>, files: TrialFiles) -> Event {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Event::TrialFinished(TrialFinished {
+        verifiers_passed: count(record.verdicts.iter().filter(|v| v.is_true()).count()),
+        verifiers_total: count(record.verdicts.len()),
+        trial: record.trial,
+        scenario_id: record.scenario_id,
+        model: record.model,
+        repetition: record.repetition,
+        attempt: record.attempt,
+        outcome: record.outcome,
+        replaces,
+        cause: record.cause,
+        turns: record.turns,
+        tool_calls: record.tool_calls,
+        usage: record.usage,
+        took_ms: record.took_ms,
+        record: files.record,
+        transcript: files.transcript,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as blocking;
+
+    use bench_core::{Outcome, TrialId, Usage};
+
+    use super::*;
+    use crate::dispatch::{Dispatcher, Reporter};
+    use crate::env::Secrets;
+    use crate::journal::MemoryJournal;
+
+    /// A disk that takes its time: says what it is about to do, and does it when it is told to.
+    struct SlowDisk {
+        memory: MemoryJournal,
+        doing: blocking::Sender<&'static str>,
+        go: std::sync::Arc<std::sync::Mutex<blocking::Receiver<bool>>>,
+    }
+
+    impl SlowDisk {
+        fn wait(&self, what: &'static str) -> Result<(), JournalError> {
+            wait(&self.doing, &self.go, what)
+        }
+    }
+
+    fn wait(
+        doing: &blocking::Sender<&'static str>,
+        go: &std::sync::Mutex<blocking::Receiver<bool>>,
+        what: &'static str,
+    ) -> Result<(), JournalError> {
+        doing.send(what).unwrap();
+        if go.lock().unwrap().recv().unwrap() {
+            Ok(())
+        } else {
+            Err(JournalError::new(std::io::Error::other("no")))
+        }
+    }
+
+    impl Journal for SlowDisk {
+        fn transcript(&mut self, _: &TrialId, _: &[u8]) -> Result<(), JournalError> {
+            Ok(())
+        }
+
+        fn log(&mut self, _: &TrialId, _: &str) -> Result<(), JournalError> {
+            Ok(())
+        }
+
+        fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError> {
+            let sync = self.memory.finish_trial(trial)?;
+            let (doing, go) = (self.doing.clone(), std::sync::Arc::clone(&self.go));
+            Ok(Box::new(move |record| {
+                wait(&doing, &go, "sync")?;
+                sync(record)
+            }))
+        }
+
+        fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
+            self.wait("commit")?;
+            self.memory.commit(events)
+        }
+
+        fn tick(&mut self, _: DateTime<Utc>) -> Result<(), JournalError> {
+            Ok(())
+        }
+    }
+
+    /// A dispatcher on a slow disk.
+    struct Desk {
+        reporter: Reporter,
+        dispatcher: Dispatcher,
+        memory: MemoryJournal,
+        doing: blocking::Receiver<&'static str>,
+        go: blocking::Sender<bool>,
+        stop: CancellationToken,
+    }
+
+    fn desk() -> Desk {
+        let (memory, stop) = (MemoryJournal::default(), CancellationToken::new());
+        let ((told, doing), (go, gone)) = (blocking::channel(), blocking::channel());
+        let disk = SlowDisk {
+            memory: memory.clone(),
+            doing: told,
+            go: std::sync::Arc::new(std::sync::Mutex::new(gone)),
+        };
+        let (reporter, dispatcher) =
+            Dispatcher::start(Box::new(disk), Vec::new(), Secrets::default(), stop.clone()).unwrap();
+        Desk {
+            reporter,
+            dispatcher,
+            memory,
+            doing,
+            go,
+            stop,
+        }
+    }
+
+    fn trial() -> TrialId {
+        "scenario~model~1".parse().unwrap()
+    }
+
+    fn started() -> Event {
+        Event::TrialStarted {
+            trial: trial(),
+            attempt: 1,
+        }
+    }
+
+    fn record() -> TrialRecord {
+        TrialRecord {
+            format: bench_core::record::FORMAT,
+            trial: trial(),
+            scenario_id: "scenario".into(),
+            model: "model".into(),
+            repetition: 1,
+            attempt: 1,
+            outcome: Outcome::Passed,
+            cause: None,
+            verdicts: Vec::new(),
+            answer: None,
+            turns: 1,
+            tool_calls: 0,
+            tool_errors: 0,
+            expected_tools_missed: Vec::new(),
+            usage: Usage::default(),
+            gyms: Vec::new(),
+            started_at: DateTime::UNIX_EPOCH,
+            completed_at: DateTime::UNIX_EPOCH,
+            took_ms: 0,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nobody_is_answered_before_it_is_durable() {
+        let desk = desk();
+        let reporter = desk.reporter.clone();
+        let answer = tokio::spawn(async move { reporter.event(started()).await });
+        assert_eq!(desk.doing.recv().unwrap(), "commit");
+        tokio::time::sleep(Duration::from_millis(20)).await; // an answer sent too early would be there
+        assert!(!answer.is_finished());
+        desk.go.send(true).unwrap();
+        assert!(answer.await.unwrap());
+        assert_eq!(desk.memory.snapshot().events.len(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_end_of_a_trial_follows_its_files_and_holds_up_no_event() {
+        let desk = desk();
+        let reporter = desk.reporter.clone();
+        let end = tokio::spawn(async move { reporter.finished(record(), None).await });
+        assert_eq!(desk.doing.recv().unwrap(), "sync");
+        // While the files are being synced, another trial begins.
+        let reporter = desk.reporter.clone();
+        let begin = tokio::spawn(async move { reporter.event(started()).await });
+        assert_eq!(desk.doing.recv().unwrap(), "commit");
+        desk.go.send(true).unwrap(); // whichever takes it, the other one waits for the next
+        desk.go.send(true).unwrap();
+        assert_eq!(desk.doing.recv().unwrap(), "commit");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!end.is_finished());
+        desk.go.send(true).unwrap();
+        assert!(end.await.unwrap() && begin.await.unwrap());
+        let memory = desk.memory.snapshot();
+        assert!(matches!(
+            memory.events.as_slice(),
+            [(Event::TrialStarted { .. }, _), (Event::TrialFinished(_), _)]
+        ));
+        assert!(memory.records.contains_key(&trial()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_reported_last_is_written_too() {
+        let desk = desk();
+        let end = desk.reporter.finished(record(), None);
+        // The reporter goes away while the files are being synced.
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), end)
+                .await
+                .is_err()
+        );
+        drop(desk.reporter);
+        desk.go.send(true).unwrap();
+        desk.go.send(true).unwrap();
+        let dispatcher = desk.dispatcher;
+        tokio::task::spawn_blocking(|| dispatcher.finish())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(desk.memory.snapshot().events.len(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_that_cannot_be_written_end_the_run() {
+        let desk = desk();
+        desk.go.send(false).unwrap();
+        assert!(!desk.reporter.finished(record(), None).await);
+        desk.stop.cancelled().await;
+        drop(desk.reporter);
+        let dispatcher = desk.dispatcher;
+        let result = tokio::task::spawn_blocking(|| dispatcher.finish()).await.unwrap();
+        assert!(result.is_err());
+        assert!(desk.memory.snapshot().events.is_empty());
+    }
+}
