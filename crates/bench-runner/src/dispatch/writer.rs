@@ -329,13 +329,19 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn nobody_is_answered_before_it_is_durable() {
         let desk = desk();
-        let reporter = desk.reporter.clone();
-        let answer = tokio::spawn(async move { reporter.event(started()).await });
+        // What a gym says before it creates a database.
+        let report = desk.reporter.for_gyms();
+        let named = Event::DatabaseNamed {
+            trial: trial(),
+            gym: "tracker".into(),
+            database_id: "db".into(),
+        };
+        let answer = tokio::spawn(async move { report(named).await });
         assert_eq!(desk.doing.recv().unwrap(), "commit");
         tokio::time::sleep(Duration::from_millis(20)).await; // an answer sent too early would be there
         assert!(!answer.is_finished());
         desk.go.send(true).unwrap();
-        assert!(answer.await.unwrap());
+        answer.await.unwrap();
         assert_eq!(desk.memory.snapshot().events.len(), 1);
     }
 
@@ -383,6 +389,39 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(desk.memory.snapshot().events.len(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_way_to_the_journal_is_open_to_secrets() {
+        const SECRET: &str = "sk-canary-123456";
+        let (memory, secrets) = (MemoryJournal::default(), Secrets::default());
+        secrets.add(SECRET);
+        let journal = Box::new(memory.clone());
+        let (reporter, dispatcher) =
+            Dispatcher::start(journal, Vec::new(), secrets, CancellationToken::new()).unwrap();
+        let retried = || Event::TrialRetried {
+            trial: trial(),
+            attempt: 1,
+            cause: SECRET.into(),
+        };
+        assert!(reporter.event(retried()).await);
+        reporter.note(retried()).await;
+        reporter.for_gyms()(retried()).await;
+        reporter.log(&trial(), SECRET);
+        reporter.for_log(&trial())(SECRET);
+        let note = bench_core::transcript::Entry::Note { text: SECRET.into() };
+        reporter.entry(&trial(), note).await;
+        let record = TrialRecord {
+            answer: Some(SECRET.into()),
+            ..record()
+        };
+        assert!(reporter.finished(record, None).await);
+        drop(reporter);
+        let finished = tokio::task::spawn_blocking(|| dispatcher.finish()).await;
+        finished.unwrap().unwrap();
+        let written = format!("{:?}", memory.snapshot());
+        assert!(!written.contains("canary"), "{written}");
+        assert_eq!(written.matches("[secret]").count(), 7, "{written}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -92,6 +92,8 @@ pub(crate) struct FakeGym {
     spec: GymSpec,
     pub(crate) open_now: Arc<AtomicUsize>,
     pub(crate) opened: Arc<AtomicUsize>,
+    /// Sessions that were closed in order, not only dropped.
+    pub(crate) closed: Arc<AtomicUsize>,
     pub(crate) most_open: Arc<AtomicUsize>,
     /// Databases of earlier workers that were removed.
     pub(crate) removed: Mutex<Vec<String>>,
@@ -122,6 +124,7 @@ impl FakeGym {
             },
             open_now: Arc::default(),
             opened: Arc::default(),
+            closed: Arc::default(),
             most_open: Arc::default(),
             removed: Mutex::default(),
             misbehave,
@@ -133,6 +136,7 @@ struct FakeSession {
     tools: Vec<ToolSpec>,
     sum: Mutex<i64>,
     open_now: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
     misbehave: Misbehave,
 }
 
@@ -178,6 +182,7 @@ impl Gym for FakeGym {
                 tools: vec![tool("add"), tool("fail")],
                 sum: Mutex::new(0),
                 open_now: Arc::clone(&self.open_now),
+                closed: Arc::clone(&self.closed),
                 misbehave: self.misbehave,
             };
             Ok(Box::new(session) as Box<dyn GymSession>)
@@ -254,6 +259,7 @@ impl GymSession for FakeSession {
 
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), GymError>> {
         async move {
+            self.closed.fetch_add(1, SeqCst);
             drop(self);
             Ok(())
         }

@@ -4,13 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use bench_core::verifier::CommandCheck;
-use bench_core::{Check, Event, Outcome, TrialId, TrialRecord};
+use bench_core::{Check, Event, Outcome, TrialId, TrialRecord, Verdict, VerifierSpec};
 use bench_runner::env::Environment;
+use bench_runner::gym::Gym;
+use bench_runner::verify::{TrialEnd, Verifier};
 use bench_runner::{
     Earlier, Journal, JournalError, MemoryJournal, RunEnd, RunError, Runner, SyncTrial, TrialFiles,
 };
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -141,6 +144,67 @@ async fn cancelling_keeps_finished_trials_and_closes_every_gym() {
         "others are cancelled or stay pending"
     );
     assert_eq!(gym.open_now.load(SeqCst), 0);
+}
+
+/// A verifier that asks for the end of the run, and never answers.
+struct Stubborn(CancellationToken);
+
+impl Verifier for Stubborn {
+    fn verify<'a>(&'a self, _: &'a VerifierSpec, _: &'a TrialEnd<'a>) -> BoxFuture<'a, Verdict> {
+        self.0.cancel();
+        std::future::pending().boxed()
+    }
+}
+
+#[tokio::test]
+async fn cancelling_waits_for_no_verifier() {
+    let mut endless = scenario("endless");
+    endless.verifiers[0].check = Check::Custom {
+        kind: "stubborn".into(),
+        config: json!({}),
+    };
+    let (journal, cancel) = (MemoryJournal::default(), CancellationToken::new());
+    let gym = FakeGym::new(Misbehave::No);
+    let runner = Runner::builder("run", plan(vec![endless], 1))
+        .gym(gym.clone())
+        .model(FakeModel::new(solve()))
+        .verifier("stubborn", Arc::new(Stubborn(cancel.clone())))
+        .journal(journal.clone())
+        .cancel(cancel)
+        .build()
+        .unwrap();
+    let soon = std::time::Duration::from_secs(10); // far less than a verifier may take
+    let end = tokio::time::timeout(soon, runner.run()).await.unwrap();
+    assert!(matches!(end, RunEnd::Cancelled));
+    let memory = journal.snapshot();
+    assert_eq!(
+        memory.records.values().next().unwrap().outcome,
+        Outcome::Cancelled
+    );
+    assert_eq!(gym.open_now.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn gyms_that_are_open_when_the_next_one_fails_are_closed() {
+    let (good, bad) = (
+        FakeGym::new(Misbehave::No),
+        FakeGym::named("bad", Misbehave::RefuseToOpen),
+    );
+    let mut plan = plan(vec![scenario("a")], 1);
+    plan.scenarios[0].gym_keys.push("bad".into());
+    plan.gyms.push(bad.spec().clone());
+    let journal = MemoryJournal::default();
+    let runner = Runner::builder("run", plan)
+        .gym(good.clone())
+        .gym(bad)
+        .model(FakeModel::new(solve()))
+        .journal(journal.clone())
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let memory = journal.snapshot();
+    assert_eq!(memory.records.values().next().unwrap().outcome, Outcome::Errored);
+    assert_eq!((good.opened.load(SeqCst), good.closed.load(SeqCst)), (2, 2));
 }
 
 #[tokio::test]
