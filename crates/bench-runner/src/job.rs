@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use bench_core::record::FileRef;
 use bench_core::{Event, Plan, Progress, Session, TrialId, TrialRecord, session};
-use bench_state::{ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
+use bench_state::{CancelReason, Ending, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::gym::client::causes;
 use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
+use crate::runner::RunEnd;
 
 /// How long lines of a transcript may lie in a buffer while a trial runs.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
@@ -43,6 +45,17 @@ impl RunSummary {
             harness_name: plan.harness_name.clone(),
             model_summary: plan.model_summary(),
             runs: plan.runs,
+        }
+    }
+}
+
+impl RunEnd {
+    /// What the run's guard is to write down. `reason` is for a run that was cancelled.
+    pub fn ending(&self, reason: CancelReason) -> Ending {
+        match self {
+            Self::Completed => Ending::Completed,
+            Self::Cancelled => Ending::Cancelled { reason },
+            Self::Failed(error) => Ending::failed(causes(error)),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bench_core::Plan;
 use bench_runner::env::Environment;
 use bench_runner::model::{Connector, ModelClient};
-use bench_runner::{BenchJob, Earlier, RunEnd, RunError, Runner, RunnerBuilder, StoreJournal};
+use bench_runner::{BenchJob, Earlier, RunEnd, Runner, RunnerBuilder, StoreJournal};
 use bench_state::{ActiveRun, CancelReason, Ending, Recorder, RunId, StateError};
 use chrono::Utc;
 use tokio::runtime::{Builder, Runtime};
@@ -231,16 +231,8 @@ fn say(err: &Sink, line: &str) {
 
 /// What is written down about the end.
 fn ending(end: &RunEnd, recorder: &Recorder<BenchJob>) -> Ending {
-    match end {
-        RunEnd::Completed => Ending::Completed,
-        RunEnd::Cancelled => {
-            let request = recorder.cancel_requested().ok().flatten();
-            let reason = request.map_or(CancelReason::Interrupted, |request| request.reason);
-            Ending::Cancelled { reason }
-        }
-        RunEnd::Failed(error) => Ending::failed(with_causes(error)),
-        _ => Ending::failed("the runner ended in a way that this version does not know"),
-    }
+    let request = recorder.cancel_requested().ok().flatten();
+    end.ending(request.map_or(CancelReason::Interrupted, |request| request.reason))
 }
 
 /// What is told about the end. An end that could not be written down is an error of its own.
@@ -251,12 +243,4 @@ fn verdict(end: RunEnd, unwritten: Option<StateError>) -> End {
         (RunEnd::Completed, None) => End::Completed,
         (_, None) => End::Cancelled,
     }
-}
-
-fn with_causes(error: &RunError) -> String {
-    let causes = crate::error::sources(error);
-    std::iter::once(error.to_string())
-        .chain(causes)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
