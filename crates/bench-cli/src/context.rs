@@ -103,6 +103,15 @@ impl Context {
         self.cwd.join(path)
     }
 
+    /// A command to type next, which looks where this one looked: `show latest` becomes
+    /// `bench-cli show latest --results DIR` if this one was given `--results DIR`.
+    pub(crate) fn command(&self, words: &str) -> String {
+        match &self.results {
+            Some(dir) => format!("bench-cli {words} --results {}", quoted(&dir.to_string_lossy())),
+            None => format!("bench-cli {words}"),
+        }
+    }
+
     /// A path for people: relative to the current folder where it is inside.
     pub(crate) fn shown(&self, path: &Path) -> String {
         match path.strip_prefix(&self.cwd) {
@@ -110,6 +119,16 @@ impl Context {
             Ok(inside) => inside.display().to_string(),
             Err(_) => path.display().to_string(),
         }
+    }
+}
+
+/// One word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,+@%=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -195,5 +214,15 @@ pub(crate) mod tests {
         assert_eq!(cx.results_dir(), Path::new("/home/x/mine"));
         assert_eq!(cx.shown(Path::new("/home/x/mine/a")), "mine/a");
         assert_eq!(cx.shown(Path::new("/data/r")), "/data/r");
+    }
+
+    #[test]
+    fn suggested_commands_look_where_this_one_looked() {
+        let (mut cx, _, _) = context(Path::new("/home/x"));
+        assert_eq!(cx.command("list"), "bench-cli list");
+        cx.results = Some("mine/r".into());
+        assert_eq!(cx.command("show a"), "bench-cli show a --results mine/r");
+        cx.results = Some("it's mine".into());
+        assert_eq!(cx.command("list"), r"bench-cli list --results 'it'\''s mine'");
     }
 }

@@ -55,10 +55,11 @@ impl Write for Sink {
         let mut shared = self.lock();
         let text = String::from_utf8_lossy(bytes);
         let text = shared.secrets.redact(&text).into_owned();
-        match shared.bars.clone() {
-            Some(bars) => bars.suspend(|| shared.stream.write_all(text.as_bytes()))?,
-            None => shared.stream.write_all(text.as_bytes())?,
+        // Not `suspend`, which panics when the terminal was closed. The bars draw themselves again with their next tick.
+        if shared.bars.as_ref().is_some_and(|bars| bars.clear().is_err()) {
+            shared.bars = None;
         }
+        shared.stream.write_all(text.as_bytes())?;
         Ok(bytes.len())
     }
 

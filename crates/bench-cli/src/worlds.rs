@@ -43,6 +43,7 @@ pub(crate) fn choose(
                 default: file.default,
                 chosen: why,
                 overrides_own: false,
+                needs: file.needs,
             };
             (with_tracker(choice), file.warnings)
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::TrialId;
 use crate::outcome::Outcome;
+use crate::plan::PlanChanges;
 use crate::record::FileRef;
 use crate::usage::Usage;
 
@@ -19,6 +20,8 @@ pub enum Event {
         /// Of those, already finished by an earlier generation.
         already_finished: u32,
     },
+    /// A resume changed what holds for the run from here on. `plan.json` stays as it was.
+    PlanChanged(PlanChanges),
     /// A gym was reached and its tools were listed, once before the first trial.
     GymReached {
         /// Key of the gym.
@@ -129,7 +132,7 @@ impl Event {
     /// The trial it is about, if it is about one.
     pub fn trial(&self) -> Option<&TrialId> {
         match self {
-            Self::RunStarted { .. } | Self::GymReached { .. } => None,
+            Self::RunStarted { .. } | Self::PlanChanged(_) | Self::GymReached { .. } => None,
             Self::TrialStarted { trial, .. }
             | Self::DatabaseNamed { trial, .. }
             | Self::DatabaseRemoved { trial, .. }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::suggest;
+
 /// Who answers. The last four need no network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,18 +96,31 @@ pub struct ModelRef {
 pub enum BadModel {
     /// The part before the colon is no provider.
     #[error(
-        "unknown provider `{provider}`; known are {}",
-        Provider::ALL.map(Provider::name).join(", ")
+        "unknown provider `{provider}`; {}",
+        did_you_mean(*meant, name).unwrap_or_else(|| {
+            format!("known are {}", Provider::ALL.map(Provider::name).join(", "))
+        })
     )]
     UnknownProvider {
         /// What was written.
         provider: String,
+        /// What was written behind the colon.
+        name: String,
+        /// The known one that is nearest, if one is near.
+        meant: Option<Provider>,
     },
     /// A bare name that no prefix rule covers.
-    #[error("cannot tell which provider serves `{name}`; write provider:{name}, such as openai:{name}")]
+    #[error(
+        "cannot tell which provider serves `{name}`; {}",
+        did_you_mean(*meant, "").unwrap_or_else(|| {
+            format!("write provider:{name}, such as openai:{name}")
+        })
+    )]
     UnknownPrefix {
         /// What was written.
         name: String,
+        /// A provider without models (`oracle`, `noop`) whose name is near.
+        meant: Option<Provider>,
     },
     /// The provider needs a name after the colon.
     #[error("`{provider}:` lacks the name of a model")]
@@ -113,6 +128,17 @@ pub enum BadModel {
         /// The provider.
         provider: Provider,
     },
+}
+
+/// ``did you mean `openai:gpt-4o`?``
+fn did_you_mean(meant: Option<Provider>, name: &str) -> Option<String> {
+    meant.map(|provider| format!("did you mean `{}`?", ModelRef::new(provider, name)))
+}
+
+/// The one of these whose name is nearest to a mistyped one.
+fn nearest(word: &str, among: &[Provider]) -> Option<Provider> {
+    let name = suggest::closest(word, among.iter().map(|provider| provider.name()))?;
+    among.iter().copied().find(|provider| provider.name() == name)
 }
 
 impl ModelRef {
@@ -149,6 +175,8 @@ impl FromStr for ModelRef {
                 Some(provider) => Ok(Self::new(provider, name)),
                 None => by_prefix(text).map_err(|_| BadModel::UnknownProvider {
                     provider: head.to_owned(),
+                    name: name.to_owned(),
+                    meant: nearest(head, &Provider::ALL),
                 }),
             },
             None => by_prefix(text),
@@ -171,6 +199,7 @@ fn by_prefix(name: &str) -> Result<ModelRef, BadModel> {
     } else {
         return Err(BadModel::UnknownPrefix {
             name: name.to_owned(),
+            meant: nearest(name, &[Provider::Oracle, Provider::Noop]),
         });
     };
     Ok(ModelRef::new(provider, name))
@@ -277,7 +306,9 @@ mod tests {
     fn what_names_no_model_says_what_would() {
         let error = |text: &str| text.parse::<ModelRef>().unwrap_err().to_string();
         assert!(error("llama3").contains("openai:llama3"));
-        assert!(error("opnai:gpt-4o").contains("unknown provider `opnai`"));
+        assert!(error("opnai:gpt-4o").contains("unknown provider `opnai`; did you mean `openai:gpt-4o`?"));
+        assert!(error("orcale").contains("did you mean `oracle`?"));
+        assert!(!error("llama3").contains("did you mean"));
         assert!(error("openai:").contains("lacks the name"));
         assert!(
             error("orange").contains("cannot tell"),

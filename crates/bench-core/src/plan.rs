@@ -13,9 +13,11 @@ use crate::limits::Limits;
 use crate::model::ModelSpec;
 
 mod builder;
+mod changes;
 mod gyms;
 
 pub use builder::PlanBuilder;
+pub use changes::{Change, Gate, PlanChanges};
 pub use gyms::GymChoice;
 
 /// Version of `plan.json`.
@@ -50,6 +52,9 @@ pub struct Plan {
     pub max_concurrency: u32,
     /// Further attempts of an errored trial.
     pub retries: u32,
+    /// What the results have to be.
+    #[serde(default, skip_serializing_if = "Gate::asks_nothing")]
+    pub gate: Gate,
     /// Absolute path of the folder the run was launched from; also the worker's.
     pub launch_dir: String,
     /// Absolute path of the `--env-file`.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, TrialFinished};
+use crate::id::TrialId;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::usage::Usage;
@@ -103,6 +104,20 @@ pub struct Session {
     pub models: Vec<Totals>,
     /// One cell per scenario and model, scenario by scenario in the plan's order.
     pub cells: Vec<Cell>,
+    /// Databases that were named and, as far as is known, not removed. While the run goes on: those in use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<Database>,
+}
+
+/// A database of a trial, in a gym.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Database {
+    /// The trial it was made for.
+    pub trial: TrialId,
+    /// Key of the gym.
+    pub gym: String,
+    /// Value of the `x-database-id` header.
+    pub database_id: String,
 }
 
 /// What the trials of one model, or of one cell, add up to.
@@ -178,6 +193,7 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
         runs: plan.runs,
         models: models.collect(),
         cells: cells.collect(),
+        databases: Vec::new(),
     };
     let progress = Progress {
         trials_total: plan.trial_count(),
@@ -191,8 +207,12 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
 /// the time of both stay, for both were spent. Only ends without a verdict are ever replaced, and their
 /// verifiers were never counted.
 pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
-    let Event::TrialFinished(trial) = event else {
-        return;
+    let trial = match event {
+        Event::TrialFinished(trial) => trial,
+        Event::DatabaseNamed { .. } | Event::DatabaseRemoved { .. } => {
+            return fold_database(&mut session.databases, event);
+        }
+        _ => return,
     };
     progress.outcomes.replace(trial.replaces, trial.outcome);
     progress.trials_done = progress.outcomes.done();
@@ -211,4 +231,31 @@ pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
         .iter_mut()
         .filter(cell)
         .for_each(|c| c.totals.add(trial));
+}
+
+/// Adds what an event says about a database to those that are left.
+pub fn fold_database(left: &mut Vec<Database>, event: &Event) {
+    match event {
+        Event::DatabaseNamed {
+            trial,
+            gym,
+            database_id,
+        } => {
+            let database = Database {
+                trial: trial.clone(),
+                gym: gym.clone(),
+                database_id: database_id.clone(),
+            };
+            if !left.contains(&database) {
+                left.push(database);
+            }
+        }
+        Event::DatabaseRemoved {
+            gym,
+            database_id,
+            problem: None,
+            ..
+        } => left.retain(|database| database.gym != *gym || database.database_id != *database_id),
+        _ => {}
+    }
 }

@@ -33,7 +33,6 @@ pub fn entry(line: &Line, detail: Detail) -> String {
 
 fn write_entry(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
     match entry {
-        Entry::Attempt { attempt: 1 } => Ok(()),
         Entry::Attempt { attempt } => writeln!(out, "\n=== attempt {attempt} ==="),
         Entry::System { .. } | Entry::Verdict(_) if detail == Detail::Brief => Ok(()),
         Entry::System { text } => said(out, "system", text),
@@ -178,7 +177,6 @@ mod tests {
             arguments: serde_json::json!({"summary": "Crash"}),
         };
         vec![
-            Entry::Attempt { attempt: 1 },
             Entry::System {
                 text: "You are careful.".into(),
             },

@@ -26,6 +26,7 @@
 //!     runs: 1,
 //!     models: vec![row],
 //!     cells: vec![],
+//!     databases: vec![],
 //! };
 //! let text = bench_report::summary::table(&session).render(80);
 //! assert!(text.contains("75.0%"));

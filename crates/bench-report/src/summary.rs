@@ -110,6 +110,7 @@ pub(crate) mod tests {
 
     pub(crate) fn session(models: Vec<Totals>, cells: Vec<Cell>) -> Session {
         Session {
+            databases: Vec::new(),
             format: 1,
             harness_name: "quickstart".into(),
             label: None,

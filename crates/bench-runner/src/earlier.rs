@@ -1,10 +1,11 @@
 //! What earlier workers of a run left: trials with an end, and databases that nobody removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::event::TrialFinished;
+use bench_core::session::{Database, fold_database};
 use bench_core::{Event, TrialId};
 use futures_util::future::join_all;
 use tokio::time::timeout;
@@ -19,15 +20,7 @@ const REMOVAL: Duration = Duration::from_secs(25);
 #[derive(Debug, Clone, Default)]
 pub struct Earlier {
     finished: BTreeMap<TrialId, TrialFinished>,
-    databases: BTreeSet<Database>,
-}
-
-/// A database that was named and, as far as is known, not removed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Database {
-    trial: TrialId,
-    gym: String,
-    id: String,
+    databases: Vec<Database>,
 }
 
 impl Earlier {
@@ -46,22 +39,7 @@ impl Earlier {
             Event::TrialFinished(finished) => {
                 self.finished.insert(finished.trial.clone(), finished);
             }
-            Event::DatabaseNamed {
-                trial,
-                gym,
-                database_id: id,
-            } => {
-                self.databases.insert(Database { trial, gym, id });
-            }
-            Event::DatabaseRemoved {
-                trial,
-                gym,
-                database_id: id,
-                problem: None,
-            } => {
-                self.databases.remove(&Database { trial, gym, id });
-            }
-            _ => {}
+            event => fold_database(&mut self.databases, &event),
         }
     }
 
@@ -84,23 +62,35 @@ impl Earlier {
     pub(crate) async fn remove_databases(&self, gyms: &BTreeMap<String, Arc<dyn Gym>>, reporter: &Reporter) {
         let removals = self.databases.iter().filter_map(|database| {
             let gym = gyms.get(&database.gym)?;
-            Some(async move {
-                let removed = timeout(REMOVAL, gym.remove_database(&database.id)).await;
-                let problem = match removed {
-                    Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some(error.to_string()),
-                    Err(_) => Some(format!("no answer within {} s", REMOVAL.as_secs())),
-                };
-                let event = Event::DatabaseRemoved {
-                    trial: database.trial.clone(),
-                    gym: database.gym.clone(),
-                    database_id: database.id.clone(),
-                    problem,
-                };
-                reporter.note(event).await;
-            })
+            Some(async move { reporter.note(remove(database, gym.as_ref()).await).await })
         });
         join_all(removals).await;
+    }
+}
+
+/// Removes databases that a run left, all at once, where their gym is among these; what became of each is to be
+/// recorded in that run. The run must be over, and not be continued meanwhile.
+pub async fn remove_databases(left: &[Database], gyms: &[Arc<dyn Gym>]) -> Vec<Event> {
+    let removals = left.iter().filter_map(|database| {
+        let gym = gyms.iter().find(|gym| gym.spec().key == database.gym)?;
+        Some(remove(database, gym.as_ref()))
+    });
+    join_all(removals).await
+}
+
+/// Removes one, and says what became of it.
+async fn remove(database: &Database, gym: &dyn Gym) -> Event {
+    let removed = timeout(REMOVAL, gym.remove_database(&database.database_id)).await;
+    let problem = match removed {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {} s", REMOVAL.as_secs())),
+    };
+    Event::DatabaseRemoved {
+        trial: database.trial.clone(),
+        gym: database.gym.clone(),
+        database_id: database.database_id.clone(),
+        problem,
     }
 }
 
@@ -140,7 +130,7 @@ mod tests {
         let left: Vec<&str> = earlier
             .databases
             .iter()
-            .map(|database| database.id.as_str())
+            .map(|database| database.database_id.as_str())
             .collect();
         assert_eq!(left, ["2", "3"]);
     }

@@ -29,7 +29,7 @@ mod trial;
 pub mod verify;
 
 pub use dispatch::{Listener, Reporter};
-pub use earlier::Earlier;
+pub use earlier::{Earlier, remove_databases};
 pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness, load_sources};

@@ -36,7 +36,7 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::env::Environment;
-pub use sweep::sweep_runs;
+pub use sweep::{processes_of_runs, sweep_runs};
 
 use stderr::StderrDrain;
 

@@ -47,6 +47,12 @@ impl Slots {
         }
     }
 
+    /// Work slots that nobody holds.
+    #[cfg(test)]
+    pub(crate) fn free(&self) -> usize {
+        self.working.available_permits()
+    }
+
     /// Waits for a place and a work slot. Called by one task, so a trial that comes back from a wait
     /// is behind at most one new trial.
     pub(crate) async fn next(&self) -> TrialSlot {

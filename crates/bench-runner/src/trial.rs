@@ -86,6 +86,10 @@ impl Attempt<'_> {
                 attempt: self.number,
             })
             .await;
+        // Also for the first: what an earlier worker of the run was told before it died may stand above.
+        self.reporter
+            .entry(id, Entry::Attempt { attempt: self.number })
+            .await;
         self.reporter
             .log(id, &format!("attempt {} with {}", self.number, self.model.model));
         let end = self.try_once(&Scratch::default()).await;
@@ -138,11 +142,6 @@ impl Attempt<'_> {
             .as_deref()
             .unwrap_or(DEFAULT_SYSTEM_PROMPT);
         let tools = Toolbox::new(self.scenario, gyms);
-        if self.number > 1 {
-            self.reporter
-                .entry(&self.trial.id, Entry::Attempt { attempt: self.number })
-                .await;
-        }
         self.reporter
             .entry(
                 &self.trial.id,

@@ -30,10 +30,9 @@ pub(crate) fn create<J: Job>(
     summary: J::Summary,
     now: DateTime<Utc>,
 ) -> Result<ActiveRun<J>> {
-    let now = format::to_millis(now);
+    let (id, now) = (RunId::generate(now), format::to_millis(now));
     prepare(store)?;
     markers::ensure(store)?;
-    let id = RunId::generate(now);
     let (staging, home) = (store.staging(&id), store.run(&id));
     let staged = stage::<J>(&staging, &id, plan, summary, now)
         .and_then(|parts| markers::put(&home).map(|()| parts))

@@ -88,6 +88,7 @@
 //!   finds what runs among any number of old runs.
 //! - **Ended early.** [`RunStore::request_cancel`] asks, [`RunStore::signal`] insists, [`RunStore::wait_over`] waits.
 //! - **Continued.** [`RunStore::resume`] takes up a run that is over, whatever ended it, with all its finished work.
+//! - **Written up.** [`RunStore::add_after_end`] records what was done about a run later; it stays over.
 //! - **Cleaned up.** [`RunStore::plan_cleanup`] finds what is not as it should be and changes nothing; [`RunStore::apply`]
 //!   puts it right; [`RunStore::prune`] removes old runs. Nothing depends on either being called.
 //! - **What was before.** [`RunStore::legacy`] lists results of the Python tool in the same folder.
@@ -108,6 +109,7 @@
 //! follower. Times are arguments.
 
 mod active;
+mod afterwards;
 mod cancel;
 mod classify;
 mod cleanup;

@@ -61,7 +61,7 @@ impl<J: Job> RunStore<J> {
     }
 }
 
-fn check_over<J: Job>(state: &RunState<J>) -> Result<()> {
+pub(crate) fn check_over<J: Job>(state: &RunState<J>) -> Result<()> {
     match state.status {
         RunStatus::Over { .. } => Ok(()),
         RunStatus::Running => Err(StateError::StillRunning {
@@ -106,7 +106,11 @@ fn reopen<J: Job>(dir: &RunDir, now: DateTime<Utc>) -> Result<Arc<Shared<J>>> {
 }
 
 /// Opens the journal behind its last line, if all of it can be relied on.
-fn open_journal<J: Job>(dir: &RunDir, state: &RunState<J>, replay: &Replay<J>) -> Result<JournalWriter> {
+pub(crate) fn open_journal<J: Job>(
+    dir: &RunDir,
+    state: &RunState<J>,
+    replay: &Replay<J>,
+) -> Result<JournalWriter> {
     let path = dir.journal();
     if let Some(first) = replay.report.faults.first() {
         return Err(StateError::NotResumable {

@@ -181,11 +181,23 @@ impl<J: Job> RunStore<J> {
     /// # Errors
     /// [`StateError::UnknownRun`], or what makes the run unreadable.
     pub fn read(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
+        self.read_as(id, now, Reading::Settles)
+    }
+
+    fn read_as(&self, id: &RunId, now: DateTime<Utc>, reading: Reading) -> Result<RunView<J>> {
         let dir = self.dirs.run(id);
-        match settle::read_run(&dir, id, now, Reading::Settles) {
+        match settle::read_run(&dir, id, now, reading) {
             Err(_) if !dir.path().exists() => Err(self.unknown(id.as_str())),
             outcome => Ok(RunView::new(dir, outcome?)),
         }
+    }
+
+    /// The same, but changes nothing on the disk: see [`list_without_settling`](Self::list_without_settling).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_without_settling(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
+        self.read_as(id, now, Reading::Looks)
     }
 
     /// Finds a run by its id, by a prefix that fits no other (with or without `run_`), or as `latest`.

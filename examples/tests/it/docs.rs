@@ -18,6 +18,9 @@ fn pages() -> Vec<(PathBuf, String)> {
         "examples/quickstart",
         "examples/filesystem",
         "examples/memory",
+        "examples/cron",
+        "examples/systemd-timer",
+        "examples/monitoring",
     ] {
         let entries = std::fs::read_dir(root().join(folder))
             .unwrap()
@@ -117,4 +120,38 @@ fn anchor(heading: &str) -> String {
         .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
         .map(|c| if c == ' ' { '-' } else { c })
         .collect()
+}
+
+/// Every test that `docs/guarantees.md` names is there to attack its promise.
+#[test]
+fn every_test_behind_a_promise_exists() {
+    let page = std::fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let sources: String = ["crates", "tests"]
+        .map(|folder| sources(&root().join(folder)))
+        .concat();
+    let is_test = |word: &&str| {
+        word.matches('_').count() >= 3 && !word.contains(|c: char| !c.is_alphanumeric() && c != '_')
+    };
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() > 30, "only {} tests are named", named.len());
+    for test in named {
+        assert!(
+            sources.contains(&format!("fn {test}(")),
+            "there is no test `{test}`"
+        );
+    }
+}
+
+/// All Rust code below a folder.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            text += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+    text
 }

@@ -106,6 +106,11 @@ impl BadGym {
         self.served.url() + "/mcp"
     }
 
+    /// Stops it and closes every socket.
+    pub fn stop(&mut self) {
+        self.served.stop();
+    }
+
     /// Ids of the databases that exist.
     pub fn databases(&self) -> Vec<String> {
         self.world.seen().databases.iter().cloned().collect()

@@ -5,6 +5,7 @@
 //! | [`TestBed`] | a temporary folder with harness files, in which commands run |
 //! | [`Shot`] | what one command printed and how it ended; shown with ids, paths and times filtered out |
 //! | [`Started`] | a command that still runs |
+//! | [`Terminal`] | a shell in a real terminal, which can be closed |
 //! | [`RunFolder`] | what a run left on disk, read without the product's own code |
 //! | [`GymServe`] | the tracker as a server of its own |
 //! | [`binary`] | where the binary under test is, built at most once |
@@ -25,11 +26,13 @@ mod filter;
 mod gym_serve;
 mod processes;
 mod run_folder;
+mod terminal;
 
 pub use command::{Shot, Started};
 pub use gym_serve::GymServe;
 pub use processes::{await_none, processes_of, processes_with};
 pub use run_folder::RunFolder;
+pub use terminal::Terminal;
 
 /// No command of a test may take longer: what does has hung.
 pub const PATIENCE: Duration = Duration::from_mins(2);

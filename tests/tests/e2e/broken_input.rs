@@ -262,34 +262,42 @@ fn a_pattern_that_is_none() {
 fn an_unknown_gym_of_a_scenario() {
     let mut broken = harness([creates_issue("a")]);
     broken["scenarios"][0]["gym"] = json!("traker");
-    insta::assert_snapshot!(run_json(&broken), @r#"
+    insta::assert_snapshot!(run_json(&broken), @r"
     $ bench-cli run harness.json --model noop
     exit 2
     ── stderr
     error: there is no gym `traker`
-    --> <bed>/harness.json:3
-     = note: in scenario `a`, at /scenarios/0
-     = help: did you mean `tracker`?
+     --> harness.json:3:5
+      |
+    3 |     {
+      |     ^
+      |
+      = note: in scenario `a`, at /scenarios/0
+      = help: did you mean `tracker`?
 
     1 error
-    "#);
+    ");
 }
 
 #[test]
 fn an_unknown_gym_of_a_verifier() {
     let mut broken = harness([scenario("a", [sql("SELECT 1", &json!(1))])]);
     broken["scenarios"][0]["prompts"][0]["verifier"][0]["gym_name"] = json!("jira");
-    insta::assert_snapshot!(run_json(&broken), @r#"
+    insta::assert_snapshot!(run_json(&broken), @r"
     $ bench-cli run harness.json --model noop
     exit 2
     ── stderr
     error: the verifier `database_state` asks the gym `jira`, which is not the scenario's
-    --> <bed>/harness.json:3
-     = note: in scenario `a`, at /scenarios/0
-     = help: available: `tracker`
+     --> harness.json:3:5
+      |
+    3 |     {
+      |     ^
+      |
+      = note: in scenario `a`, at /scenarios/0
+      = help: available: `tracker`
 
     1 error
-    "#);
+    ");
 }
 
 #[test]
@@ -492,14 +500,18 @@ fn unset_variables_all_at_once() {
     exit 2
     ── stderr
     error: the gym `jira` needs the variable `JIRA_TOKEN`, which is not set
-    --> <bed>/harness.json:3
-     = note: in scenario `good`, at /scenarios/0
+    --> gyms.json:2:32
+     = note: at /gyms/jira/headers/authorization
      = help: set it, or pass it with --env-file
 
     error: the gym `jira` needs the variable `JIRA_URL`, which is not set
-    --> <bed>/harness.json:3
-     = note: in scenario `good`, at /scenarios/0
-     = help: set it, or pass it with --env-file
+     --> gyms.json:1:27
+      |
+    1 | {"gyms": {"jira": {"url": "${JIRA_URL}",
+      |                           ^^^^^^^^^^^^^
+      |
+      = note: at /gyms/jira/url
+      = help: set it, or pass it with --env-file
 
     2 errors
     "#);
@@ -552,13 +564,14 @@ fn no_model() {
 
 #[test]
 fn a_model_of_an_unknown_provider() {
-    insta::assert_snapshot!(run_with("--model opnai:gpt-4o --model llama"), @r#"
+    insta::assert_snapshot!(run_with("--model opnai:gpt-4o --model llama"), @r"
     $ bench-cli run harness.json --model opnai:gpt-4o --model llama
     exit 2
     ── stderr
-    error: `--model opnai:gpt-4o` names no model
-      because: unknown provider `opnai`; known are openai, anthropic, google, xai, openrouter, compatible, script, oracle, noop, replay
-    "#);
+    error: `--model opnai:gpt-4o` and `--model llama` name no model
+      because: unknown provider `opnai`; did you mean `openai:gpt-4o`?
+      because: cannot tell which provider serves `llama`; write provider:llama, such as openai:llama
+    ");
 }
 
 #[test]
@@ -597,16 +610,15 @@ fn an_unknown_gym_on_the_command_line() {
 
 #[test]
 fn filters_that_leave_nothing() {
-    insta::assert_snapshot!(run_with("--model noop --scenario goood --tag smoke"), @r#"
+    insta::assert_snapshot!(run_with("--model noop --scenario goood --tag smoke"), @r"
     $ bench-cli run harness.json --model noop --scenario goood --tag smoke
     exit 2
     ── stderr
     error: no scenario is left after filtering; the harness holds 1
-    --> harness
-     = help: look at --scenario, --tag and --limit; --dry-run lists the scenarios
+     = help: look at --scenario, --tag and --limit; its scenarios are `good`
 
     1 error
-    "#);
+    ");
 }
 
 #[test]

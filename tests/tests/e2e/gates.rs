@@ -41,7 +41,7 @@ fn gates_decide_the_exit_code() {
 #[test]
 fn a_gate_that_is_not_met_says_so() {
     let bed = bed();
-    insta::assert_snapshot!(bed.bench("run harness.json --model noop --scenario good --fail-under 0.5 --ui quiet").table(), @r#"
+    insta::assert_snapshot!(bed.bench("run harness.json --model noop --scenario good --fail-under 0.5 --ui quiet").table(), @r"
     $ bench-cli run harness.json --model noop --scenario good --fail-under 0.5 --ui quiet
     exit 1
     ── stdout
@@ -55,11 +55,11 @@ fn a_gate_that_is_not_met_says_so() {
     good  ✗ failed
     ── stderr
     gym tracker: built in (no other is named)
-    run_YYYYMMDD_HHMMSS_xxxxxxxx: 1 trials, results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
+    run_YYYYMMDD_HHMMSS_xxxxxxxx: 1 trial, results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
 
     completed · results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
       bench-cli show run_YYYYMMDD_HHMMSS_xxxxxxxx
       bench-cli show run_YYYYMMDD_HHMMSS_xxxxxxxx --trial good~noop~1
     ✗ --fail-under: noop passed 0.0%, under 50.0%
-    "#);
+    ");
 }

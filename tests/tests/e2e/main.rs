@@ -11,6 +11,9 @@
 //! | `same_gym` | the tracker embedded, over HTTP, over stdio: same verdicts, nothing left behind |
 //! | `isolation` | 500 trials at once, each in a world of its own |
 //! | `interrupted` | signals in the middle of a run |
+//! | `terminal` | closed terminals, Ctrl-C, and the ways of the older tool, in a real terminal |
+//! | `budgets` | what a resume may say anew, and the gate that a run keeps |
+//! | `leftovers` | databases and processes of dead workers, and who removes them |
 //! | `on_disk` | the run folder, and the commands that read it |
 //! | `secrets` | what must be found nowhere |
 //! | `gates` | exit codes for scripts |
@@ -24,12 +27,15 @@
 mod bad_gyms;
 mod bad_models;
 mod broken_input;
+mod budgets;
 mod equipment;
 mod gates;
 mod harness;
 mod interrupted;
 mod isolation;
+mod leftovers;
 mod on_disk;
 mod same_gym;
 mod secrets;
+mod terminal;
 mod wires;

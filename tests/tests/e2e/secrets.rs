@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use bench_tests::bad_gym::{BadGym, Faults};
-use bench_tests::bed::TestBed;
+use bench_tests::bed::{Shot, TestBed};
 use bench_tests::model_stub::ModelStub;
 use bench_tests::model_stub::script::{Reply, Script, Turn, call, status};
 use serde_json::json;
 
 use crate::harness::{answers, harness, scenario};
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// Every canary: an API key from the environment, one from an env file, a gym's header from a variable, a
 /// header written into the gym file, credentials in a URL, a variable that only `--secret` calls a secret.
@@ -47,40 +50,71 @@ fn in_text(place: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+/// A gym, a model and a bed into which every canary was put, and the arguments of a run with all of them.
+struct Baited {
+    gym: BadGym,
+    _stub: ModelStub,
+    bed: TestBed,
+}
+
+const LINE: &str =
+    "run harness.json --model openai:m --gym-config gyms.json --env-file .env --secret PLAIN_NAME";
+
+impl Baited {
+    fn new() -> Self {
+        let gym = BadGym::start(Faults::default());
+        let everything = CANARIES.join(" and ");
+        let stub = ModelStub::start(Script::always([
+            Turn::call([call("echo", json!({"message": everything}))]),
+            Turn::call([
+                call("fail", json!({})),
+                call("no_such_tool", json!({"key": everything})),
+            ]),
+            Turn::say(&format!("done: {everything}")),
+        ]));
+        let bed = TestBed::new()
+            .env("OPENAI_BASE_URL", stub.openai_url())
+            .env("OPENAI_API_KEY", CANARIES[0])
+            .env("PLAIN_NAME", CANARIES[5]);
+        bed.write(
+            ".env",
+            format!("ANTHROPIC_API_KEY={}\nGYM_TOKEN={}\n", CANARIES[1], CANARIES[2]),
+        );
+        let url = gym
+            .mcp_url()
+            .replace("http://", &format!("http://user:{}@", CANARIES[4]));
+        let sql = gym.mcp_url().replace("/mcp", "/api/sql-runner");
+        let headers = json!({"x-gym": "Bearer ${GYM_TOKEN}", "x-api-key": CANARIES[3]});
+        let gyms = json!({
+            "gyms": {"bad": {"url": url, "sql_runner_url": sql, "headers": headers}}, "default": "bad",
+        });
+        bed.write_json("gyms.json", &gyms);
+        bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+        Self {
+            gym,
+            _stub: stub,
+            bed,
+        }
+    }
+
+    /// Fails if a canary is in any result or on any of these screens.
+    fn assert_clean(&self, screens: &[Shot]) {
+        let mut found = leaks(&self.bed.results());
+        for shot in screens {
+            found.extend(in_text(&shot.line, &shot.stdout));
+            found.extend(in_text(&shot.line, &shot.stderr));
+        }
+        assert!(found.is_empty(), "leaks:\n{}", found.join("\n"));
+    }
+}
+
 #[test]
 fn no_canary_is_found_in_any_file_or_on_the_screen() {
-    let gym = BadGym::start(Faults::default());
-    let everything = CANARIES.join(" and ");
-    let stub = ModelStub::start(Script::always([
-        Turn::call([call("echo", json!({"message": everything}))]),
-        Turn::call([
-            call("fail", json!({})),
-            call("no_such_tool", json!({"key": everything})),
-        ]),
-        Turn::say(&format!("done: {everything}")),
-    ]));
-    let bed = TestBed::new()
-        .env("OPENAI_BASE_URL", stub.openai_url())
-        .env("OPENAI_API_KEY", CANARIES[0])
-        .env("PLAIN_NAME", CANARIES[5]);
-    bed.write(
-        ".env",
-        format!("ANTHROPIC_API_KEY={}\nGYM_TOKEN={}\n", CANARIES[1], CANARIES[2]),
-    );
-    let url = gym
-        .mcp_url()
-        .replace("http://", &format!("http://user:{}@", CANARIES[4]));
-    let sql = gym.mcp_url().replace("/mcp", "/api/sql-runner");
-    let headers = json!({"x-gym": "Bearer ${GYM_TOKEN}", "x-api-key": CANARIES[3]});
-    let gyms =
-        json!({"gyms": {"bad": {"url": url, "sql_runner_url": sql, "headers": headers}}, "default": "bad"});
-    bed.write_json("gyms.json", &gyms);
-    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
-
-    let line = "run harness.json --model openai:m --gym-config gyms.json --env-file .env --secret PLAIN_NAME";
+    let baited = Baited::new();
+    let Baited { gym, bed, .. } = &baited;
     let mut screens = vec![
-        bed.bench(&format!("{line} --dry-run")),
-        bed.bench(&format!("{line} --json")),
+        bed.bench(&format!("{LINE} --dry-run")),
+        bed.bench(&format!("{LINE} --json")),
     ];
     assert_eq!(screens[1].code, Some(0), "{}", screens[1]);
     assert_eq!(
@@ -94,7 +128,7 @@ fn no_canary_is_found_in_any_file_or_on_the_screen() {
             .iter()
             .all(|value| value.starts_with("Basic "))
     );
-    screens.push(bed.bench(&format!("{line} --ui plain")));
+    screens.push(bed.bench(&format!("{LINE} --ui plain")));
     for command in [
         "list --json",
         "show latest",
@@ -104,12 +138,77 @@ fn no_canary_is_found_in_any_file_or_on_the_screen() {
     ] {
         screens.push(bed.bench(command));
     }
-    let mut found = leaks(&bed.results());
-    for shot in &screens {
-        found.extend(in_text(&shot.line, &shot.stdout));
-        found.extend(in_text(&shot.line, &shot.stderr));
+    baited.assert_clean(&screens);
+}
+
+#[test]
+fn no_canary_of_a_run_in_the_background_is_found_anywhere() {
+    let baited = Baited::new();
+    let Baited { gym, bed, .. } = &baited;
+    let mut screens = vec![bed.bench(&format!("{LINE} --background --fail-under 1"))];
+    assert_eq!(screens[0].code, Some(0), "{}", screens[0]);
+    for command in [
+        "attach latest",
+        "attach latest --json",
+        "list",
+        "list --json",
+        "view list",
+        "show latest",
+        "show latest --json",
+        "show latest --trial a~openai-m~1 --full",
+        "show latest --trial a~openai-m~1 --json",
+        "logs latest",
+        "logs latest --follow",
+        "kill latest",
+        "cleanup --json",
+    ] {
+        screens.push(bed.bench(command));
     }
-    assert!(found.is_empty(), "leaks:\n{}", found.join("\n"));
+    assert_eq!(gym.values_of("x-api-key"), [CANARIES[3]], "the worker had them");
+    let run = bed.the_run();
+    assert!(fs::read(run.path().join("worker.log")).unwrap().len() > 20);
+    assert_eq!(run.outcomes()["a~openai-m~1"], "passed");
+    baited.assert_clean(&screens);
+}
+
+#[test]
+fn no_canary_is_in_what_is_said_when_things_break() {
+    let mut baited = Baited::new();
+    let killed = baited.bed.start(&format!("{LINE} --json"));
+    killed.stdout_line(SOON, |line| line.contains("\"trial_started\""));
+    killed.signal(rustix::process::Signal::KILL);
+    let mut screens = vec![killed.finish(SOON)];
+    // From here on nobody answers at the address with the password in it.
+    baited.gym.stop();
+    let bed = &baited.bed;
+    for command in [
+        "cleanup",
+        "cleanup --no-dry-run",
+        "resume latest --background",
+        "attach latest",
+        "show latest",
+        "list --json",
+        "retry latest",
+        LINE,
+        "gym tools bad --gym-config gyms.json",
+    ] {
+        screens.push(bed.bench(command));
+    }
+    // A secret that is written in the gym file, and is another one now.
+    let gyms = fs::read_to_string(bed.path("gyms.json")).unwrap();
+    bed.write("gyms.json", gyms.replace(CANARIES[3], "canary-another-one-06"));
+    let changed = bed.bench("resume latest");
+    assert!(
+        changed.code != Some(0) && !changed.stderr.contains("canary-another"),
+        "{changed}"
+    );
+    screens.push(changed);
+    // An env file that is none.
+    bed.write(".env", format!("GYM_TOKEN {}\n", CANARIES[2]));
+    let broken = bed.bench(LINE);
+    assert_eq!(broken.code, Some(2), "{broken}");
+    screens.push(broken);
+    baited.assert_clean(&screens);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bench_core::limits::LimitOverrides;
 use bench_state::RunId;
 use clap::Args;
 
-use super::run::{ProgressArgs, ScoreArgs};
+use super::run::{ProgressArgs, ScoreArgs, at_least_one, positive};
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -81,12 +82,55 @@ pub(crate) struct HowArgs {
     #[arg(long)]
     pub(crate) background: bool,
     #[command(flatten)]
+    pub(crate) budgets: BudgetArgs,
+    #[command(flatten)]
     pub(crate) score: ScoreArgs,
     #[command(flatten)]
     pub(crate) progress: ProgressArgs,
     /// One event a line on stdout, the summary last
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What may be said anew about a run; where nothing is, everything stays as it was.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Budgets [default: as they were]")]
+pub(crate) struct BudgetArgs {
+    /// Trials at once
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) max_concurrency: Option<u32>,
+    /// Further attempts of a trial after an infrastructure error
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+    /// Model replies per trial; a scenario's own limits win
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) max_turns: Option<u32>,
+    /// Tool calls per trial
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tool_calls: Option<u32>,
+    /// Wall-clock time per trial
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) max_seconds: Option<f64>,
+    /// Input and output tokens per trial
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_tokens: Option<u64>,
+    /// Time for one tool call; progress notifications start it anew
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub(crate) tool_timeout: Option<f64>,
+}
+
+impl BudgetArgs {
+    /// What was typed of the limits.
+    pub(crate) fn limits(&self) -> LimitOverrides {
+        LimitOverrides {
+            max_turns: self.max_turns,
+            max_tool_calls: self.max_tool_calls,
+            max_seconds: self.max_seconds,
+            max_tokens: self.max_tokens,
+            tool_timeout_seconds: self.tool_timeout,
+            ..LimitOverrides::default()
+        }
+    }
 }
 
 /// Arguments of `worker`.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use bench_core::Gate;
+use bench_core::limits::LimitOverrides;
 use clap::{Args, ValueEnum};
 
 /// Arguments of `run`.
@@ -103,6 +105,20 @@ pub(crate) struct LimitArgs {
     pub(crate) tool_timeout: Option<f64>,
 }
 
+impl LimitArgs {
+    /// What was typed of them.
+    pub(crate) fn overrides(&self) -> LimitOverrides {
+        LimitOverrides {
+            max_turns: self.max_turns,
+            max_tool_calls: self.max_tool_calls,
+            max_seconds: self.max_seconds,
+            max_tokens: self.max_tokens,
+            tool_timeout_seconds: self.tool_timeout,
+            ..LimitOverrides::default()
+        }
+    }
+}
+
 /// How the run goes on, and when its exit code is not 0.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The run")]
@@ -121,26 +137,26 @@ pub(crate) struct GateArgs {
 }
 
 /// What the results have to be. Shared with the commands that end as `run` does.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ScoreArgs {
     /// Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) fail_under: Option<f64>,
-    /// With --fail-under: also exit with 1 if fewer of a model's trials have a verdict
-    #[arg(long, value_name = "RATE", default_value = "90%", value_parser = rate)]
-    pub(crate) min_verdicts: f64,
+    /// With --fail-under: also exit with 1 if fewer of a model's trials have a verdict [default: 90%]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) min_verdicts: Option<f64>,
     /// Exit with 3 if any trial errored
     #[arg(long)]
     pub(crate) strict: bool,
 }
 
 impl ScoreArgs {
-    /// Nothing is asked of the results.
-    pub(crate) fn none() -> Self {
-        Self {
-            fail_under: None,
-            min_verdicts: 0.9,
-            strict: false,
+    /// What was typed, and what holds already where nothing was.
+    pub(crate) fn over(&self, gate: Gate) -> Gate {
+        Gate {
+            fail_under: self.fail_under.or(gate.fail_under),
+            min_verdicts: self.min_verdicts.unwrap_or(gate.min_verdicts),
+            strict: self.strict || gate.strict,
         }
     }
 }
@@ -183,7 +199,7 @@ pub(crate) enum Ui {
     Quiet,
 }
 
-fn at_least_one(text: &str) -> Result<u32, String> {
+pub(super) fn at_least_one(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".into()),
         Ok(n) => Ok(n),
@@ -191,7 +207,7 @@ fn at_least_one(text: &str) -> Result<u32, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     number(text)
         .filter(|n| *n > 0.0)
         .ok_or_else(|| "must be a number above 0".into())
@@ -265,7 +281,7 @@ mod tests {
         let args = parse("run a --fail-under 90% --min-verdicts 0.5 --temperature 0").unwrap();
         assert_eq!(
             (args.gate.score.fail_under, args.gate.score.min_verdicts),
-            (Some(0.9), 0.5)
+            (Some(0.9), Some(0.5))
         );
         assert_eq!(args.models.temperature, Some(0.0));
     }

@@ -68,7 +68,8 @@ pub(super) fn attach(args: &AttachArgs, cx: &mut Context) -> Result<Exit, CliErr
         Watched::Over => {
             sweep::leftovers(&store, cx);
             let page = Page::read(&store.read(&id, Utc::now())?)?;
-            start::finish(end_of(page.run_status()), &page, &args.score, args.json, cx)
+            let gate = args.score.over(page.gate);
+            start::finish(end_of(page.run_status()), &page, &gate, args.json, cx)
         }
     }
 }
@@ -125,7 +126,10 @@ fn write_lines(trial: &ItemId, text: &str, cx: &mut Context) -> Result<(), CliEr
 
 fn detached(id: &RunId, cx: &mut Context) {
     start::tell(
-        &format!("detached; the run goes on: `bench-cli attach {id}` comes back"),
+        &format!(
+            "detached; the run goes on: `{}` comes back",
+            cx.command(&format!("attach {id}"))
+        ),
         cx,
     );
 }

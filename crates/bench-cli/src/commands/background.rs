@@ -11,7 +11,6 @@ use std::process::Command;
 
 use bench_core::Plan;
 use bench_report::text::count;
-use bench_runner::RunSummary;
 use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, TrackerAddress};
 use bench_state::{Ending, Launched};
@@ -19,31 +18,27 @@ use chrono::Utc;
 use serde_json::json;
 
 use super::execute::{self, End, EventLoop, Stage};
-use super::start::{How, Start, tell};
+use super::start::{How, Start, take_up, tell};
 use crate::args::life::WorkerArgs;
-use crate::args::run::{ScoreArgs, Ui};
+use crate::args::run::Ui;
 use crate::context::Context;
-use crate::error::{CliError, sources};
+use crate::environment;
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::render::error::in_a_line;
 use crate::render::paint::{CODE, FAINT, paint};
-use crate::{environment, render};
 
 /// Marks the children of a run; a worker is nobody's child.
 const MARKERS: [&str; 2] = ["BENCH_RUN_ID", "BENCH_TRIAL_ID"];
 
 /// Starts a run in the background and says how to watch it.
-pub(super) fn launch(start: &Start, how: &How<'_>, cx: &mut Context) -> Result<Exit, CliError> {
+pub(super) fn launch(start: &Start, how: How, cx: &mut Context) -> Result<Exit, CliError> {
     check(&start.plan, &start.environment, cx)?;
     let mut command = worker(&start.plan, &start.environment, cx)?;
-    let (trials, summary) = (start.plan.trial_count(), RunSummary::of(&start.plan));
-    let store = cx.store()?;
-    let run = match &start.run {
-        None => store.create(&start.plan, summary, Utc::now())?,
-        Some(id) => store.resume(id, Utc::now())?,
-    };
+    let run = take_up(start.run.as_ref(), &start.plan, &start.changes, cx)?;
     command.arg(run.id().as_str());
     let launched = run.launch(command, Utc::now())?;
-    announce(&launched, trials, how, cx)?;
+    announce(&launched, start.plan.trial_count(), how, cx)?;
     Ok(Exit::Success)
 }
 
@@ -87,7 +82,7 @@ fn this_program() -> Result<Command, CliError> {
     Ok(command)
 }
 
-fn announce(launched: &Launched, trials: u32, how: &How<'_>, cx: &mut Context) -> Result<(), CliError> {
+fn announce(launched: &Launched, trials: u32, how: How, cx: &mut Context) -> Result<(), CliError> {
     let Launched {
         id, dir, pid, log, ..
     } = launched;
@@ -109,25 +104,16 @@ fn announce(launched: &Launched, trials: u32, how: &How<'_>, cx: &mut Context) -
         cx,
     );
     for (command, what) in [
-        (format!("bench-cli attach {id}{}", options(how.score)), "watch it"),
-        ("bench-cli view list".to_owned(), "all runs"),
-        (format!("bench-cli kill {id}"), "end it"),
+        (format!("attach {id}"), "watch it"),
+        ("view list".to_owned(), "all runs"),
+        (format!("kill {id}"), "end it"),
     ] {
         tell(
-            &format!("  {}  {}", paint(CODE, &command), paint(FAINT, what)),
+            &format!("  {}  {}", paint(CODE, &cx.command(&command)), paint(FAINT, what)),
             cx,
         );
     }
     Ok(())
-}
-
-/// What was asked of the results, for the command that will see them.
-fn options(score: &ScoreArgs) -> String {
-    let rate = score
-        .fail_under
-        .map(|rate| format!(" --fail-under {rate} --min-verdicts {}", score.min_verdicts));
-    let strict = if score.strict { " --strict" } else { "" };
-    rate.unwrap_or_default() + strict
 }
 
 /// The worker itself. Whatever it says is in `worker.log`.
@@ -139,7 +125,7 @@ pub(super) fn work(args: &WorkerArgs, cx: &mut Context) -> Result<Exit, CliError
         .read(&args.run, Utc::now())
         .map_err(CliError::from)
         .and_then(|view| {
-            let plan = view.plan()?;
+            let plan = super::resume::plan_now(&view)?;
             // The variables of an env file came with the launcher's.
             let environment = environment::read(None, &plan.secret_names, cx)?;
             let earlier = super::resume::earlier(&view)?;
@@ -165,26 +151,5 @@ pub(super) fn work(args: &WorkerArgs, cx: &mut Context) -> Result<Exit, CliError
             Ok(Exit::Interrupted)
         }
         End::Failed(error) => Err(error),
-    }
-}
-
-/// An error as one sentence.
-fn in_a_line(error: &CliError) -> String {
-    match error {
-        CliError::Said(said) => {
-            let parts = std::iter::once(&said.message).chain(&said.causes);
-            parts.cloned().collect::<Vec<_>>().join(": ")
-        }
-        CliError::Output(error) => {
-            let causes = sources(error);
-            std::iter::once(error.to_string())
-                .chain(causes)
-                .collect::<Vec<_>>()
-                .join(": ")
-        }
-        CliError::Problems(_) => {
-            let text = render::error::text(error, 100);
-            anstream::adapter::strip_str(&text).to_string().trim().to_owned()
-        }
     }
 }

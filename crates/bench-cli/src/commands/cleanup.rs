@@ -1,5 +1,7 @@
 //! `bench-cli cleanup`: what is not as it should be, and with `--no-dry-run` something done about it.
 
+mod left;
+
 use std::io::Write;
 
 use bench_report::table::{Column, Table};
@@ -8,6 +10,7 @@ use bench_runner::BenchJob;
 use bench_state::{Action, Applied, CleanupPlan, CleanupRow, Subject, Why};
 use serde_json::{Value, json};
 
+use self::left::{Left, Removed};
 use super::{kill, list, sweep, write_json};
 use crate::args::upkeep::CleanupArgs;
 use crate::context::Context;
@@ -19,13 +22,14 @@ use crate::render::paint;
 pub(super) fn cmd(args: &CleanupArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
     let plan = store.plan_cleanup(cx.now, args.stale.threshold())?;
+    let left = left::find(&store, cx)?;
     if !args.json {
-        write_plan(&plan, cx)?;
+        write_plan(&plan, &left, cx)?;
     }
     if !args.no_dry_run {
         if args.json {
-            write_json(&document(&plan, args, None), cx)?;
-        } else if !plan.rows.is_empty() || !plan.leftovers.is_empty() {
+            write_json(&document(&plan, &left, args, None), cx)?;
+        } else if !plan.rows.is_empty() || !plan.leftovers.is_empty() || !left.is_empty() {
             writeln!(cx.err, "nothing changed; repeat with `--no-dry-run` to apply")?;
         }
         return Ok(Exit::Success);
@@ -35,12 +39,13 @@ pub(super) fn cmd(args: &CleanupArgs, cx: &mut Context) -> Result<Exit, CliError
         applied.settled.extend(end_overdue(&plan, cx)?);
     }
     sweep::leftovers(&store, cx);
+    let removed = left::remove(&left, &store, cx)?;
     if args.json {
-        write_json(&document(&plan, args, Some(&applied)), cx)?;
+        write_json(&document(&plan, &left, args, Some((&applied, &removed))), cx)?;
     } else {
-        write_applied(&applied, cx)?;
+        write_applied(&applied, &removed, cx)?;
     }
-    let whole = applied.problems.is_empty();
+    let whole = applied.problems.is_empty() && removed.problems.is_empty();
     Ok(if whole { Exit::Success } else { Exit::Unfinished })
 }
 
@@ -55,12 +60,17 @@ fn end_overdue(plan: &CleanupPlan<BenchJob>, cx: &Context) -> Result<Vec<String>
     Ok(killed.into_iter().map(|killed| killed.run.to_string()).collect())
 }
 
-fn write_plan(plan: &CleanupPlan<BenchJob>, cx: &mut Context) -> Result<(), CliError> {
+fn write_plan(plan: &CleanupPlan<BenchJob>, left: &[Left], cx: &mut Context) -> Result<(), CliError> {
     if plan.rows.is_empty() {
         writeln!(cx.err, "every run is as it should be")?;
     } else {
         let table = table(plan, cx).render(cx.out_look.width);
         write!(cx.out, "{}", paint::table(&table))?;
+    }
+    if !left.is_empty() {
+        let title = paint::paint(paint::STRONG, "Left behind by runs that are over:");
+        let table = left::table(left).render(cx.out_look.width);
+        write!(cx.out, "\n{title}\n{}", paint::table(&table))?;
     }
     if !plan.leftovers.is_empty() {
         writeln!(
@@ -119,17 +129,29 @@ fn action(row: &CleanupRow<BenchJob>) -> &'static str {
     }
 }
 
-fn write_applied(applied: &Applied, cx: &mut Context) -> Result<(), CliError> {
-    writeln!(
-        cx.err,
-        "{} settled, {} removed",
-        count(applied.settled.len(), "run"),
-        count(applied.removed.len(), "leftover file")
-    )?;
+fn write_applied(applied: &Applied, removed: &Removed, cx: &mut Context) -> Result<(), CliError> {
+    let mut done = vec![
+        format!("{} settled", count(applied.settled.len(), "run")),
+        format!("{} removed", count(applied.removed.len(), "leftover file")),
+    ];
+    if removed.databases > 0 {
+        done.push(format!("{} removed", count(removed.databases, "database")));
+    }
+    writeln!(cx.err, "{}", done.join(", "))?;
+    for problem in &removed.problems {
+        let problem = clean_line(problem);
+        writeln!(cx.err, "{} {problem}", paint::paint(paint::ODD, "!"))?;
+    }
     list::write_problems(&applied.problems, cx)
 }
 
-fn document(plan: &CleanupPlan<BenchJob>, args: &CleanupArgs, applied: Option<&Applied>) -> Value {
+fn document(
+    plan: &CleanupPlan<BenchJob>,
+    left: &[Left],
+    args: &CleanupArgs,
+    done: Option<(&Applied, &Removed)>,
+) -> Value {
+    let (applied, removed) = done.unzip();
     let rows = plan.rows.iter().map(|row| {
         let (progress, models) = progress_and_models(row);
         json!({
@@ -140,13 +162,18 @@ fn document(plan: &CleanupPlan<BenchJob>, args: &CleanupArgs, applied: Option<&A
     let problems = plan
         .problems
         .iter()
-        .chain(applied.iter().flat_map(|applied| &applied.problems));
+        .chain(applied.iter().flat_map(|applied| &applied.problems))
+        .map(list::problem);
+    let stay = removed.iter().flat_map(|removed| &removed.problems);
+    let stay = stay.map(|problem| json!({"error": problem}));
     json!({
         "dry_run": !args.no_dry_run,
         "rows": rows.collect::<Vec<_>>(),
         "leftovers": plan.leftovers,
+        "left_behind": left::document(left),
         "settled": applied.map(|applied| &applied.settled),
         "removed": applied.map(|applied| &applied.removed),
-        "problems": problems.map(list::problem).collect::<Vec<_>>(),
+        "databases_removed": removed.map(|removed| removed.databases),
+        "problems": problems.chain(stay).collect::<Vec<_>>(),
     })
 }

@@ -1,23 +1,22 @@
 //! From results to the exit code.
 
-use bench_core::Session;
 use bench_core::session::Totals;
+use bench_core::{Gate, Session};
 use bench_report::text::percent;
 
 use super::execute::End;
-use crate::args::run::ScoreArgs;
 use crate::exit::Exit;
 
 /// The exit code of a run, and what of the gate was missed, a sentence each.
-pub(super) fn exit(end: &End, session: &Session, args: &ScoreArgs) -> (Exit, Vec<String>) {
+pub(super) fn exit(end: &End, session: &Session, gate: &Gate) -> (Exit, Vec<String>) {
     match end {
         End::Cancelled => return (Exit::Interrupted, Vec::new()),
         End::Failed(error) => return (error.exit(), Vec::new()),
         End::Completed => {}
     }
-    let missed = missed(session, args);
+    let missed = missed(session, gate);
     let errored: u32 = session.models.iter().map(|model| model.outcomes.errored).sum();
-    if args.strict && errored > 0 {
+    if gate.strict && errored > 0 {
         let more = format!("--strict: {errored} of the trials errored");
         return (Exit::Unfinished, missed.into_iter().chain([more]).collect());
     }
@@ -31,14 +30,24 @@ pub(super) fn exit(end: &End, session: &Session, args: &ScoreArgs) -> (Exit, Vec
     )
 }
 
-fn missed(session: &Session, args: &ScoreArgs) -> Vec<String> {
-    let Some(wanted) = args.fail_under else {
+/// What is asked of the results, as it would be typed: `--fail-under 90.0% --strict`.
+pub(super) fn words(gate: &Gate) -> String {
+    let rate = gate.fail_under.map(|rate| {
+        let (rate, least) = (percent(Some(rate)), percent(Some(gate.min_verdicts)));
+        format!("--fail-under {rate} --min-verdicts {least}")
+    });
+    let strict = gate.strict.then(|| "--strict".to_owned());
+    rate.into_iter().chain(strict).collect::<Vec<_>>().join(" ")
+}
+
+fn missed(session: &Session, gate: &Gate) -> Vec<String> {
+    let Some(wanted) = gate.fail_under else {
         return Vec::new();
     };
     session
         .models
         .iter()
-        .flat_map(|model| missed_by(model, wanted, args.min_verdicts))
+        .flat_map(|model| missed_by(model, wanted, gate.min_verdicts))
         .collect()
 }
 
@@ -95,11 +104,12 @@ mod tests {
             runs: 1,
             models,
             cells: Vec::new(),
+            databases: Vec::new(),
         }
     }
 
-    fn args(fail_under: Option<f64>, strict: bool) -> ScoreArgs {
-        ScoreArgs {
+    fn gate(fail_under: Option<f64>, strict: bool) -> Gate {
+        Gate {
             fail_under,
             min_verdicts: 0.9,
             strict,
@@ -121,7 +131,7 @@ mod tests {
             (&[(0, 0, 10)], None, false, Exit::Success),
         ];
         for (models, fail_under, strict, want) in all {
-            let (exit, missed) = exit(&End::Completed, &session(models), &args(fail_under, strict));
+            let (exit, missed) = exit(&End::Completed, &session(models), &gate(fail_under, strict));
             assert_eq!(exit, want, "{models:?} {fail_under:?} {strict}");
             assert_eq!(missed.is_empty(), want == Exit::Success, "{missed:?}");
         }
@@ -131,14 +141,14 @@ mod tests {
     fn a_run_that_was_cut_short_meets_no_gate() {
         let perfect = session(&[(10, 0, 0)]);
         assert_eq!(
-            exit(&End::Cancelled, &perfect, &args(Some(0.0), false)).0,
+            exit(&End::Cancelled, &perfect, &gate(Some(0.0), false)).0,
             Exit::Interrupted
         );
     }
 
     #[test]
     fn misses_are_sentences() {
-        let (_, missed) = exit(&End::Completed, &session(&[(2, 3, 5)]), &args(Some(0.9), false));
+        let (_, missed) = exit(&End::Completed, &session(&[(2, 3, 5)]), &gate(Some(0.9), false));
         insta::assert_snapshot!(missed.join("\n"), @r"
         --min-verdicts: m0 has 5 verdicts in 10 trials, under 90.0%
         --fail-under: m0 passed 40.0%, under 90.0%

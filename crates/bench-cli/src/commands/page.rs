@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use bench_core::event::{Event, TrialFinished};
-use bench_core::{Outcome, Session};
+use bench_core::plan::Change;
+use bench_core::{Gate, Outcome, Session, Transport};
 use bench_report::causes::{self, CauseCount};
 use bench_report::{runs, scenarios, summary, text};
 use bench_runner::BenchJob;
-use bench_state::{RunId, RunStatus, RunSummary, RunView};
+use bench_state::{Ending, RunId, RunStatus, RunSummary, RunView};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::list;
+use super::{attach, gate, list};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::exit::Exit;
 use crate::render::paint::{self, BAD, FAINT, GOOD, ODD, STRONG};
 
 /// The grid of scenarios is shown up to so many.
@@ -26,10 +29,20 @@ pub(super) struct Page {
     run: RunSummary<BenchJob>,
     /// Totals per model, and per scenario and model.
     pub(super) session: Session,
+    /// What the results have to be.
+    pub(super) gate: Gate,
+    changes: Vec<Changed>,
     causes: Vec<CauseCount>,
     problems: Vec<String>,
     /// A trial that did not pass, the first by name.
     worth_a_look: Option<String>,
+}
+
+/// What a resume said anew.
+#[derive(Serialize)]
+struct Changed {
+    at: DateTime<Utc>,
+    changes: Vec<Change>,
 }
 
 /// The page for programs: `state.json` as it stands now, and the results.
@@ -39,6 +52,10 @@ struct Document<'a> {
     run: &'a RunSummary<BenchJob>,
     session: &'a Session,
     causes: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<Value>,
+    #[serde(skip_serializing_if = "<[Changed]>::is_empty")]
+    changes: &'a [Changed],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     problems: &'a [String],
 }
@@ -46,13 +63,32 @@ struct Document<'a> {
 impl Page {
     /// Reads everything that the page shows.
     pub(super) fn read(view: &RunView<BenchJob>) -> Result<Self, CliError> {
-        let session = view.session()?;
+        let mut session = view.session()?;
+        let mut problems: Vec<String> = view.problems().iter().map(ToString::to_string).collect();
+        // The results can be shown without it.
+        let mut plan = view.plan().map_err(|error| problems.push(error.to_string())).ok();
         let mut last: BTreeMap<_, TrialFinished> = BTreeMap::new();
+        let mut changes = Vec::new();
         for recorded in view.events()? {
-            if let Event::TrialFinished(trial) = recorded?.event {
-                last.insert(trial.trial.clone(), trial);
+            let recorded = recorded?;
+            match (recorded.event, &mut plan) {
+                (Event::TrialFinished(trial), _) => drop(last.insert(trial.trial.clone(), trial)),
+                (Event::PlanChanged(said), Some(plan)) => {
+                    changes.push(Changed {
+                        at: recorded.at,
+                        changes: said.in_words(plan),
+                    });
+                    said.apply(plan);
+                }
+                _ => {}
             }
         }
+        // The built-in tracker's databases end with its worker.
+        let tracker = |key: &str| {
+            let gym = plan.as_ref().and_then(|plan| plan.gym(key));
+            gym.is_some_and(|gym| gym.transport == Transport::Tracker)
+        };
+        session.databases.retain(|database| !tracker(&database.gym));
         let not_passed = |trial: &&TrialFinished| trial.outcome != Outcome::Passed;
         let worth_a_look = last
             .values()
@@ -62,8 +98,10 @@ impl Page {
             worth_a_look,
             run: view.summary().clone(),
             session,
+            gate: plan.map(|plan| plan.gate).unwrap_or_default(),
+            changes,
             causes: causes::group(last.values()),
-            problems: view.problems().iter().map(ToString::to_string).collect(),
+            problems,
         })
     }
 
@@ -76,6 +114,8 @@ impl Page {
             run: &self.run,
             session: &self.session,
             causes: causes.collect(),
+            gate: self.gate_document(),
+            changes: &self.changes,
             problems: &self.problems,
         }
     }
@@ -103,7 +143,24 @@ impl Page {
         ];
         facts.push(("status", status));
         facts.extend(self.error().map(|error| ("cause", error)));
+        facts.extend(
+            self.changes
+                .iter()
+                .map(|changed| ("changed", changed.in_words(cx))),
+        );
+        if !self.gate.asks_nothing() {
+            facts.push(("gate", self.gate_in_words()));
+        }
         facts.push(("folder", cx.shown(&self.run.dir)));
+        facts.extend(self.worker_log().map(|log| ("log", cx.shown(&log))));
+        if self.run.state.status.is_over() && !self.session.databases.is_empty() {
+            let left = text::count(self.session.databases.len(), "database");
+            let cleanup = cx.command("cleanup --no-dry-run");
+            facts.push((
+                "left",
+                format!("{left}, as far as is known; `{cleanup}` or a resume removes them"),
+            ));
+        }
         let lines = facts.iter().map(|(name, value)| {
             let name = paint::paint(FAINT, &format!("{name:<8}"));
             format!("{name} {}\n", text::clean_line(value))
@@ -111,14 +168,52 @@ impl Page {
         lines.collect::<Vec<_>>().concat()
     }
 
+    /// What the last words of a worker that came to grief stand in.
+    fn worker_log(&self) -> Option<std::path::PathBuf> {
+        let failed = matches!(self.run.state.status.ending(), Some(Ending::Failed { .. }));
+        let log = self.run.dir.join("worker.log");
+        (failed && log.is_file()).then_some(log)
+    }
+
+    /// What is asked of the results, and whether they are so.
+    fn gate_in_words(&self) -> String {
+        let asked = gate::words(&self.gate);
+        if !self.run.state.status.is_over() {
+            return asked;
+        }
+        match self.gate_result() {
+            (Exit::Success, _) => format!("{asked}: met"),
+            (Exit::Gate | Exit::Unfinished, missed) if !missed.is_empty() => {
+                format!("{asked}: not met; {}", missed.join("; "))
+            }
+            _ => format!("{asked}: not met, the run was not finished"),
+        }
+    }
+
+    fn gate_document(&self) -> Option<Value> {
+        if self.gate.asks_nothing() {
+            return None;
+        }
+        let mut document = json!(self.gate);
+        if self.run.state.status.is_over() {
+            let (exit, missed) = self.gate_result();
+            document["met"] = json!(exit == Exit::Success);
+            document["missed"] = json!(missed);
+            document["exit_code"] = json!(exit as u8);
+        }
+        Some(document)
+    }
+
+    fn gate_result(&self) -> (Exit, Vec<String>) {
+        gate::exit(&attach::end_of(self.run_status()), &self.session, &self.gate)
+    }
+
     /// Why the run itself broke, or who ended it.
     pub(super) fn error(&self) -> Option<String> {
         match self.run.state.status.ending()? {
-            bench_state::Ending::Completed => None,
-            bench_state::Ending::Failed { cause } => {
-                Some(format!("{}: {}", cause.kind.code(), cause.message))
-            }
-            bench_state::Ending::Cancelled { reason } => Some(reason.code().to_owned()),
+            Ending::Completed => None,
+            Ending::Failed { cause } => Some(format!("{}: {}", cause.kind.code(), cause.message)),
+            Ending::Cancelled { reason } => Some(reason.code().to_owned()),
         }
     }
 
@@ -187,6 +282,13 @@ impl Page {
     /// The run's folder.
     pub(super) fn dir(&self) -> &std::path::Path {
         &self.run.dir
+    }
+}
+
+impl Changed {
+    fn in_words(&self, cx: &Context) -> String {
+        let changes: Vec<_> = self.changes.iter().map(ToString::to_string).collect();
+        format!("{}: {}", cx.times().text(self.at), changes.join(", "))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use bench_core::{Outcome, Plan, TrialId};
+use bench_core::{Event, Gate, Outcome, Plan, PlanChanges, TrialId};
 use bench_runner::env::Environment;
+use bench_runner::gym::check_seeds;
 use bench_runner::{BenchJob, Earlier};
 use bench_state::{RunId, RunView, StateError};
 
@@ -18,7 +19,7 @@ use crate::exit::Exit;
 /// Continues a run: every trial without a verdict is run.
 pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let (id, view) = over(&args.run, cx)?;
-    let plan = view.plan()?;
+    let mut plan = plan_now(&view)?;
     let earlier = earlier(&view)?;
     let open = plan.trials().len() - with_verdict(&earlier);
     if open == 0 && view.summary().state.status.word() == "completed" {
@@ -27,22 +28,24 @@ pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliErr
             cx,
         );
         let page = super::page::Page::read(&view)?;
-        return start::finish(
-            super::execute::End::Completed,
-            &page,
-            &args.how.score,
-            args.how.json,
-            cx,
-        );
+        let gate = args.how.score.over(page.gate);
+        return start::finish(super::execute::End::Completed, &page, &gate, args.how.json, cx);
     }
+    check_seeds(&plan.gyms)?;
+    let changes = changes(&args.how, &plan);
+    for change in changes.in_words(&plan) {
+        start::tell(&format!("from now on: {change}"), cx);
+    }
+    changes.apply(&mut plan);
     let environment = environment_of(&plan, cx)?;
     let start = Start {
         plan,
+        changes,
         environment,
         earlier,
         run: Some(id),
     };
-    start::start(start, &how(&args.how), cx)
+    start::start(start, how(&args.how), cx)
 }
 
 /// Tries the trials of a run that did not pass again, as a run of their own.
@@ -59,13 +62,17 @@ pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError
     let chosen: Vec<TrialId> = chosen.map(|finished| finished.trial.clone()).collect();
     if chosen.is_empty() {
         return Err(
-            CliError::usage(format!("run `{id}` has no such trial to be tried again"))
-                .hint(format!("`bench-cli show {id}` shows how its trials ended")),
+            CliError::usage(format!("run `{id}` has no such trial to be tried again")).hint(format!(
+                "`{}` shows how its trials ended",
+                cx.command(&format!("show {id}"))
+            )),
         );
     }
-    let plan = view.plan()?.retry_of(id.to_string(), chosen);
+    let mut plan = plan_now(&view)?.retry_of(id.to_string(), chosen);
+    check_seeds(&plan.gyms)?;
+    changes(&args.how, &plan).apply(&mut plan);
     let environment = environment_of(&plan, cx)?;
-    start::start(Start::anew(plan, environment), &how(&args.how), cx)
+    start::start(Start::anew(plan, environment), how(&args.how), cx)
 }
 
 /// A run that is over.
@@ -84,8 +91,38 @@ fn over(wanted: &str, cx: &Context) -> Result<(RunId, RunView<BenchJob>), CliErr
         worker,
     })
     .hint(format!(
-        "`bench-cli attach {id}` watches it; `bench-cli kill {id}` ends it"
+        "`{}` watches it; `{}` ends it",
+        cx.command(&format!("attach {id}")),
+        cx.command(&format!("kill {id}"))
     )))
+}
+
+/// The plan of a run as it holds now: as written, with what earlier resumes changed.
+pub(super) fn plan_now(view: &RunView<BenchJob>) -> Result<Plan, CliError> {
+    let mut changes = Vec::new();
+    for recorded in view.events()? {
+        if let event @ Event::PlanChanged(_) = recorded?.event {
+            changes.push(event);
+        }
+    }
+    Ok(view.plan()?.changed_by(&changes))
+}
+
+/// What was typed that differs from what holds already.
+fn changes(args: &HowArgs, plan: &Plan) -> PlanChanges {
+    let budgets = &args.budgets;
+    let gate: Gate = args.score.over(plan.gate);
+    let said = PlanChanges {
+        limits: budgets.limits(),
+        max_concurrency: budgets.max_concurrency,
+        retries: budgets.retries,
+        gate: (gate != plan.gate).then_some(gate),
+    };
+    if said.in_words(plan).is_empty() {
+        PlanChanges::default()
+    } else {
+        said
+    }
 }
 
 /// What the journal of a run says about its earlier workers.
@@ -104,16 +141,15 @@ fn with_verdict(earlier: &Earlier) -> usize {
 }
 
 /// The variables of now, with those of the env file that the run was started with.
-fn environment_of(plan: &Plan, cx: &Context) -> Result<Environment, CliError> {
+pub(super) fn environment_of(plan: &Plan, cx: &Context) -> Result<Environment, CliError> {
     let env_file = plan.env_file.as_deref().map(Path::new);
     environment::read(env_file, &plan.secret_names, cx)
 }
 
-fn how(args: &HowArgs) -> How<'_> {
+fn how(args: &HowArgs) -> How {
     How {
         background: args.background,
         ui: args.progress.ui,
         json: args.json,
-        score: &args.score,
     }
 }

@@ -40,9 +40,8 @@ pub(super) fn cmd(args: &RunArgs, cx: &mut Context) -> Result<Exit, CliError> {
         background: args.background,
         ui: args.output.progress.ui,
         json: args.output.json,
-        score: &args.gate.score,
     };
-    start::start(Start::anew(request.plan, request.environment), &how, cx)
+    start::start(Start::anew(request.plan, request.environment), how, cx)
 }
 
 fn warn(warnings: &[Problem], cx: &mut Context) {

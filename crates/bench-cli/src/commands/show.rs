@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use bench_core::TrialRecord;
-use bench_core::transcript::Line;
+use bench_core::transcript::{Entry, Line};
 use bench_report::conversation::{self, Detail};
 use bench_report::{text, trial};
 use bench_runner::BenchJob;
@@ -107,8 +107,10 @@ fn write_conversation(
     detail: Detail,
     cx: &mut Context,
 ) -> Result<(), CliError> {
-    for line in lines {
+    for (n, line) in lines.into_iter().enumerate() {
         match line {
+            // The beginning needs no heading; each further one, of an attempt or after a resume, does.
+            Ok(line) if n == 0 && matches!(line.entry, Entry::Attempt { .. }) => {}
             Ok(line) => write!(cx.out, "{}", conversation::entry(&line, detail))?,
             // One damaged line does not hide the others.
             Err(error) => writeln!(cx.err, "{}", text::clean_line(&error.to_string()))?,

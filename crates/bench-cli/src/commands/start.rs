@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use bench_core::Plan;
+use bench_core::{Event, Gate, Plan, PlanChanges};
+use bench_report::text::count;
 use bench_runner::env::Environment;
 use bench_runner::{BenchJob, Earlier, RunSummary};
 use bench_state::{ActiveRun, RunId};
@@ -12,7 +13,7 @@ use serde_json::json;
 use super::execute::{End, EventLoop, Ran, Stage};
 use super::page::Page;
 use super::{background, gate};
-use crate::args::run::{ScoreArgs, Ui};
+use crate::args::run::Ui;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -20,7 +21,10 @@ use crate::render::paint::{self, CODE, FAINT};
 
 /// What is to be run.
 pub(super) struct Start {
+    /// The plan as it holds from now on.
     pub(super) plan: Plan,
+    /// What is different in it from what the run to be continued has had so far; to be journaled.
+    pub(super) changes: PlanChanges,
     pub(super) environment: Environment,
     /// What earlier workers of the run have done.
     pub(super) earlier: Earlier,
@@ -28,12 +32,12 @@ pub(super) struct Start {
     pub(super) run: Option<RunId>,
 }
 
-/// Where it is run, what is shown, and what the results have to be.
-pub(super) struct How<'a> {
+/// Where it is run, and what is shown.
+#[derive(Clone, Copy)]
+pub(super) struct How {
     pub(super) background: bool,
     pub(super) ui: Ui,
     pub(super) json: bool,
-    pub(super) score: &'a ScoreArgs,
 }
 
 impl Start {
@@ -41,6 +45,7 @@ impl Start {
     pub(super) fn anew(plan: Plan, environment: Environment) -> Self {
         Self {
             plan,
+            changes: PlanChanges::default(),
             environment,
             earlier: Earlier::default(),
             run: None,
@@ -48,32 +53,45 @@ impl Start {
     }
 }
 
+/// Makes the run, or takes the one to be continued up and journals what changes.
+pub(super) fn take_up(
+    run: Option<&RunId>,
+    plan: &Plan,
+    changes: &PlanChanges,
+    cx: &Context,
+) -> Result<ActiveRun<BenchJob>, CliError> {
+    let store = cx.store()?;
+    let Some(id) = run else {
+        return Ok(store.create(plan, RunSummary::of(plan), Utc::now())?);
+    };
+    let run = store.resume(id, Utc::now())?;
+    if *changes != PlanChanges::default() {
+        run.record(Event::PlanChanged(changes.clone()), Utc::now())?;
+    }
+    Ok(run)
+}
+
 /// Runs, and shows what came out of it; in the background, shows how to watch.
-pub(super) fn start(start: Start, how: &How<'_>, cx: &mut Context) -> Result<Exit, CliError> {
+pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, CliError> {
     if how.background {
         return background::launch(&start, how, cx);
     }
     let ran = here(start, how, cx)?;
     let page = Page::read(&cx.store()?.read(&ran.id, Utc::now())?)?;
     if ran.reader_stuck {
-        return Ok(gate::exit(&ran.end, &page.session, how.score).0);
+        return Ok(gate::exit(&ran.end, &page.session, &page.gate).0);
     }
-    finish(ran.end, &page, how.score, how.json, cx)
+    finish(ran.end, &page, &page.gate, how.json, cx)
 }
 
 /// Errors before the run exists, or is taken up, leave everything as it was; later ones are in [`Ran::end`].
-fn here(start: Start, how: &How<'_>, cx: &mut Context) -> Result<Ran, CliError> {
+fn here(start: Start, how: How, cx: &mut Context) -> Result<Ran, CliError> {
     let event_loop = EventLoop::start()?;
-    let trials = start.plan.trial_count();
-    let summary = RunSummary::of(&start.plan);
     let plan = start.plan.clone();
     let stage = Stage::set(event_loop, start.plan, start.environment, start.earlier, cx)?;
     let show = stage.show(how.ui, how.json, cx)?;
-    let run = match &start.run {
-        None => cx.store()?.create(&plan, summary, Utc::now())?,
-        Some(id) => cx.store()?.resume(id, Utc::now())?,
-    };
-    announce(&run, trials, how.json, cx);
+    let run = take_up(start.run.as_ref(), &plan, &start.changes, cx)?;
+    announce(&run, plan.trial_count(), how.json, cx);
     Ok(stage.perform(run, show, &cx.err))
 }
 
@@ -83,7 +101,8 @@ fn announce(run: &ActiveRun<BenchJob>, trials: u32, json: bool, cx: &mut Context
         writeln!(cx.out, "{line}").unwrap_or_default(); // nobody reads; the run goes on all the same
     } else {
         let folder = cx.shown(run.dir());
-        tell(&format!("{}: {trials} trials, {folder}", run.id()), cx);
+        let trials = count(trials as usize, "trial");
+        tell(&format!("{}: {trials}, {folder}", run.id()), cx);
     }
 }
 
@@ -91,25 +110,25 @@ fn announce(run: &ActiveRun<BenchJob>, trials: u32, json: bool, cx: &mut Context
 pub(super) fn finish(
     end: End,
     page: &Page,
-    score: &ScoreArgs,
+    gate: &Gate,
     json: bool,
     cx: &mut Context,
 ) -> Result<Exit, CliError> {
     show(page, json, cx)?;
-    let (exit, misses) = gate::exit(&end, &page.session, score);
+    let (exit, misses) = gate::exit(&end, &page.session, gate);
     let folder = cx.shown(page.dir());
     tell(
         &format!("\n{} · {}", page.status(), paint::paint(FAINT, &folder)),
         cx,
     );
     let id = page.id();
-    let mut next = vec![format!("bench-cli show {id}")];
+    let mut next = vec![cx.command(&format!("show {id}"))];
     next.extend(
         page.worth_a_look()
-            .map(|trial| format!("bench-cli show {id} --trial {trial}")),
+            .map(|trial| cx.command(&format!("show {id} --trial {trial}"))),
     );
     if !matches!(end, End::Completed) {
-        next.push(format!("bench-cli resume {id}"));
+        next.push(cx.command(&format!("resume {id}")));
     }
     for command in next {
         tell(&format!("  {}", paint::paint(CODE, &command)), cx);

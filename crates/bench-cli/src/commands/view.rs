@@ -19,8 +19,11 @@ use crate::render::paint::{STRONG, paint};
 pub(super) fn cmd(args: &ViewArgs, cx: &mut Context) -> Result<Exit, CliError> {
     match args.what.as_deref() {
         None => Err(CliError::usage("the dashboard is not there yet")
-            .hint("`bench-cli view list` shows the same as text")
-            .hint("`bench-cli view RUN` shows one run, live while it runs")),
+            .hint(format!("`{}` shows the same as text", cx.command("view list")))
+            .hint(format!(
+                "`{}` shows one run, live while it runs",
+                cx.command("view RUN")
+            ))),
         Some("list") if args.json => {
             let list = ListArgs {
                 limit: args.limit,
@@ -51,7 +54,7 @@ fn one(run: String, json: bool, cx: &mut Context) -> Result<Exit, CliError> {
         };
         return show::cmd(&args, cx);
     }
-    let score = ScoreArgs::none();
+    let score = ScoreArgs::default();
     attach::attach(&AttachArgs { run, score, json }, cx)
 }
 

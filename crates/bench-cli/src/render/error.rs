@@ -4,7 +4,7 @@ use bench_report::text;
 
 use super::paint::{BAD, CODE, paint};
 use super::problems;
-use crate::error::{CliError, Said};
+use crate::error::{CliError, Said, sources};
 use crate::exit::Exit;
 
 /// The error as text for stderr; empty where nothing is to be said.
@@ -31,6 +31,27 @@ fn said_text(said: &Said) -> String {
             .map(|hint| format!("  {} {}", paint(CODE, "try:"), text::clean(hint))),
     );
     lines.join("\n") + "\n"
+}
+
+/// An error as one sentence.
+pub(crate) fn in_a_line(error: &CliError) -> String {
+    match error {
+        CliError::Said(said) => {
+            let parts = std::iter::once(&said.message).chain(&said.causes);
+            parts.cloned().collect::<Vec<_>>().join(": ")
+        }
+        CliError::Output(error) => {
+            let causes = sources(error);
+            std::iter::once(error.to_string())
+                .chain(causes)
+                .collect::<Vec<_>>()
+                .join(": ")
+        }
+        CliError::Problems(_) => {
+            let text = text(error, 100);
+            anstream::adapter::strip_str(&text).to_string().trim().to_owned()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -46,10 +46,16 @@ fn one(problem: &Problem, width: usize) -> String {
     if let Some(note) = inside(&problem.place) {
         group = group.element(Level::NOTE.message(note));
     }
-    if let Some(hint) = &problem.hint {
+    // Without a place there is no margin for the hint to hang from.
+    let hangs = !problem.place.file.is_empty();
+    if let (Some(hint), true) = (&problem.hint, hangs) {
         group = group.element(Level::HELP.message(text::clean(hint).into_owned()));
     }
-    Renderer::styled().term_width(width).render(&[group])
+    let shown = Renderer::styled().term_width(width).render(&[group]);
+    match &problem.hint {
+        Some(hint) if !hangs => format!("{shown}\n = help: {}", text::clean(hint)),
+        _ => shown,
+    }
 }
 
 fn snippet<'a>(place: &Place, line: &str) -> Snippet<'a, annotate_snippets::Annotation<'a>> {

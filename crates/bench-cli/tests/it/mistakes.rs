@@ -113,6 +113,61 @@ fn a_key_that_is_missing_is_named_before_anything_is_begun() {
 }
 
 #[test]
+fn what_keeps_a_plan_from_being_run_is_shown_where_it_is_written() {
+    let harness = r#"{"scenarios": [
+  {"scenario_id": "a", "gym": "jria", "prompts": [{"prompt_text": "Go."}]},
+  {"scenario_id": "b", "gym": "jira", "prompts": [{"prompt_text": "Go."}]}
+]}"#;
+    let gyms = r#"{"gyms": {
+  "jira": {"url": "http://127.0.0.1:1/mcp", "headers": {
+    "x-tenant": "${JIRA_TENANT}"}},
+  "other": {"url": "${NOT_USED}"}
+}}"#;
+    let bed = Bed::new().with("h.json", harness).with("gyms.json", gyms);
+    insta::assert_snapshot!(bed.bench("run h.json --model noop"), @r#"
+    $ bench-cli run h.json --model noop
+    --- stderr
+    error: there is no gym `jria`
+     --> h.json:2:3
+      |
+    2 |   {"scenario_id": "a", "gym": "jria", "prompts": [{"prompt_text": "Go."}]},
+      |   ^
+      |
+      = note: in scenario `a`, at /scenarios/0
+      = help: did you mean `jira`?
+
+    error: the gym `jira` needs the variable `JIRA_TENANT`, which is not set
+     --> gyms.json:3:17
+      |
+    3 |     "x-tenant": "${JIRA_TENANT}"}},
+      |                 ^^^^^^^^^^^^^^^^
+      |
+      = note: at /gyms/jira/headers/x-tenant
+      = help: set it, or pass it with --env-file
+
+    2 errors
+    --- exit 2
+    "#);
+    assert!(!bed.path().join("results").exists(), "nothing was begun");
+}
+
+#[test]
+fn suggested_commands_look_where_this_one_looked() {
+    let harness = r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go."}]}]}"#;
+    let bed = Bed::new().with("h.json", harness);
+    let shown = bed.bench("run h.json --model noop --results elsewhere --ui quiet");
+    assert!(shown.contains(": 1 trial, elsewhere/runs/"), "{shown}");
+    let suggested = shown.lines().filter(|line| line.starts_with("  bench-cli "));
+    let suggested: Vec<_> = suggested.collect();
+    assert!(!suggested.is_empty(), "{shown}");
+    for command in suggested {
+        assert!(command.ends_with(" --results elsewhere"), "{command}");
+        let again = bed.output(command.trim().trim_start_matches("bench-cli "));
+        assert_eq!(again.status.code(), Some(0), "{command}");
+    }
+}
+
+#[test]
 fn a_run_that_does_not_exist_says_where_was_looked() {
     let bed = Bed::new();
     let mut settings = insta::Settings::clone_current();

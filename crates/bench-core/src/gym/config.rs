@@ -11,7 +11,7 @@ use super::settings::SettingReader;
 use crate::harness::Source;
 use crate::json::read::{At, Log};
 use crate::json::{Document, Kind, Syntax};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Place, Problem, Problems};
 use crate::suggest;
 
 /// A gym file, understood.
@@ -22,8 +22,34 @@ pub struct GymFile {
     /// Names of the gyms that a scenario acts on if it names none. Of `mcpServers` and `servers`: all.
     /// Of `gyms`: what `default` says, else the only one, else nothing.
     pub default: Vec<String>,
+    /// The variables without a default that its gyms need.
+    pub needs: Vec<Need>,
     /// What was odd but did not stop the reading.
     pub warnings: Vec<Problem>,
+}
+
+/// A variable that a gym needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// Name of the gym.
+    pub gym: String,
+    /// Name of the variable.
+    pub variable: String,
+    /// Where it is written.
+    pub place: Place,
+}
+
+impl GymFile {
+    /// Adds what was read of an entry, and what it needs.
+    fn add(&mut self, name: &str, gym: Option<GymSpec>, needed: Vec<(String, Place)>) {
+        self.gyms.extend(gym);
+        self.needs
+            .extend(needed.into_iter().map(|(variable, place)| Need {
+                gym: name.to_owned(),
+                variable,
+                place,
+            }));
+    }
 }
 
 /// Reads a gym file. `is_set` says whether an environment variable has a value.
@@ -86,7 +112,8 @@ fn unknown_form(at: &At<'_>) {
 fn read_gyms(entry: &Entry<'_>, at: &At<'_>, file: &mut GymFile) {
     let Some(mut fields) = at.fields() else { return };
     for (name, at) in fields.any("gyms").and_then(|at| at.entries()).unwrap_or_default() {
-        file.gyms.extend(entry::gym(entry, &at, name));
+        let gym = entry::gym(entry, &at, name);
+        file.add(name, gym, entry.settings.take_needed());
     }
     if file.gyms.is_empty()
         && let Some(at) = fields.any("gyms")
@@ -125,7 +152,8 @@ fn read_servers(entry: &Entry<'_>, at: &At<'_>, file: &mut GymFile) {
             servers.error("the file names no server");
         }
         for (name, at) in entries {
-            file.gyms.extend(entry::server(entry, &at, name));
+            let gym = entry::server(entry, &at, name);
+            file.add(name, gym, entry.settings.take_needed());
         }
     }
     file.default = file.gyms.iter().map(|gym| gym.name.clone()).collect();

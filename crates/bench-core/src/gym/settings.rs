@@ -1,9 +1,12 @@
 //! Settings out of files: texts with variables in them, and literal secrets that stay where they are.
 
+use std::cell::RefCell;
+
 use crate::harness::Source;
 use crate::hash::sha256_hex;
 use crate::json::read::At;
 use crate::json::typed::plain_text;
+use crate::problem::Place;
 use crate::setting::{ExpandError, SecretRef, Setting, expand, is_secret_name, variables};
 
 /// Reads settings of one file.
@@ -11,12 +14,17 @@ pub(crate) struct SettingReader<'a> {
     source: &'a Source,
     /// Whether a variable is set; `None` leaves that question to whoever starts the run.
     is_set: Option<&'a dyn Fn(&str) -> bool>,
+    needed: RefCell<Vec<(String, Place)>>,
 }
 
 impl<'a> SettingReader<'a> {
     /// Variables are checked for their form only.
     pub(crate) fn new(source: &'a Source) -> Self {
-        Self { source, is_set: None }
+        Self {
+            source,
+            is_set: None,
+            needed: RefCell::default(),
+        }
     }
 
     /// A variable that is not set and has no default is a problem.
@@ -24,7 +32,13 @@ impl<'a> SettingReader<'a> {
         Self {
             source,
             is_set: Some(is_set),
+            needed: RefCell::default(),
         }
+    }
+
+    /// The variables without a default that were read since the last call, and where each is written.
+    pub(crate) fn take_needed(&self) -> Vec<(String, Place)> {
+        self.needed.take()
     }
 
     /// A text that belongs to `name`: a secret if the name says so, or if it is an address with
@@ -76,8 +90,11 @@ impl<'a> SettingReader<'a> {
             return None;
         }
         let is_set = self.is_set.unwrap_or(&|_| true);
-        for (name, has_default) in variables(&text) {
-            if !has_default && !is_set(&name) {
+        for (name, _) in variables(&text)
+            .into_iter()
+            .filter(|(_, has_default)| !has_default)
+        {
+            if !is_set(&name) {
                 let hint = match name.as_str() {
                     "workspaceFolder" => "it is the editor's; write a path relative to this file".to_owned(),
                     _ => {
@@ -86,6 +103,7 @@ impl<'a> SettingReader<'a> {
                 };
                 at.error_with(format!("the variable `{name}` is not set"), hint);
             }
+            self.needed.borrow_mut().push((name, at.place()));
         }
         Some(text)
     }

@@ -23,6 +23,7 @@ pub(super) fn origin(cx: &Reading<'_>, at: &At<'_>) -> Origin {
         line: at.line(),
         pointer: at.pointer.clone(),
         sha256: sha256_hex(at.text()),
+        shown: at.brief_place(),
     }
 }
 

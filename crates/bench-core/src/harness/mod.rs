@@ -131,10 +131,17 @@ impl Default for Scenario {
 impl Scenario {
     /// Where it was written, for problems that concern all of it.
     pub fn place(&self) -> Place {
+        let scenario = Some(self.scenario_id.clone());
+        if !self.origin.shown.file.is_empty() {
+            return Place {
+                scenario,
+                ..self.origin.shown.clone()
+            };
+        }
         Place {
             line: Some(self.origin.line),
             pointer: self.origin.pointer.clone(),
-            scenario: Some(self.scenario_id.clone()),
+            scenario,
             ..Place::file(self.origin.file.clone())
         }
     }
@@ -157,6 +164,9 @@ pub struct Origin {
     pub pointer: String,
     /// SHA-256 of the scenario's own text, lower-case hexadecimal.
     pub sha256: String,
+    /// The same place for people: the file as they named it, with the text of the line. Not kept in plans.
+    #[serde(skip)]
+    pub shown: Place,
 }
 
 /// What a scenario acts on.

@@ -160,6 +160,23 @@ impl Document {
         }
     }
 
+    /// The same for keeping one of each scenario: whatever the number of them in one line, this takes no longer, and
+    /// holds no copy of a long line.
+    pub(crate) fn brief_place(&self, offset: usize, pointer: &str) -> Place {
+        let line = self.line_index(offset);
+        let bounds = (self.line_starts.get(line), self.line_starts.get(line + 1));
+        let start = bounds.0.copied().unwrap_or_default();
+        let length = bounds.1.copied().unwrap_or(self.text.len()).saturating_sub(start);
+        if length <= LONGEST_SHOWN_LINE {
+            return self.place(offset, pointer);
+        }
+        Place {
+            line: Some(self.line(offset)),
+            pointer: pointer.to_owned(),
+            ..Place::file(&self.file)
+        }
+    }
+
     /// The text that a value was written with.
     pub(crate) fn text_of(&self, node: &Node) -> &str {
         self.text.get(node.start..node.end).unwrap_or_default()

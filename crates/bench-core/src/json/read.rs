@@ -88,6 +88,11 @@ impl<'d> At<'d> {
         self.document.line(self.node.start)
     }
 
+    /// Its place to be kept for later: without column and text where its line is long.
+    pub(crate) fn brief_place(&self) -> Place {
+        self.document.brief_place(self.node.start, &self.pointer)
+    }
+
     /// The text it was written with.
     pub(crate) fn text(&self) -> &'d str {
         self.document.text_of(self.node)

@@ -1,13 +1,17 @@
 //! From a harness and the command line to a plan, rejecting early and all at once.
 
 use super::gyms::{GymChoice, Gyms};
-use super::{FORMAT, Plan, PlannedScenario, model_slugs, scenario_slugs};
+use super::{FORMAT, Gate, Plan, PlannedScenario, model_slugs, scenario_slugs};
 use crate::gym::GymSpec;
-use crate::harness::{Harness, Scenario};
+use crate::harness::{Harness, Scenario, World};
 use crate::limits::Limits;
 use crate::model::{ModelSpec, Provider};
 use crate::problem::{Place, Problem, Problems};
 use crate::setting::{Setting, variables};
+use crate::suggest;
+
+/// Scenarios that a message names.
+const MOST_NAMED: usize = 8;
 
 /// Says whether a scenario is wanted.
 type Wanted<'a> = Box<dyn Fn(&Scenario) -> bool + 'a>;
@@ -49,6 +53,7 @@ pub struct PlanBuilder<'a> {
     label: Option<String>,
     max_concurrency: u32,
     retries: u32,
+    gate: Gate,
     launch_dir: String,
     env_file: Option<String>,
     secret_names: Vec<String>,
@@ -79,6 +84,7 @@ impl Plan {
             label: None,
             max_concurrency: 8,
             retries: 1,
+            gate: Gate::default(),
             launch_dir: String::new(),
             env_file: None,
             secret_names: Vec::new(),
@@ -172,6 +178,13 @@ impl<'a> PlanBuilder<'a> {
         self
     }
 
+    /// What the results have to be; nothing is asked without it.
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
     /// Absolute path of the folder the run is launched from.
     #[must_use]
     pub fn launch_dir(mut self, path: impl Into<String>) -> Self {
@@ -237,6 +250,7 @@ impl<'a> PlanBuilder<'a> {
             limits: self.limits,
             max_concurrency: self.max_concurrency,
             retries: self.retries,
+            gate: self.gate,
             launch_dir: self.launch_dir,
             env_file: self.env_file,
             secret_names: self.secret_names,
@@ -276,6 +290,7 @@ impl<'a> PlanBuilder<'a> {
     fn kept_scenarios(&mut self, problems: &mut Problems) -> Vec<(String, Scenario)> {
         let all = std::mem::take(&mut self.harness.scenarios);
         let (count, mut slugs) = (all.len(), scenario_slugs());
+        let ids: Vec<String> = all.iter().map(|scenario| scenario.scenario_id.clone()).collect();
         let named: Vec<_> = all.into_iter().map(|s| (slugs.slug(&s.scenario_id), s)).collect();
         let tagged = |s: &Scenario| self.tags.is_empty() || s.tags.iter().any(|tag| self.tags.contains(tag));
         let wanted = |s: &Scenario| tagged(s) && self.wanted.iter().all(|wanted| wanted(s));
@@ -286,11 +301,15 @@ impl<'a> PlanBuilder<'a> {
         let kept: Vec<_> = kept.collect();
         if kept.is_empty() {
             let problem = if count == 0 {
-                Problem::error(Place::file(&self.harness.name), "the harness holds no scenario")
+                let message = format!("the harness `{}` holds no scenario", self.harness.name);
+                Problem::error(Place::default(), message)
             } else {
+                let ids = suggest::quoted_list(ids.iter().take(MOST_NAMED).map(String::as_str));
+                let more = if count > MOST_NAMED { ", …" } else { "" };
                 let message = format!("no scenario is left after filtering; the harness holds {count}");
-                Problem::error(Place::file(&self.harness.name), message)
-                    .hint("look at --scenario, --tag and --limit; --dry-run lists the scenarios")
+                Problem::error(Place::default(), message).hint(format!(
+                    "look at --scenario, --tag and --limit; its scenarios are {ids}{more}"
+                ))
             };
             problems.push(problem);
         }
@@ -317,10 +336,21 @@ impl<'a> PlanBuilder<'a> {
                     gym.name
                 );
                 let hint = "set it, or pass it with --env-file";
-                let user = scenarios
+                let written = self.gyms.needs.iter();
+                let mut written = written.filter(|need| need.gym == gym.name && need.variable == name);
+                let mut users = scenarios
                     .iter()
-                    .find(|scenario| scenario.gym_keys.contains(&gym.key));
-                let place = user.map_or_else(Place::default, |scenario| scenario.place());
+                    .filter(|scenario| scenario.gym_keys.contains(&gym.key));
+                // A scenario's own gym is written where the scenario is.
+                let own = users
+                    .clone()
+                    .any(|scenario| matches!(scenario.world, World::Own(_)));
+                let place = match written.next() {
+                    Some(need) if !own || self.gyms.overrides_own => need.place.clone(),
+                    _ => users
+                        .next()
+                        .map_or_else(Place::default, |scenario| scenario.place()),
+                };
                 problems.push(Problem::error(place, message).hint(hint));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::gym::config::available;
+use crate::gym::config::{Need, available};
 use crate::gym::{GymSpec, Seed, Transport};
 use crate::harness::{Scenario, World};
 use crate::problem::{Problem, Problems};
@@ -21,6 +21,8 @@ pub struct GymChoice {
     /// The command line said which: scenarios with gyms of their own act on those of the same name, or
     /// on the default ones, instead.
     pub overrides_own: bool,
+    /// Where the variables are written that the available ones need, as far as it is known.
+    pub needs: Vec<Need>,
 }
 
 impl GymChoice {
@@ -31,6 +33,7 @@ impl GymChoice {
             default: vec!["tracker".to_owned()],
             chosen: "built-in tracker".to_owned(),
             overrides_own: false,
+            needs: Vec::new(),
         }
     }
 

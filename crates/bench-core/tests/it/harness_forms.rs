@@ -108,7 +108,10 @@ fn every_field_and_every_verifier_is_understood() {
     assert!((scenario.weight - 2.0).abs() < f64::EPSILON);
     let again: bench_core::Scenario =
         serde_json::from_value(serde_json::to_value(scenario).unwrap()).unwrap();
-    assert_eq!(&again, scenario, "a plan on disk says the same");
+    // All but the place for people, which no plan keeps.
+    let mut kept = scenario.clone();
+    kept.origin.shown = bench_core::Place::default();
+    assert_eq!(again, kept, "a plan on disk says the same");
 }
 
 #[test]

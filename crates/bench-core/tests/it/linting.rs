@@ -34,12 +34,16 @@ fn good_harnesses_are_quiet() {
 
 #[test]
 fn verifiers() {
-    insta::assert_snapshot!(said(r#""prompts": [{"prompt_text": "x"}, {"prompt_text": " "}]"#), @r#"
-    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
-    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): prompt 2 has no text (hint: most providers refuse an empty message)
-    "#);
-    insta::assert_snapshot!(with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "1")].join(",")), @"warning: /h/h.json:1 at /scenarios/0 (scenario `s`): the verifiers `1` and `1` ask the same (hint: remove one: it counts twice in the verifier totals)");
-    insta::assert_snapshot!(with_verifiers(&[sql("SELECT  1;", "1"), sql("SELECT 1", "2")].join(",")), @"error: /h/h.json:1 at /scenarios/0 (scenario `s`): the verifiers `1` and `2` ask the same and expect 1 and 2 (hint: both cannot be true: verifiers are judged at the end of the scenario)");
+    insta::assert_snapshot!(said(r#""prompts": [{"prompt_text": "x"}, {"prompt_text": " "}]"#), @r"
+    warning: h.json:1:16 at /scenarios/0 (scenario `s`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
+    warning: h.json:1:16 at /scenarios/0 (scenario `s`): prompt 2 has no text (hint: most providers refuse an empty message)
+    ");
+    insta::assert_snapshot!(with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "1")].join(",")), @r"
+    warning: h.json:1:16 at /scenarios/0 (scenario `s`): the verifiers `1` and `1` ask the same (hint: remove one: it counts twice in the verifier totals)
+    ");
+    insta::assert_snapshot!(with_verifiers(&[sql("SELECT  1;", "1"), sql("SELECT 1", "2")].join(",")), @r"
+    error: h.json:1:16 at /scenarios/0 (scenario `s`): the verifiers `1` and `2` ask the same and expect 1 and 2 (hint: both cannot be true: verifiers are judged at the end of the scenario)
+    ");
     assert_eq!(
         with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "true")].join(",")),
         "no problem"
@@ -53,18 +57,18 @@ fn tools() {
     insta::assert_snapshot!(said(r#""restricted_tools": ["a", "b"],
         "solution": {"calls": [{"tool": "a"}]},
         "prompts": [{"prompt_text": "x", "expected_tools": ["b", "c"], "verifier":
-            {"verifier_type": "tool_execution", "validation_config": {"required": ["a"], "forbidden": ["a"]}}}]"#), @r#"
-    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `b` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `a` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): the solution calls tools that are hidden from the model: `a` (hint: `oracle` is refused them like any other model)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): a verifier both requires and forbids `a` (hint: keep one of the two)
-    "#);
+            {"verifier_type": "tool_execution", "validation_config": {"required": ["a"], "forbidden": ["a"]}}}]"#), @r"
+            warning: h.json:1:16 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `b` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `a` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): the solution calls tools that are hidden from the model: `a` (hint: `oracle` is refused them like any other model)
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): a verifier both requires and forbids `a` (hint: keep one of the two)
+            ");
     insta::assert_snapshot!(said(r#""allowed_tools": ["a"], "expected_tools": "z",
         "prompts": [{"prompt_text": "x", "verifier":
-            {"verifier_type": "tool_execution", "validation_config": {"ordered": ["a", "z"]}}}]"#), @r#"
-    warning: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
-    "#);
+            {"verifier_type": "tool_execution", "validation_config": {"ordered": ["a", "z"]}}}]"#), @r"
+            warning: h.json:1:16 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+            ");
 }
 
 #[test]
@@ -72,11 +76,11 @@ fn limits() {
     insta::assert_snapshot!(said(r#""limits": {"max_turns": 1, "max_tool_calls": 0},
         "solution": {"calls": [{"tool": "a"}]},
         "prompts": [{"prompt_text": "x"}, {"prompt_text": "y", "verifier":
-            {"verifier_type": "tool_execution", "validation_config": {"selected_tools": ["a"]}}}]"#), @r#"
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_turns` is 1 for 2 prompts (hint: each prompt needs at least one reply)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but a verifier needs at least 1 (hint: raise the limit)
-    error: /h/h.json:1 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but the solution makes 1 (hint: raise the limit)
-    "#);
+            {"verifier_type": "tool_execution", "validation_config": {"selected_tools": ["a"]}}}]"#), @r"
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): `max_turns` is 1 for 2 prompts (hint: each prompt needs at least one reply)
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but a verifier needs at least 1 (hint: raise the limit)
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): `max_tool_calls` is 0, but the solution makes 1 (hint: raise the limit)
+            ");
 }
 
 #[test]

@@ -174,17 +174,17 @@ fn ids_stay_within_their_length_whatever_the_names() {
 #[test]
 fn everything_that_keeps_it_from_running_is_said_at_once() {
     let nothing = Plan::builder(harness([])).runs(0).max_concurrency(0);
-    insta::assert_snapshot!(refused(nothing), @r#"
+    insta::assert_snapshot!(refused(nothing), @r"
     error: --runs: 0 would run nothing (hint: give 1 or more)
     error: --max-concurrency: 0 would run nothing (hint: give 1 or more)
     error: --model: no model is given (hint: give --model provider:name, or --model oracle or noop, which need no key)
-    error: demo: the harness holds no scenario
-    "#);
+    error: the harness `demo` holds no scenario
+    ");
     let twice = builder([scenario("a")]).model(model("noop")).limit(0);
-    insta::assert_snapshot!(refused(twice), @r#"
+    insta::assert_snapshot!(refused(twice), @r"
     error: --model: the model `noop` is given twice (hint: --runs repeats every scenario with every model)
-    error: demo: no scenario is left after filtering; the harness holds 1 (hint: look at --scenario, --tag and --limit; --dry-run lists the scenarios)
-    "#);
+    error: no scenario is left after filtering; the harness holds 1 (hint: look at --scenario, --tag and --limit; its scenarios are `a`)
+    ");
 }
 
 #[test]
@@ -275,6 +275,7 @@ fn the_command_line_can_replace_a_tasks_own_gyms() {
         default: vec!["tracker".into()],
         chosen: "--gym-config".into(),
         overrides_own: true,
+        needs: Vec::new(),
     };
     let make = |choice: &GymChoice, harness: &Harness| {
         plan(
@@ -375,6 +376,7 @@ fn a_plan_on_disk_says_the_same() {
             .launch_dir("/h"),
     );
     let text = serde_json::to_string_pretty(&made).unwrap();
-    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), made);
+    let read = serde_json::from_str::<Plan>(&text).unwrap();
+    assert_eq!(serde_json::to_string_pretty(&read).unwrap(), text);
     assert!(!text.contains("0123456789"), "no secret reaches the plan");
 }

@@ -15,6 +15,7 @@ pub(crate) mod client;
 mod connect;
 pub mod http;
 pub mod mcp;
+mod seeds;
 mod slots;
 mod sql;
 pub mod stdio;
@@ -33,6 +34,7 @@ use crate::scratch::Scratch;
 
 pub use cleaner::Cleaner;
 pub use connect::{TrackerAddress, connect};
+pub use seeds::check_seeds;
 
 /// A world that trials act on. Shared by all trials; opened once per trial.
 pub trait Gym: Send + Sync {

@@ -40,7 +40,7 @@ use crate::scratch::Scratch;
 
 pub use connect::{ConnectError, Connector, connect};
 pub use providers::{ProviderStatus, providers};
-pub use retry::{RetryPolicy, SemaphoreSlot, Wait, WorkSlot, take_turn_with_retries};
+pub use retry::{RetryPolicy, Wait, WorkSlot, take_turn_with_retries};
 
 /// The name under which a tool is offered when several gyms of a trial have one of its name.
 ///

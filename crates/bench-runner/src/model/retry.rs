@@ -5,12 +5,10 @@
 //! for. Waits are bounded in number and in sum, are shown to the caller, and hold no [`WorkSlot`].
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use futures_util::future::{BoxFuture, FutureExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{ErrorClass, ModelClient, ModelError, TurnReply, TurnRequest};
 
@@ -79,39 +77,6 @@ impl WorkSlot for () {
 
     fn reacquire(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
-    }
-}
-
-/// A slot that is a permit of a semaphore. Dropping it gives the permit back.
-#[derive(Debug)]
-pub struct SemaphoreSlot {
-    semaphore: Arc<Semaphore>,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
-}
-
-impl SemaphoreSlot {
-    /// Waits for a permit. A closed semaphore no longer limits anything.
-    pub async fn acquire(semaphore: Arc<Semaphore>) -> Self {
-        let slot = Self {
-            semaphore,
-            permit: Mutex::new(None),
-        };
-        slot.reacquire().await;
-        slot
-    }
-
-    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
-        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
-    }
-}
-
-impl WorkSlot for SemaphoreSlot {
-    fn release(&self) {
-        self.set(None);
-    }
-
-    fn reacquire(&self) -> BoxFuture<'_, ()> {
-        async { self.set(Arc::clone(&self.semaphore).acquire_owned().await.ok()) }.boxed()
     }
 }
 
@@ -203,19 +168,22 @@ impl Spent {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use bench_core::{ModelRef, Provider};
     use serde_json::{Value, json};
     use tokio::time::Instant;
 
     use super::super::fixture::{Talk, scenario};
     use super::*;
+    use crate::slots::Slots;
 
     /// Fails as its list says, then answers. Counts its requests.
     struct Flaky {
         model: ModelRef,
         failures: Mutex<std::vec::IntoIter<ModelError>>,
         requests: AtomicU32,
-        free_slots: Option<Arc<Semaphore>>,
+        slots: Option<Arc<Slots>>,
     }
 
     impl Flaky {
@@ -226,7 +194,7 @@ mod tests {
                 model,
                 failures,
                 requests: AtomicU32::new(0),
-                free_slots: None,
+                slots: None,
             }
         }
     }
@@ -238,8 +206,8 @@ mod tests {
 
         fn take_turn<'a>(&'a self, _: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
             self.requests.fetch_add(1, Ordering::Relaxed);
-            if let Some(slots) = &self.free_slots {
-                assert_eq!(slots.available_permits(), 0, "a request holds the slot");
+            if let Some(slots) = &self.slots {
+                assert_eq!(slots.free(), 0, "a request holds the slot");
             }
             let failure = self.failures.lock().unwrap().next();
             std::future::ready(failure.map_or_else(|| Ok(TurnReply::default()), Err)).boxed()
@@ -398,41 +366,41 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_holds_no_slot() {
-        let slots = Arc::new(Semaphore::new(1));
+        let slots = Arc::new(Slots::new(1));
         let mut client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(10))]);
-        client.free_slots = Some(Arc::clone(&slots));
-        let slot = SemaphoreSlot::acquire(Arc::clone(&slots)).await;
+        client.slots = Some(Arc::clone(&slots));
+        let slot = slots.next().await;
         let start = Instant::now();
         let policy = RetryPolicy::default();
         let waiting = run(&client, &policy, &slot);
         let other = async {
-            let permit = slots.acquire().await.unwrap();
+            let other = slots.next().await;
             assert_eq!(
                 start.elapsed(),
                 Duration::ZERO,
                 "the slot is free as soon as the wait begins"
             );
             tokio::time::sleep(Duration::from_secs(60)).await;
-            drop(permit);
+            drop(other);
         };
         let both = futures_util::future::join(waiting, other);
         let both = tokio::time::timeout(Duration::from_secs(600), both).await;
         let ((outcome, _, took), ()) = both.expect("neither keeps the other out for ever");
         outcome.unwrap();
         assert!(took >= Duration::from_secs(60), "it waits for the slot: {took:?}");
-        assert_eq!(slots.available_permits(), 0, "held on return");
+        assert_eq!(slots.free(), 0, "held on return");
         drop(slot);
-        assert_eq!(slots.available_permits(), 1);
+        assert_eq!(slots.free(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_dropped_wait_leaves_the_slot_free() {
-        let slots = Arc::new(Semaphore::new(1));
+        let slots = Slots::new(1);
         let client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(10))]);
-        let slot = SemaphoreSlot::acquire(Arc::clone(&slots)).await;
+        let slot = slots.next().await;
         let policy = RetryPolicy::default();
         let cut = tokio::time::timeout(Duration::from_secs(1), run(&client, &policy, &slot)).await;
         assert!(cut.is_err());
-        assert_eq!(slots.available_permits(), 1);
+        assert_eq!(slots.free(), 1);
     }
 }

@@ -44,6 +44,23 @@ pub fn sweep_runs(mut over: impl FnMut(&str) -> bool) -> u32 {
     }
 }
 
+/// Finds the processes that [`sweep_runs`] would end, and ends none. Of each process its run, by the value of
+/// `BENCH_RUN_ID`, is told. Linux only; elsewhere nothing is found.
+pub fn processes_of_runs() -> Vec<String> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut runs = Vec::new();
+        let note = |environ: &[u8]| {
+            runs.extend(linux::run_of(environ).map(str::to_owned));
+            false
+        };
+        linux::marked(note).for_each(drop);
+        runs
+    }
+    #[cfg(not(target_os = "linux"))]
+    Vec::new()
+}
+
 #[cfg(target_os = "linux")]
 fn end_in_rounds(mut wanted: impl FnMut(&[u8]) -> bool) -> u32 {
     let mut ended = std::collections::BTreeSet::new();

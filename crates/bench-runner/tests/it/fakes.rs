@@ -331,6 +331,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         limits: Limits::default(),
         max_concurrency: 4,
         retries: 0,
+        gate: bench_core::Gate::default(),
         launch_dir: "/".into(),
         env_file: None,
         secret_names: vec![],

@@ -1,5 +1,5 @@
 //! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, what passes for their death and is not, damaged and
-//! foreign files, files of released versions, background runs, resuming, cleaning up, results of the old tool, what a reader may touch, and random histories against a model.
+//! foreign files, files of released versions, background runs, resuming, what is recorded after the end, cleaning up, results of the old tool, what a reader may touch, and random histories against a model.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the way tests do"
 )]
 
+mod afterwards;
 mod background;
 mod cleaning;
 mod damage;

@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bench_core::limits::LimitOverrides;
+use bench_core::model::BadModel;
 use bench_core::{
-    Harness, Limits, ModelRef, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Provider, Scenario,
+    Gate, Harness, Limits, ModelRef, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Provider, Scenario,
 };
 use bench_runner::env::Environment;
 use bench_runner::load_harness;
 use bench_runner::model::providers;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use crate::args::run::{LimitArgs, ModelArgs, RunArgs};
+use crate::args::run::{ModelArgs, RunArgs};
 use crate::context::Context;
 use crate::environment;
 use crate::error::CliError;
@@ -59,10 +59,11 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
 /// What needs no looking around: the plan's own defaults stay where nothing was typed.
 fn with_options<'p>(builder: PlanBuilder<'p>, args: &RunArgs, cx: &Context) -> PlanBuilder<'p> {
     let mut builder = builder
-        .limits(limits(&args.limits))
+        .limits(args.limits.overrides().over(&Limits::default()))
         .tags(args.tag.iter().cloned())
         .max_concurrency(args.gate.max_concurrency)
         .retries(args.gate.retries)
+        .gate(args.gate.score.over(Gate::default()))
         .secret_names(args.models.secret.iter().cloned())
         .launch_dir(cx.cwd.to_string_lossy());
     if let Some(runs) = args.runs {
@@ -98,10 +99,12 @@ fn models(args: &ModelArgs, environment: &Environment, cx: &Context) -> Result<V
         max_output_tokens: args.max_output_tokens,
         ..ModelSettings::default()
     };
-    let spec = |name: &String| {
-        let model: ModelRef = name
-            .parse()
-            .map_err(|error| CliError::usage(format!("`--model {name}` names no model")).because(error))?;
+    let parsed = args.model.iter().map(|name| (name, name.parse::<ModelRef>()));
+    let (good, bad): (Vec<_>, Vec<_>) = parsed.partition(|(_, model)| model.is_ok());
+    if !bad.is_empty() {
+        return Err(no_models(&bad));
+    }
+    let spec = |model: ModelRef| {
         let mut spec = ModelSpec::new(model);
         spec.settings = settings.clone();
         if spec.model.provider == Provider::Script {
@@ -109,9 +112,23 @@ fn models(args: &ModelArgs, environment: &Environment, cx: &Context) -> Result<V
             let text = fs::read_to_string(cx.absolute(Path::new(&spec.model.name))).ok();
             spec.script_sha256 = text.map(|text| bench_core::hash::sha256_hex(&text));
         }
-        Ok(spec)
+        spec
     };
-    args.model.iter().map(spec).collect()
+    Ok(good
+        .into_iter()
+        .filter_map(|(_, model)| model.ok())
+        .map(spec)
+        .collect())
+}
+
+/// All names that mean nothing, at once.
+fn no_models(bad: &[(&String, Result<ModelRef, BadModel>)]) -> CliError {
+    let names: Vec<_> = bad.iter().map(|(name, _)| format!("`--model {name}`")).collect();
+    let verb = if bad.len() == 1 { "names" } else { "name" };
+    let error = CliError::usage(format!("{} {verb} no model", names.join(" and ")));
+    bad.iter()
+        .filter_map(|(_, model)| model.as_ref().err())
+        .fold(error, CliError::because)
 }
 
 /// What could be given instead of nothing.
@@ -160,18 +177,6 @@ fn set_system_prompt(harness: &mut Harness, file: &Path, cx: &Context) -> Result
         scenario.system_prompt.get_or_insert_with(|| text.clone());
     }
     Ok(())
-}
-
-fn limits(args: &LimitArgs) -> Limits {
-    let said = LimitOverrides {
-        max_turns: args.max_turns,
-        max_tool_calls: args.max_tool_calls,
-        max_seconds: args.max_seconds,
-        max_tokens: args.max_tokens,
-        tool_timeout_seconds: args.tool_timeout,
-        ..LimitOverrides::default()
-    };
-    said.over(&Limits::default())
 }
 
 #[cfg(test)]
@@ -257,6 +262,7 @@ mod tests {
             "--model oracle",
             "h.json",
             "h.json --model llama3",
+            "h.json --model orcale --model opnai:gpt-4o --model noop",
             "h.json --model noop --scenario [",
             "h.json --model noop --scenario nothing",
             "h.json --model noop --gym jira",
@@ -281,14 +287,18 @@ mod tests {
         error: `--model llama3` names no model
           because: cannot tell which provider serves `llama3`; write provider:llama3, such as openai:llama3
 
+        $ bench-cli run h.json --model orcale --model opnai:gpt-4o --model noop
+        error: `--model orcale` and `--model opnai:gpt-4o` name no model
+          because: cannot tell which provider serves `orcale`; did you mean `oracle`?
+          because: unknown provider `opnai`; did you mean `openai:gpt-4o`?
+
         $ bench-cli run h.json --model noop --scenario [
         error: a `--scenario` pattern is no glob pattern
           because: error parsing glob '[': unclosed character class; missing ']'
 
         $ bench-cli run h.json --model noop --scenario nothing
         error: no scenario is left after filtering; the harness holds 3
-        --> h
-         = help: look at --scenario, --tag and --limit; --dry-run lists the scenarios
+         = help: look at --scenario, --tag and --limit; its scenarios are `create-bug`, `create-task` and `find-bug`
 
         1 error
 

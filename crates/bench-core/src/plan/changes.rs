@@ -1,0 +1,149 @@
+//! What may be said anew about a run that goes on: budgets, and what its results have to be. Never what is tried.
+//!
+//! The plan itself stays as it was written. Changes are events in the run's journal; [`Plan::changed_by`] gives the
+//! plan that holds now.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Plan;
+use crate::event::Event;
+use crate::limits::{LimitOverrides, Limits};
+
+/// The share of a model's trials that must have a verdict, where nothing else is said.
+const MIN_VERDICTS: f64 = 0.9;
+
+/// What the results of a run have to be for it to count as a success. By default nothing is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gate {
+    /// The least pass rate of each model, from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fail_under: Option<f64>,
+    /// With `fail_under`: the least share of each model's trials that have a verdict, from 0 to 1.
+    pub min_verdicts: f64,
+    /// No trial may have errored.
+    pub strict: bool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            fail_under: None,
+            min_verdicts: MIN_VERDICTS,
+            strict: false,
+        }
+    }
+}
+
+impl Gate {
+    /// Whether anything is asked of the results.
+    pub fn asks_nothing(&self) -> bool {
+        self.fail_under.is_none() && !self.strict
+    }
+}
+
+/// What a resume says anew. Absent members stay as they are.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlanChanges {
+    /// Limits of each trial; a scenario's own still win.
+    #[serde(skip_serializing_if = "LimitOverrides::is_empty")]
+    pub limits: LimitOverrides,
+    /// Trials at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrency: Option<u32>,
+    /// Further attempts of an errored trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// What the results have to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+}
+
+/// One thing that was said anew, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What, by the name of its member: `max_turns`.
+    pub what: &'static str,
+    /// As it was.
+    pub from: String,
+    /// As it is from now on.
+    pub to: String,
+}
+
+impl fmt::Display for Change {
+    /// `max_turns 200 → 400`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} → {}", self.what, self.from, self.to)
+    }
+}
+
+impl PlanChanges {
+    /// What is really different in this plan, in the order of the members. Empty if nothing is.
+    pub fn in_words(&self, plan: &Plan) -> Vec<Change> {
+        let mut changed = plan.clone();
+        self.apply(&mut changed);
+        let (before, after) = (facts(plan), facts(&changed));
+        before
+            .into_iter()
+            .zip(after)
+            .filter(|(before, after)| before != after)
+            .map(|((what, from), (_, to))| Change { what, from, to })
+            .collect()
+    }
+
+    /// Writes them into a plan.
+    pub fn apply(&self, plan: &mut Plan) {
+        plan.limits = self.limits.over(&plan.limits);
+        plan.max_concurrency = self.max_concurrency.unwrap_or(plan.max_concurrency);
+        plan.retries = self.retries.unwrap_or(plan.retries);
+        plan.gate = self.gate.unwrap_or(plan.gate);
+    }
+}
+
+impl Plan {
+    /// The plan as it holds after these events of its run.
+    #[must_use]
+    pub fn changed_by<'e>(mut self, events: impl IntoIterator<Item = &'e Event>) -> Self {
+        for event in events {
+            if let Event::PlanChanged(changes) = event {
+                changes.apply(&mut self);
+            }
+        }
+        self
+    }
+}
+
+/// Everything that can be said anew, as text.
+fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
+    let Limits {
+        max_turns,
+        max_tool_calls,
+        max_seconds,
+        max_tokens,
+        tool_timeout_seconds,
+        model_timeout_seconds,
+        tool_result_bytes,
+        ..
+    } = &plan.limits;
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+    vec![
+        ("max_turns", max_turns.to_string()),
+        ("max_tool_calls", max_tool_calls.to_string()),
+        ("max_seconds", max_seconds.to_string()),
+        ("max_tokens", or_none(max_tokens.map(|n| n.to_string()))),
+        ("tool_timeout_seconds", tool_timeout_seconds.to_string()),
+        ("model_timeout_seconds", model_timeout_seconds.to_string()),
+        ("tool_result_bytes", tool_result_bytes.to_string()),
+        ("max_concurrency", plan.max_concurrency.to_string()),
+        ("retries", plan.retries.to_string()),
+        (
+            "fail_under",
+            or_none(plan.gate.fail_under.map(|rate| rate.to_string())),
+        ),
+        ("min_verdicts", plan.gate.min_verdicts.to_string()),
+        ("strict", plan.gate.strict.to_string()),
+    ]
+}
