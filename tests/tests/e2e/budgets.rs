@@ -132,7 +132,8 @@ fn the_gate_of_a_run_in_the_background_is_kept_until_somebody_asks() {
     );
     let text = bed.bench("show latest").stdout;
     assert!(
-        text.contains("not met; --fail-under: openai:m passed 0.0%"),
+        text.contains("--fail-under 90.0%: not met\n")
+            && text.contains("✗ --fail-under: openai:m passed 0.0%"),
         "{text}"
     );
     // Whoever asks may ask for something else.

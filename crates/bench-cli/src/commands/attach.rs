@@ -68,6 +68,7 @@ pub(super) fn attach(args: &AttachArgs, cx: &mut Context) -> Result<Exit, CliErr
         Watched::Over => {
             sweep::leftovers(&store, cx);
             let page = Page::read(&store.read(&id, Utc::now())?)?;
+            start::tell("", cx);
             let gate = args.score.over(page.gate);
             start::finish(end_of(page.run_status()), &page, &gate, args.json, cx)
         }

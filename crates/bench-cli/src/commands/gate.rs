@@ -30,11 +30,16 @@ pub(super) fn exit(end: &End, session: &Session, gate: &Gate) -> (Exit, Vec<Stri
     )
 }
 
-/// What is asked of the results, as it would be typed: `--fail-under 90.0% --strict`.
+/// What is asked of the results, as it would be typed: `--fail-under 90.0% --strict`. Defaults are left out.
 pub(super) fn words(gate: &Gate) -> String {
     let rate = gate.fail_under.map(|rate| {
-        let (rate, least) = (percent(Some(rate)), percent(Some(gate.min_verdicts)));
-        format!("--fail-under {rate} --min-verdicts {least}")
+        let least = (gate.min_verdicts - Gate::default().min_verdicts).abs() > f64::EPSILON;
+        let least = least.then(|| format!(" --min-verdicts {}", percent(Some(gate.min_verdicts))));
+        format!(
+            "--fail-under {}{}",
+            percent(Some(rate)),
+            least.unwrap_or_default()
+        )
     });
     let strict = gate.strict.then(|| "--strict".to_owned());
     rate.into_iter().chain(strict).collect::<Vec<_>>().join(" ")

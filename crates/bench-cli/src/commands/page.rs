@@ -149,7 +149,9 @@ impl Page {
                 .map(|changed| ("changed", changed.in_words(cx))),
         );
         if !self.gate.asks_nothing() {
-            facts.push(("gate", self.gate_in_words()));
+            let mut lines = self.gate_in_words().into_iter();
+            facts.extend(lines.next().map(|line| ("gate", line)));
+            facts.extend(lines.map(|line| ("", line)));
         }
         facts.push(("folder", cx.shown(&self.run.dir)));
         facts.extend(self.worker_log().map(|log| ("log", cx.shown(&log))));
@@ -175,19 +177,22 @@ impl Page {
         (failed && log.is_file()).then_some(log)
     }
 
-    /// What is asked of the results, and whether they are so.
-    fn gate_in_words(&self) -> String {
+    /// What is asked of the results, and whether they are so; then what was missed, a line each.
+    fn gate_in_words(&self) -> Vec<String> {
         let asked = gate::words(&self.gate);
         if !self.run.state.status.is_over() {
-            return asked;
+            return vec![asked];
         }
-        match self.gate_result() {
-            (Exit::Success, _) => format!("{asked}: met"),
-            (Exit::Gate | Exit::Unfinished, missed) if !missed.is_empty() => {
-                format!("{asked}: not met; {}", missed.join("; "))
-            }
-            _ => format!("{asked}: not met, the run was not finished"),
-        }
+        let (exit, missed) = self.gate_result();
+        let verdict = match exit {
+            Exit::Success => "met",
+            _ if missed.is_empty() => "not met, because the run was not finished",
+            _ => "not met",
+        };
+        let missed = missed.into_iter().map(|miss| format!("✗ {miss}"));
+        std::iter::once(format!("{asked}: {verdict}"))
+            .chain(missed)
+            .collect()
     }
 
     fn gate_document(&self) -> Option<Value> {

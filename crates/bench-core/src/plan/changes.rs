@@ -147,3 +147,71 @@ fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
         ("strict", plan.gate.strict.to_string()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{Harness, Scenario};
+    use crate::model::ModelSpec;
+    use crate::plan::GymChoice;
+
+    fn plan() -> Plan {
+        let harness = Harness {
+            scenarios: vec![Scenario::default()],
+            ..Harness::default()
+        };
+        let model = ModelSpec::new("noop".parse().unwrap());
+        let builder = Plan::builder(harness).model(model).gyms(GymChoice::tracker());
+        builder.build().unwrap().0
+    }
+
+    #[test]
+    fn only_what_is_really_different_is_a_change() {
+        let said = PlanChanges {
+            limits: LimitOverrides {
+                max_turns: Some(7),
+                max_seconds: Some(1800.0),
+                ..LimitOverrides::default()
+            },
+            max_concurrency: Some(8),
+            retries: Some(3),
+            gate: Some(Gate {
+                fail_under: Some(0.5),
+                ..Gate::default()
+            }),
+        };
+        let told: Vec<String> = said.in_words(&plan()).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            ["max_turns 200 → 7", "retries 1 → 3", "fail_under none → 0.5"],
+            "1800 s and 8 at once are what holds already"
+        );
+        assert!(PlanChanges::default().in_words(&plan()).is_empty());
+    }
+
+    #[test]
+    fn later_changes_stand_on_earlier_ones_and_survive_the_journal() {
+        let change = |max_turns, retries| {
+            let limits = LimitOverrides {
+                max_turns,
+                ..LimitOverrides::default()
+            };
+            let event = Event::PlanChanged(PlanChanges {
+                limits,
+                retries,
+                ..PlanChanges::default()
+            });
+            let line = serde_json::to_string(&event).unwrap();
+            serde_json::from_str::<Event>(&line).unwrap()
+        };
+        let events = [
+            change(Some(7), None),
+            change(None, Some(0)),
+            change(Some(9), None),
+        ];
+        let now = plan().changed_by(&events);
+        assert_eq!((now.limits.max_turns, now.retries), (9, 0));
+        assert_eq!(now.limits.max_tool_calls, plan().limits.max_tool_calls);
+        assert_eq!(now.scenarios, plan().scenarios, "what is tried stays");
+    }
+}

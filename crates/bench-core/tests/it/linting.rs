@@ -48,8 +48,10 @@ fn verifiers() {
         with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "true")].join(",")),
         "no problem"
     );
-    insta::assert_snapshot!(with_verifiers(&sql("DELETE FROM issue; SELECT 1", "1")), @"warning: /h/h.json:1 at /scenarios/0 (scenario `s`): the query of the verifier `1` is more than one statement (hint: a verifier reads: write one SELECT or WITH … SELECT statement)");
-    insta::assert_snapshot!(with_verifiers(&sql("UPDATE issue SET x = 1", "1")), @"warning: /h/h.json:1 at /scenarios/0 (scenario `s`): the query of the verifier `1` changes the database (hint: a verifier reads: write one SELECT or WITH … SELECT statement)");
+    insta::assert_snapshot!(with_verifiers(&sql("DELETE FROM issue; SELECT 1", "1")), @r"
+    warning: h.json:1:16 at /scenarios/0 (scenario `s`): the query of the verifier `1` is more than one statement (hint: a verifier reads: write one SELECT or WITH … SELECT statement)
+    ");
+    insta::assert_snapshot!(with_verifiers(&sql("UPDATE issue SET x = 1", "1")), @"warning: h.json:1:16 at /scenarios/0 (scenario `s`): the query of the verifier `1` changes the database (hint: a verifier reads: write one SELECT or WITH … SELECT statement)");
 }
 
 #[test]

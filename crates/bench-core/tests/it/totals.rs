@@ -215,3 +215,38 @@ proptest::proptest! {
         proptest::prop_assert_eq!(models, expected);
     }
 }
+
+#[test]
+fn databases_are_left_until_they_are_removed_and_totals_do_not_care() {
+    let (mut progress, mut session) = begin(&plan());
+    let before = progress.clone();
+    let named = |id: &str| Event::DatabaseNamed {
+        trial: "a~x~1".parse().unwrap(),
+        gym: "jira".into(),
+        database_id: id.into(),
+    };
+    let removed = |id: &str, problem: Option<&str>| Event::DatabaseRemoved {
+        trial: "a~x~1".parse().unwrap(),
+        gym: "jira".into(),
+        database_id: id.into(),
+        problem: problem.map(str::to_owned),
+    };
+    let events = [
+        named("1"),
+        named("1"),
+        named("2"),
+        removed("1", None),
+        removed("2", Some("down")),
+        removed("9", None),
+    ];
+    for event in &events {
+        fold(&mut progress, &mut session, event);
+    }
+    let left: Vec<&str> = session
+        .databases
+        .iter()
+        .map(|left| left.database_id.as_str())
+        .collect();
+    assert_eq!(left, ["2"]);
+    assert_eq!(progress, before);
+}
