@@ -85,13 +85,23 @@ fn databases_of_a_killed_worker_are_shown_and_then_removed_by_cleanup() {
         ids("database_named"),
         "the run says what was done"
     );
-    assert_eq!(
-        cleanup(&bed, "")["left_behind"][0]["databases"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
+    assert!(run.session().get("databases").is_none());
+    assert_eq!(cleanup(&bed, "")["left_behind"], json!([]), "once is enough");
+}
+
+#[test]
+fn a_database_that_cannot_be_removed_stays_on_the_list_and_is_an_error() {
+    let (stub, bed) = silent_model();
+    let served = GymServe::start(&bed);
+    bed.write_json("gyms.json", &served.gym_file());
+    killed(&stub, &bed, "");
+    drop(served);
+    let shot = bed.bench("cleanup --no-dry-run");
+    assert_eq!(shot.code, Some(3), "{shot}");
+    assert!(shot.stderr.contains("may still be there"), "{shot}");
+    let left = cleanup(&bed, "");
+    let databases = left["left_behind"][0]["databases"].as_array().map(Vec::len);
+    assert_eq!(databases, Some(2), "{left}");
     let shown = bed.bench("show latest").stdout;
     assert!(
         shown.contains("2 databases") && shown.contains("cleanup --no-dry-run"),
