@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use bench_core::gym::config::GymFile;
-use bench_core::harness::World;
-use bench_core::{GymChoice, GymSpec, Harness, Plan, Problem, Setting, Transport};
+use bench_core::{GymChoice, GymOverride, GymSpec, Plan, Problem, Setting, Transport};
 use bench_runner::load_gyms;
 
 use crate::context::Context;
@@ -31,18 +30,17 @@ struct Found {
 pub(crate) fn choose(
     gym: Option<&str>,
     gym_config: Option<&Path>,
-    harness: Option<(&Harness, &[PathBuf])>,
+    harness: &[PathBuf],
     cx: &Context,
 ) -> Result<(GymChoice, Vec<Problem>), CliError> {
-    let beside = harness.map(|(_, paths)| paths).unwrap_or_default();
-    let found = find(gym_config, beside, cx)?;
+    let found = find(gym_config, harness, cx)?;
     let (mut choice, warnings) = match found {
         Some(Found { file, why }) => {
             let choice = GymChoice {
                 available: file.gyms,
                 default: file.default,
                 chosen: why,
-                overrides_own: false,
+                overrides: GymOverride::Nothing,
                 needs: file.needs,
             };
             (with_tracker(choice), file.warnings)
@@ -55,32 +53,28 @@ pub(crate) fn choose(
             Vec::new(),
         ),
     };
-    choice.overrides_own = gym.is_some() || gym_config.is_some();
     if let Some(name) = gym {
         take(name, &mut choice)?;
-    } else if let Some((harness, _)) = harness
-        && !choice.overrides_own
-        && has_only_own(harness)
-    {
-        choice.chosen = String::from("the harness's own");
+    } else if gym_config.is_some() {
+        choice.overrides = GymOverride::File;
     }
     Ok((choice, warnings))
 }
 
 /// One gym by name, for commands that look at a single one.
 pub(crate) fn one(name: &str, gym_config: Option<&Path>, cx: &Context) -> Result<GymSpec, CliError> {
-    let (choice, _) = choose(Some(name), gym_config, None, cx)?;
+    let (choice, _) = choose(Some(name), gym_config, &[], cx)?;
     let named = choice.available.into_iter().find(|gym| gym.name == name);
     named.ok_or_else(|| CliError::usage(format!("there is no gym `{name}`")))
 }
 
 /// What is said before a run: `gym tracker: built in (no other is named)`.
 pub(crate) fn lines(plan: &Plan) -> Vec<String> {
-    let why = &plan.gyms_chosen;
-    plan.gyms
-        .iter()
-        .map(|gym| format!("gym {}: {} ({why})", gym.name, target(gym)))
-        .collect()
+    let line = |gym: &GymSpec| {
+        let why = plan.gyms_chosen.get(&gym.key).map(|why| format!(" ({why})"));
+        format!("gym {}: {}{}", gym.name, target(gym), why.unwrap_or_default())
+    };
+    plan.gyms.iter().map(line).collect()
 }
 
 /// How a gym is reached, in a few words, without secrets: settings are shown as they were written.
@@ -157,15 +151,13 @@ fn take(name: &str, choice: &mut GymChoice) -> Result<(), CliError> {
     }
     choice.default = vec![name.to_owned()];
     choice.chosen = format!("--gym {name}");
+    choice.overrides = GymOverride::Gym;
     Ok(())
-}
-
-fn has_only_own(harness: &Harness) -> bool {
-    !harness.scenarios.is_empty() && harness.scenarios.iter().all(|s| matches!(s.world, World::Own(_)))
 }
 
 #[cfg(test)]
 mod tests {
+    use bench_core::ModelSpec;
     use bench_runner::load_harness;
 
     use super::*;
@@ -175,10 +167,12 @@ mod tests {
     const OWN: &str = r#"{"user_prompt": "Go.", "gym_servers_config": [
         {"mcp_server_name": "jira", "mcp_server_url": "http://127.0.0.1:1"}], "verifiers": []}"#;
     const DEFAULT: &str = r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go."}]}]}"#;
+    const NAMES_ONE: &str =
+        r#"{"scenarios": [{"scenario_id": "a", "gym": "one", "prompts": [{"prompt_text": "Go."}]}]}"#;
     const ONE: &str = r#"{"gyms": {"one": {"url": "http://127.0.0.1:1/mcp"}}}"#;
     const TWO: &str = r#"{"gyms": {"two": {"url": "http://127.0.0.1:2/mcp"}}}"#;
 
-    /// Which gyms a run with these arguments would take, and why.
+    /// What is said before a run with these arguments, or why there is none.
     fn check(files: &[(&str, &str)], gym: Option<&str>, config: Option<&str>) -> String {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -189,65 +183,67 @@ mod tests {
         let (cx, _, _) = context(dir.path());
         let paths = [PathBuf::from("h/h.json")];
         let harness = load_harness(&paths, &cx.cwd).unwrap();
-        match choose(gym, config.map(Path::new), Some((&harness, &paths)), &cx) {
-            Ok((choice, _)) => {
-                format!(
-                    "{} ({}{})",
-                    choice.default.join(", "),
-                    choice.chosen,
-                    ["", ", wins"][usize::from(choice.overrides_own)]
-                )
-            }
+        let planned = choose(gym, config.map(Path::new), &paths, &cx).and_then(|(choice, _)| {
+            let noop = ModelSpec::new("noop".parse().unwrap());
+            Ok(Plan::builder(harness).model(noop).gyms(choice).build()?)
+        });
+        match planned {
+            Ok((plan, _)) => lines(&plan).join(", "),
             Err(error) => anstream::adapter::strip_str(&render::error::text(&error, 100)).to_string(),
         }
     }
 
     #[test]
     fn the_order_of_choice() {
-        let (plain, own) = (("h/h.json", DEFAULT), ("h/h.json", OWN));
+        let (plain, own, names_one) = (("h/h.json", DEFAULT), ("h/h.json", OWN), ("h/h.json", NAMES_ONE));
         let (beside, here) = (("h/gyms.json", ONE), ("gyms.json", TWO));
-        for (files, gym, config, want) in [
-            (vec![plain], None, None, "tracker (no other is named)"),
-            (
-                vec![plain, here],
-                None,
-                None,
-                "two (gyms.json in the current folder)",
-            ),
-            (
-                vec![plain, here, beside],
-                None,
-                None,
-                "one (gyms.json beside the harness)",
-            ),
-            (vec![own, here, beside], None, None, "one (the harness's own)"),
-            (
-                vec![own, here, beside],
-                None,
-                Some("gyms.json"),
-                "two (--gym-config gyms.json, wins)",
-            ),
-            (
-                vec![own, here, beside],
-                Some("one"),
-                None,
-                "one (--gym one, wins)",
-            ),
-            (
-                vec![own, here, beside],
-                Some("tracker"),
-                None,
-                "tracker (--gym tracker, wins)",
-            ),
-            (
-                vec![plain],
-                Some("tracker"),
-                None,
-                "tracker (--gym tracker, wins)",
-            ),
+        let mut said = Vec::new();
+        for (files, gym, config) in [
+            (vec![plain], None, None),
+            (vec![plain, here], None, None),
+            (vec![plain, here, beside], None, None),
+            (vec![own, here, beside], None, None),
+            (vec![own, here, beside], None, Some("gyms.json")),
+            (vec![own, here, beside], Some("one"), None),
+            (vec![own, here, beside], Some("tracker"), None),
+            (vec![names_one, beside], None, None),
+            (vec![names_one, here, beside], None, Some("h/gyms.json")),
+            (vec![names_one, here, beside], Some("tracker"), None),
+            (vec![plain], Some("tracker"), None),
         ] {
-            assert_eq!(check(&files, gym, config), want, "{files:?} {gym:?} {config:?}");
+            let names: Vec<_> = files
+                .iter()
+                .map(|(name, text)| format!("{name} {}", text.len()))
+                .collect();
+            said.push(format!(
+                "{names:?} {gym:?} {config:?}\n    {}",
+                check(&files, gym, config)
+            ));
         }
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        ["h/h.json 74"] None None
+            gym tracker: built in (no other is named)
+        ["h/h.json 74", "gyms.json 52"] None None
+            gym two: http://127.0.0.1:2/mcp (gyms.json in the current folder)
+        ["h/h.json 74", "gyms.json 52", "h/gyms.json 52"] None None
+            gym one: http://127.0.0.1:1/mcp (gyms.json beside the harness)
+        ["h/h.json 141", "gyms.json 52", "h/gyms.json 52"] None None
+            gym jira: http://127.0.0.1:1/mcp (the harness's own)
+        ["h/h.json 141", "gyms.json 52", "h/gyms.json 52"] None Some("gyms.json")
+            gym jira: http://127.0.0.1:2/mcp (--gym-config gyms.json)
+        ["h/h.json 141", "gyms.json 52", "h/gyms.json 52"] Some("one") None
+            gym jira: http://127.0.0.1:1/mcp (--gym one)
+        ["h/h.json 141", "gyms.json 52", "h/gyms.json 52"] Some("tracker") None
+            gym jira: built in (--gym tracker)
+        ["h/h.json 88", "h/gyms.json 52"] None None
+            gym one: http://127.0.0.1:1/mcp (the harness names it; gyms.json beside the harness)
+        ["h/h.json 88", "gyms.json 52", "h/gyms.json 52"] None Some("h/gyms.json")
+            gym one: http://127.0.0.1:1/mcp (the harness names it; --gym-config h/gyms.json)
+        ["h/h.json 88", "gyms.json 52", "h/gyms.json 52"] Some("tracker") None
+            gym tracker: built in (--gym tracker)
+        ["h/h.json 74"] Some("tracker") None
+            gym tracker: built in (--gym tracker)
+        "#);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub use id::TrialId;
 pub use limits::Limits;
 pub use model::{ModelRef, ModelSettings, ModelSpec, Provider};
 pub use outcome::{Outcome, Verdict, VerdictStatus};
-pub use plan::{Gate, GymChoice, Plan, PlanBuilder, PlanChanges, Trial};
+pub use plan::{Gate, GymChoice, GymOverride, Plan, PlanBuilder, PlanChanges, Trial};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use record::TrialRecord;
 pub use session::{Progress, Session};

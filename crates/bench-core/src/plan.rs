@@ -2,7 +2,7 @@
 //!
 //! A plan is made by a [`PlanBuilder`], which rejects what cannot run before anything does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ mod gyms;
 
 pub use builder::PlanBuilder;
 pub use changes::{Change, Gate, PlanChanges};
-pub use gyms::GymChoice;
+pub use gyms::{GymChoice, GymOverride};
 
 /// Version of `plan.json`.
 pub const FORMAT: u32 = 1;
@@ -43,9 +43,9 @@ pub struct Plan {
     pub runs: u32,
     /// All gyms that any scenario acts on.
     pub gyms: Vec<GymSpec>,
-    /// How the gyms were chosen, for people.
+    /// How each gym was chosen, by its key, for people.
     #[serde(default)]
-    pub gyms_chosen: String,
+    pub gyms_chosen: BTreeMap<String, String>,
     /// Limits of each trial, before a scenario's own.
     pub limits: Limits,
     /// Trials at once.

@@ -6,6 +6,7 @@ mod session;
 
 use std::io::Write;
 
+use bench_core::GymChoice;
 use bench_report::table::{Column, Table};
 use bench_report::text;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub(super) fn cmd(command: &GymCommand, cx: &mut Context) -> Result<Exit, CliErr
 }
 
 fn list(args: &GymListArgs, cx: &mut Context) -> Result<Exit, CliError> {
-    let (choice, _) = worlds::choose(None, args.file.gym_config.as_deref(), None, cx)?;
+    let (choice, _) = worlds::choose(None, args.file.gym_config.as_deref(), &[], cx)?;
     if args.json {
         let gyms = choice.available.iter().map(|gym| {
             json!({
@@ -69,8 +70,18 @@ fn list(args: &GymListArgs, cx: &mut Context) -> Result<Exit, CliError> {
         ]);
     }
     write!(cx.out, "{}", paint::table(&table.render(cx.out_look.width)))?;
-    writeln!(cx.err, "the default is: {}", choice.chosen)?;
+    writeln!(cx.err, "{}", default_in_words(&choice))?;
     Ok(Exit::Success)
+}
+
+/// Where the gyms come from, and which of them is taken by a scenario that names none.
+fn default_in_words(choice: &GymChoice) -> String {
+    let from = &choice.chosen;
+    if choice.default.is_empty() {
+        return format!("{from}: it names no default, so choose with `--gym`");
+    }
+    let names: Vec<String> = choice.default.iter().map(|name| text::clean_line(name)).collect();
+    format!("{from}: scenarios that name no gym act on {}", names.join(", "))
 }
 
 fn tools(args: &GymToolsArgs, cx: &mut Context) -> Result<Exit, CliError> {

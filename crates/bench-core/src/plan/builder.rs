@@ -1,6 +1,6 @@
 //! From a harness and the command line to a plan, rejecting early and all at once.
 
-use super::gyms::{GymChoice, Gyms};
+use super::gyms::{GymChoice, GymOverride, Gyms};
 use super::{FORMAT, Gate, Plan, PlannedScenario, model_slugs, scenario_slugs};
 use crate::gym::GymSpec;
 use crate::harness::{Harness, Scenario, World};
@@ -235,7 +235,7 @@ impl<'a> PlanBuilder<'a> {
                 scenario,
             });
         }
-        let gyms = gyms.used;
+        let (gyms, gyms_chosen) = (gyms.used, gyms.chosen);
         self.check_variables(&gyms, &scenarios, &mut problems);
         let plan = Plan {
             format: FORMAT,
@@ -246,7 +246,7 @@ impl<'a> PlanBuilder<'a> {
             models,
             runs,
             gyms,
-            gyms_chosen: self.gyms.chosen,
+            gyms_chosen,
             limits: self.limits,
             max_concurrency: self.max_concurrency,
             retries: self.retries,
@@ -346,7 +346,7 @@ impl<'a> PlanBuilder<'a> {
                     .clone()
                     .any(|scenario| matches!(scenario.world, World::Own(_)));
                 let place = match written.next() {
-                    Some(need) if !own || self.gyms.overrides_own => need.place.clone(),
+                    Some(need) if !own || self.gyms.overrides != GymOverride::Nothing => need.place.clone(),
                     _ => users
                         .next()
                         .map_or_else(Place::default, |scenario| scenario.place()),

@@ -1,10 +1,10 @@
 //! Which gyms each scenario acts on, and under which keys a plan holds them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::gym::config::{Need, available};
 use crate::gym::{GymSpec, Seed, Transport};
-use crate::harness::{Scenario, World};
+use crate::harness::{Scenario, SolutionCall, World};
 use crate::problem::{Problem, Problems};
 use crate::suggest;
 use crate::verifier::{Check, ResponseCheck, VerifierSpec};
@@ -18,11 +18,24 @@ pub struct GymChoice {
     pub default: Vec<String>,
     /// How they were chosen, for people: `--gym jira`, `gyms.json beside the harness`, ….
     pub chosen: String,
-    /// The command line said which: scenarios with gyms of their own act on those of the same name, or
-    /// on the default ones, instead.
-    pub overrides_own: bool,
+    /// What the command line says over the harness.
+    pub overrides: GymOverride,
     /// Where the variables are written that the available ones need, as far as it is known.
     pub needs: Vec<Need>,
+}
+
+/// What the command line says of gyms over what a harness says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum GymOverride {
+    /// Nothing: the harness's own gyms, and those that it names, are taken.
+    #[default]
+    Nothing,
+    /// The gym file: scenarios with gyms of their own act on those of the same name in it, or on the
+    /// default ones, instead.
+    File,
+    /// The gym: every scenario acts on the default ones, whatever it says.
+    Gym,
 }
 
 impl GymChoice {
@@ -32,7 +45,7 @@ impl GymChoice {
             available: vec![GymSpec::tracker()],
             default: vec!["tracker".to_owned()],
             chosen: "built-in tracker".to_owned(),
-            overrides_own: false,
+            overrides: GymOverride::Nothing,
             needs: Vec::new(),
         }
     }
@@ -49,6 +62,8 @@ pub(super) struct Gyms<'c> {
     choice: &'c GymChoice,
     /// Those that a scenario acts on, in the order of first use.
     pub(super) used: Vec<GymSpec>,
+    /// How they were chosen, by key.
+    pub(super) chosen: BTreeMap<String, String>,
     /// The keys of `used`, by everything else that a gym is.
     key_by_content: HashMap<GymSpec, String>,
     /// The last number tried for each name.
@@ -61,6 +76,7 @@ impl<'c> Gyms<'c> {
         Self {
             choice,
             used: Vec::new(),
+            chosen: BTreeMap::new(),
             key_by_content: HashMap::new(),
             namesakes: HashMap::new(),
             keys: HashSet::new(),
@@ -78,20 +94,48 @@ impl<'c> Gyms<'c> {
             }
             check_solution(scenario, &specs, problems);
         }
-        specs.into_iter().map(|spec| self.key_of(spec)).collect()
+        specs
+            .into_iter()
+            .map(|spec| {
+                let why = self.why(scenario, &spec);
+                let key = self.key_of(spec);
+                self.chosen.entry(key.clone()).or_insert(why);
+                key
+            })
+            .collect()
+    }
+
+    /// How a scenario came by this gym, for people.
+    fn why(&self, scenario: &Scenario, gym: &GymSpec) -> String {
+        let chosen = &self.choice.chosen;
+        match (&scenario.world, self.choice.overrides) {
+            (World::Own(_), GymOverride::Nothing) => "the harness's own".to_owned(),
+            (World::Named(_), GymOverride::Nothing | GymOverride::File) => {
+                // The built-in gym comes from no file.
+                if gym.transport == Transport::Tracker {
+                    "the harness names it".to_owned()
+                } else {
+                    format!("the harness names it; {chosen}")
+                }
+            }
+            _ => chosen.clone(),
+        }
     }
 
     fn specs_of(&self, scenario: &Scenario, problems: &mut Problems) -> Vec<GymSpec> {
-        match &scenario.world {
-            World::Own(own) if self.choice.overrides_own => self.instead_of(own),
-            World::Own(own) => own.clone(),
-            World::Named(names) => {
+        match (&scenario.world, self.choice.overrides) {
+            (World::Own(own), GymOverride::Nothing) => own.clone(),
+            (World::Own(own), _) => self.instead_of(own),
+            (World::Named(names), GymOverride::Nothing | GymOverride::File) => {
                 let specs = names
                     .iter()
                     .filter_map(|name| self.named(name, scenario, problems));
                 specs.collect()
             }
-            World::Default => self.default_gyms(scenario, problems),
+            (World::Named(names), GymOverride::Gym) => {
+                called_as(names, scenario, self.default_gyms(scenario, problems))
+            }
+            (World::Default, _) => self.default_gyms(scenario, problems),
         }
     }
 
@@ -120,7 +164,11 @@ impl<'c> Gyms<'c> {
     /// What the command line puts in the place of a task's own gyms: what the database holds at first
     /// and who acts still belongs to the task.
     fn instead_of(&self, own: &[GymSpec]) -> Vec<GymSpec> {
-        let same: Vec<Option<&GymSpec>> = own.iter().map(|gym| self.choice.find(&gym.name)).collect();
+        let by_name = self.choice.overrides == GymOverride::File;
+        let same = own
+            .iter()
+            .map(|gym| self.choice.find(&gym.name).filter(|_| by_name));
+        let same: Vec<Option<&GymSpec>> = same.collect();
         let default: Vec<&GymSpec> = self
             .choice
             .default
@@ -171,6 +219,32 @@ impl<'c> Gyms<'c> {
         });
         key
     }
+}
+
+/// The chosen gyms in the place of those that a scenario names: verifiers and solutions that refer to
+/// one by its name go on doing so.
+fn called_as(names: &[String], scenario: &Scenario, mut chosen: Vec<GymSpec>) -> Vec<GymSpec> {
+    if names.len() == chosen.len() {
+        for (name, gym) in names.iter().zip(&mut chosen) {
+            if refers_to(scenario, name) {
+                gym.name.clone_from(name);
+            }
+        }
+    }
+    chosen
+}
+
+fn refers_to(scenario: &Scenario, gym: &str) -> bool {
+    let asked = scenario.verifiers.iter().filter_map(|v| v.gym.as_deref());
+    let called = calls(scenario).filter_map(|call| call.server.as_deref());
+    asked.chain(called).any(|name| name == gym)
+}
+
+/// The calls of a scenario's solutions.
+fn calls(scenario: &Scenario) -> impl Iterator<Item = &SolutionCall> {
+    let of_prompts = scenario.prompts.iter().filter_map(|p| p.solution.as_ref());
+    let solutions = scenario.solution.iter().chain(of_prompts);
+    solutions.flat_map(|solution| &solution.calls)
 }
 
 /// The chosen gym, called as the task calls its own, with the task's database and acting user.
@@ -224,11 +298,7 @@ fn check_verifier(scenario: &Scenario, verifier: &VerifierSpec, gyms: &[GymSpec]
 }
 
 fn check_solution(scenario: &Scenario, gyms: &[GymSpec], problems: &mut Problems) {
-    let solutions = scenario
-        .solution
-        .iter()
-        .chain(scenario.prompts.iter().filter_map(|p| p.solution.as_ref()));
-    for call in solutions.flat_map(|solution| &solution.calls) {
+    for call in calls(scenario) {
         let Some(server) = &call.server else { continue };
         if !gyms.iter().any(|gym| gym.name == *server || gym.key == *server) {
             let message = format!(

@@ -3,8 +3,8 @@
 use bench_core::gym::Seed;
 use bench_core::harness::{Origin, World};
 use bench_core::{
-    Check, Comparison, GymChoice, GymSpec, Harness, ModelSpec, Plan, PlanBuilder, Prompt, Scenario,
-    Transport, VerifierSpec,
+    Check, Comparison, GymChoice, GymOverride, GymSpec, Harness, ModelSpec, Plan, PlanBuilder, Prompt,
+    Scenario, Transport, VerifierSpec,
 };
 
 use super::{list, load, load_gyms};
@@ -274,7 +274,7 @@ fn the_command_line_can_replace_a_tasks_own_gyms() {
         ],
         default: vec!["tracker".into()],
         chosen: "--gym-config".into(),
-        overrides_own: true,
+        overrides: GymOverride::File,
         needs: Vec::new(),
     };
     let make = |choice: &GymChoice, harness: &Harness| {
@@ -298,13 +298,76 @@ fn the_command_line_can_replace_a_tasks_own_gyms() {
         !hr.headers.contains_key("authorization"),
         "a token is for the server it was written for"
     );
-    choice.overrides_own = false;
+    choice.overrides = GymOverride::Nothing;
     assert_eq!(
         make(&choice, &harness).gym("hr").unwrap().transport,
         Transport::Http {
             url: "http://localhost:8001/mcp".into()
         }
     );
+}
+
+#[test]
+fn a_gym_of_the_command_line_wins_whatever_the_harness_says() {
+    let named = |id: &str, verifier: VerifierSpec| Scenario {
+        world: World::Named(vec!["live".into()]),
+        verifiers: vec![verifier],
+        ..scenario(id)
+    };
+    let own = Scenario {
+        world: World::Own(vec![http("live", "http://own")]),
+        ..scenario("own")
+    };
+    let mut choice = GymChoice {
+        available: vec![http("live", "http://live"), http("test", "http://test")],
+        default: vec!["test".into()],
+        chosen: "as chosen".into(),
+        overrides: GymOverride::Gym,
+        ..GymChoice::default()
+    };
+    let make = |choice: &GymChoice| {
+        let scenarios = [
+            named("plain", sql_on(None)),
+            named("asks", sql_on(Some("live"))),
+            own.clone(),
+            scenario("default"),
+        ];
+        plan(builder(scenarios).gyms(choice.clone()))
+    };
+    let gyms = |plan: &Plan| {
+        let of = |key: &String| {
+            let gym = plan.gym(key).unwrap();
+            let Transport::Http { url } = &gym.transport else {
+                panic!("not over HTTP")
+            };
+            format!("{} {url:?} {}", gym.name, plan.gyms_chosen[key])
+        };
+        let lines = plan
+            .scenarios
+            .iter()
+            .map(|s| format!("{}: {}", s.scenario_id, of(&s.gym_keys[0])));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(gyms(&make(&choice)), @r#"
+    plain: test Text("http://test") as chosen
+    asks: live Text("http://test") as chosen
+    own: live Text("http://test") as chosen
+    default: test Text("http://test") as chosen
+    "#);
+    choice.overrides = GymOverride::File;
+    insta::assert_snapshot!(gyms(&make(&choice)), @r#"
+    plain: live Text("http://live") the harness names it; as chosen
+    asks: live Text("http://live") the harness names it; as chosen
+    own: live Text("http://live") the harness names it; as chosen
+    default: test Text("http://test") as chosen
+    "#);
+    choice.overrides = GymOverride::Nothing;
+    insta::assert_snapshot!(gyms(&make(&choice)), @r#"
+    plain: live Text("http://live") the harness names it; as chosen
+    asks: live Text("http://live") the harness names it; as chosen
+    own: live Text("http://own") the harness's own
+    default: test Text("http://test") as chosen
+    "#);
 }
 
 #[test]

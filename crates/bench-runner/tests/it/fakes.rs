@@ -327,7 +327,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         }],
         runs,
         gyms: vec![GymSpec::tracker()],
-        gyms_chosen: String::new(),
+        gyms_chosen: std::collections::BTreeMap::new(),
         limits: Limits::default(),
         max_concurrency: 4,
         retries: 0,

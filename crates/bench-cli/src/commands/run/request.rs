@@ -39,7 +39,7 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
         set_system_prompt(&mut harness, file, cx)?;
     }
     let (gym, gym_config) = (args.gym.gym.as_deref(), args.gym.gym_config.as_deref());
-    let (gyms, mut warnings) = worlds::choose(gym, gym_config, Some((&harness, &paths)), cx)?;
+    let (gyms, mut warnings) = worlds::choose(gym, gym_config, &paths, cx)?;
     warnings.append(&mut harness.warnings);
     let is_set = |name: &str| environment.is_set(name);
     let builder = Plan::builder(harness)
