@@ -170,11 +170,11 @@ pub(crate) fn publish_folder(from: &Path, to: &Path) -> Result<()> {
     sync_folder(parent_of(to))
 }
 
-/// Moves a folder to where it will be deleted, so durably that no power cut can bring a half deleted one back.
+/// Moves a folder to where it will be deleted, so durably that no power cut can bring a half deleted one back. It may be
+/// gone from both places then, which is what was wanted.
 pub(crate) fn discard_folder(from: &Path, to: &Path) -> Result<()> {
     crash::before(&Step::Rename(from, to));
     fs::rename(from, to).at(FileAction::Rename, from)?;
-    sync_folder(parent_of(to))?;
     sync_folder(parent_of(from))
 }
 

@@ -301,17 +301,19 @@ mod tests {
         let path = folder.path().join("state.lock");
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {
-            for worker in 0..8 {
+            for _ in 0..8 {
                 let (path, inside) = (&path, &inside);
                 scope.spawn(move || {
-                    for round in 0..50 {
+                    for round in 0..400 {
                         with_state_lock(path, || {
                             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                            if worker == 0 && round % 10 == 0 {
-                                // What an over-eager clean-up would do, while it rightly holds the lock.
+                            thread::yield_now();
+                            assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                            // What an over-eager clean-up would do, while it rightly holds the lock. Whoever has
+                            // opened the file by now will get the lock of a ghost, and must not be content with it.
+                            if round % 2 == 0 {
                                 std::fs::remove_file(path).unwrap();
                             }
-                            assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
                             Ok(())
                         })
                         .unwrap();

@@ -147,7 +147,15 @@ fn was_killed_as(mut child: Command, place: &str) -> bool {
 
 /// Takes up the orders: where to die, and whether to write down the steps.
 fn arm() {
-    crash::arm(std::env::var(FATAL).unwrap().parse().unwrap());
+    crash::arm(ordered_death());
+    write_down();
+}
+
+fn ordered_death() -> u64 {
+    std::env::var(FATAL).unwrap().parse().unwrap()
+}
+
+fn write_down() {
     if let Some(trace) = std::env::var_os(TRACE) {
         crash::trace_to(Path::new(&trace));
     }

@@ -14,8 +14,8 @@ use std::path::Path;
 use super::disk::{Disk, Tree, choices};
 use super::inspection::inspect;
 use super::{
-    Label, Planned, acknowledge, arm, child, folder, later_life, now, ordered_folder, store, tell,
-    was_killed_as, work,
+    Label, Planned, acknowledge, arm, child, folder, later_life, now, ordered_death, ordered_folder, store,
+    tell, told, was_killed_as, work, write_down,
 };
 use crate::CancelReason;
 use crate::durable::{
@@ -54,6 +54,24 @@ fn child_damages() {
     let store = store(&folder);
     let state = store.dirs().run(&store.resolve("latest").unwrap()).state();
     durable::replace(&state, b"{\"format\":").unwrap();
+}
+
+/// Its orders to die are for the worker that it launches.
+#[test]
+#[ignore = "the child of other tests"]
+fn child_launches_in_vain() {
+    let folder = ordered_folder();
+    write_down();
+    let store = store(&folder);
+    let run = store
+        .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+        .unwrap();
+    acknowledge(&folder, "created");
+    let worker = child("later_life::child_adopts", &folder, ordered_death());
+    run.launch(worker, now()).unwrap_err();
+    for run in store.list(None, now()).unwrap().runs {
+        acknowledge(&folder, &told(&run));
+    }
 }
 
 /// A child and the step at which it is killed.
@@ -255,13 +273,16 @@ fn the_power_goes_while_a_run_is_resumed() {
 
 #[test]
 fn the_power_goes_while_a_run_is_handed_over() {
-    let then = &[("later_life::child_launches", ALIVE)];
+    let launched = [[("later_life::child_launches", ALIVE)]];
+    // Up to the one in which the worker would show that it has adopted.
+    let in_vain = [1, 5].map(|fatal| [("power_loss::child_launches_in_vain", fatal)]);
+    let scripts = launched.iter().chain(&in_vain);
     try_all(
         "handing over",
-        [Script {
+        scripts.map(|then| Script {
             then,
             ..Script::default()
-        }],
+        }),
     );
 }
 
