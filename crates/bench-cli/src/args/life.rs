@@ -82,19 +82,20 @@ pub(crate) struct HowArgs {
     #[arg(long)]
     pub(crate) background: bool,
     #[command(flatten)]
-    pub(crate) budgets: BudgetArgs,
-    #[command(flatten)]
-    pub(crate) score: ScoreArgs,
-    #[command(flatten)]
     pub(crate) progress: ProgressArgs,
     /// One event a line on stdout, the summary last
     #[arg(long)]
     pub(crate) json: bool,
+    // Last, because everything after its heading stands below it.
+    #[command(flatten)]
+    pub(crate) budgets: BudgetArgs,
+    #[command(flatten)]
+    pub(crate) score: ScoreArgs,
 }
 
 /// What may be said anew about a run; where nothing is, everything stays as it was.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Budgets [default: as they were]")]
+#[command(next_help_heading = "Budgets and gate [default: as they were]")]
 pub(crate) struct BudgetArgs {
     /// Trials at once
     #[arg(long, value_name = "N", value_parser = at_least_one)]

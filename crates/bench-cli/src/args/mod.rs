@@ -76,7 +76,7 @@ pub(crate) enum Command {
     Show(runs::ShowArgs),
     /// Show the logs of a run's trials
     Logs(runs::LogsArgs),
-    /// Watch a run until it is over; Ctrl-C ends the watching only
+    /// Watch a run until it is over, and end as `run` would; Ctrl-C ends the watching only
     Attach(life::AttachArgs),
     /// Show runs in progress and completed ones, or one run
     View(life::ViewArgs),
@@ -86,7 +86,7 @@ pub(crate) enum Command {
     Resume(life::ResumeArgs),
     /// Try the trials of a run that did not pass again, as a new run
     Retry(life::RetryArgs),
-    /// Settle runs that are not as they should be; shows them first
+    /// Put right runs that are not as they should be, and what they left; shows it first
     Cleanup(upkeep::CleanupArgs),
     /// Remove old finished runs; shows them first
     Prune(upkeep::PruneArgs),

@@ -142,7 +142,7 @@ pub(crate) struct ScoreArgs {
     /// Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) fail_under: Option<f64>,
-    /// With --fail-under: also exit with 1 if fewer of a model's trials have a verdict [default: 90%]
+    /// With --fail-under: also exit with 1 if under 90%, or this, of a model's trials have a verdict
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) min_verdicts: Option<f64>,
     /// Exit with 3 if any trial errored

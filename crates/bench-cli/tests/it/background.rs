@@ -169,6 +169,11 @@ fn a_worker_that_is_killed_is_seen_at_once_and_its_servers_are_ended() {
     );
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("its worker is gone and left"), "{said}");
+    let shown = bed.bench("show latest");
+    assert!(
+        shown.contains(&format!("log      results/runs/{run}/worker.log")),
+        "{shown}"
+    );
     until("nothing is left", || processes_with(&marker).is_empty());
 }
 
@@ -280,6 +285,16 @@ fn resume_runs_exactly_what_has_no_verdict() {
     let bed = bed();
     let (run, pid) = launch(&bed, "--model script:play.json --runs 2 --max-concurrency 1");
     assert!(started(&bed, &run).len() <= 2);
+    let transcript = bed
+        .path()
+        .join("results/runs")
+        .join(&run)
+        .join("trials/stuck~script-play.json~1.jsonl");
+    let attempts = || {
+        let text = fs::read_to_string(&transcript).unwrap_or_default();
+        text.matches(r#""type":"attempt","attempt":1"#).count()
+    };
+    until("what is said is not only in memory", || attempts() == 1);
     let refused = bed.bench(&format!("resume {run}"));
     assert!(
         refused.contains("exit 3") && refused.contains("bench-cli attach"),
@@ -316,6 +331,13 @@ fn resume_runs_exactly_what_has_no_verdict() {
         (&shown["generation"], &shown["progress"]["passed"]),
         (&2.into(), &1.into())
     );
+    assert_eq!(
+        attempts(),
+        2,
+        "what the dead worker was told is told apart from what comes after it"
+    );
+    let trial = bed.bench("show latest --trial stuck~script-play.json~1");
+    assert_eq!(trial.matches("=== attempt 1 ===").count(), 1, "{trial}");
     let again = &started(&bed, &run)[before.len()..];
     assert!(
         !again.contains(&"quick~script-play.json~1".to_owned()),

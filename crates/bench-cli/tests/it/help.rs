@@ -33,12 +33,12 @@ fn the_program() {
       list         List runs, newest first
       show         Show the results of a run, or of one of its trials
       logs         Show the logs of a run's trials
-      attach       Watch a run until it is over; Ctrl-C ends the watching only
+      attach       Watch a run until it is over, and end as `run` would; Ctrl-C ends the watching only
       view         Show runs in progress and completed ones, or one run
       kill         Ask runs to end, and see to it that they do
       resume       Continue a run that is over: every trial without a verdict is run
       retry        Try the trials of a run that did not pass again, as a new run
-      cleanup      Settle runs that are not as they should be; shows them first
+      cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove old finished runs; shows them first
       check        Look at harness files without trying any model
       gym          Look at gyms, call their tools, or serve the built-in one
@@ -120,8 +120,8 @@ fn run() {
           --max-concurrency <N>  Trials at once [default: 8]
           --retries <N>          Further attempts of a trial after an infrastructure error [default: 1]
           --fail-under <RATE>    Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
-          --min-verdicts <RATE>  With --fail-under: also exit with 1 if fewer of a model's trials have a
-                                 verdict [default: 90%]
+          --min-verdicts <RATE>  With --fail-under: also exit with 1 if under 90%, or this, of a model's
+                                 trials have a verdict
           --strict               Exit with 3 if any trial errored
           --label <TEXT>         A name for this run in lists
 
