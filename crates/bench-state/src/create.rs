@@ -105,6 +105,7 @@ fn stage<J: Job>(
 ) -> Result<Parts<J>> {
     durable::create_folder(dir.path())?;
     let lease = Lease::create(&dir.lease())?;
+    lease.reserve(&dir.lease())?;
     drop(durable::create_file(&dir.state_lock(), b"")?);
     durable::create_folder(&dir.items())?;
     durable::create_folder(&dir.logs())?;

@@ -11,7 +11,7 @@
 pub(crate) mod crash;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, FileAction, Result};
@@ -154,6 +154,14 @@ pub(crate) fn sync_written(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         opened => sync_content(&opened.at(FileAction::Open, path)?, path),
     }
+}
+
+/// Makes a file so long with zeros, of which nobody cares whether they survive: they only take up room.
+pub(crate) fn fill(mut file: &File, path: &Path, length: usize) -> Result<()> {
+    let zeros = vec![0; length];
+    file.seek(SeekFrom::Start(0)).at(FileAction::Write, path)?;
+    crash::before(&Step::Append(path, &zeros));
+    file.write_all(&zeros).at(FileAction::Write, path)
 }
 
 /// Cuts a file to `length` bytes. Durable with the next sync of the file, before which nothing behind the cut counts.

@@ -27,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait for the lease of a run that is over: far longer than any reader looks at it.
 const LEASE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What a lease takes up on the disk while its run is under way, in bytes: room for the ending, should the disk be full
+/// by then. Enough for `state.json` and a small session; a larger session can be added up from the journal.
+const RESERVE: usize = 16 * 1024;
+
 /// First and longest pause between two tries for a taken lock.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(5));
 
@@ -83,6 +87,17 @@ impl Drop for Lease {
         if let Some(file) = &self.held {
             unlock(file);
         }
+    }
+}
+
+/// Gives back what the lease at this path keeps of the disk. To be called by whoever is about to write the ending.
+pub(crate) fn make_room(path: &Path) {
+    let opened = platform::private_file().write(true).open(path);
+    let made = opened
+        .at(FileAction::Open, path)
+        .and_then(|file| durable::truncate(&file, path, 0));
+    if let Err(error) = made {
+        tracing::debug!(%error, "the ending has to do with the room there is");
     }
 }
 
@@ -174,6 +189,14 @@ impl Lease {
     pub(crate) fn give_to(mut self, command: &mut Command) {
         if let Some(file) = self.held.take() {
             command.stdin(file);
+        }
+    }
+
+    /// Takes hold of the room that the ending will need.
+    pub(crate) fn reserve(&self, path: &Path) -> Result<()> {
+        match &self.held {
+            Some(file) => durable::fill(file, path, RESERVE),
+            None => Ok(()),
         }
     }
 

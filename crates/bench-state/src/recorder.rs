@@ -20,6 +20,7 @@ use crate::job::Job;
 use crate::journal::line::{self, Members};
 use crate::journal::writer::JournalWriter;
 use crate::layout::RunDir;
+use crate::lock;
 use crate::markers;
 use crate::state::{CancelRequest, RunState};
 use crate::state_file::{self, Found};
@@ -301,7 +302,17 @@ impl<J: Job> Shared<J> {
         } = ledger;
         state.status = RunStatus::Over { completed_at, ending };
         state.updated_at = completed_at;
-        state_file::replace_ours(&self.dir, generation, &mut state, whole.then_some(&session))?;
+        let stored = state_file::replace_ours(&self.dir, generation, &mut state, whole.then_some(&session));
+        if let Err(error @ StateError::Io { .. }) = stored {
+            // No room for both, perhaps: the session can be added up from the journal, the ending cannot.
+            match state_file::replace_ours(&self.dir, generation, &mut state, None) {
+                // It was written, only that it is durable could not be made sure.
+                Err(StateError::AlreadyOver { .. }) => return Err(error),
+                second => second?,
+            }
+        } else {
+            stored?;
+        }
         markers::remove(&self.dir);
         if let Err(error) = noted {
             // What matters is stored; whoever recorded has met the journal's trouble before.
@@ -314,7 +325,7 @@ impl<J: Job> Shared<J> {
         })
     }
 
-    /// Puts the ending into the journal, unless the run is not ours to end any more.
+    /// Makes room for the ending and puts it into the journal, unless the run is not ours to end any more.
     fn note_ending(
         &self,
         journal: &mut JournalWriter,
@@ -328,6 +339,7 @@ impl<J: Job> Shared<J> {
             &self.id,
             generation,
         )?;
+        lock::make_room(&self.dir.lease());
         let members = line::note_members(&StoreNote::over(ending))?;
         self.commit(journal, generation, vec![(at, members)])
     }

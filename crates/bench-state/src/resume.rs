@@ -48,7 +48,7 @@ impl<J: Job> RunStore<J> {
             Found::Good(state) => check_over(&state),
             Found::Missing | Found::Bad(_) => Ok(()),
         });
-        let taken = lease.and_then(|lease| Ok((reopen::<J>(&dir, now)?, lease)));
+        let taken = lease.and_then(|lease| Ok((reopen::<J>(&dir, &lease, now)?, lease)));
         match taken {
             Ok((shared, lease)) => {
                 lease.touch(&dir.lease())?;
@@ -72,7 +72,7 @@ pub(crate) fn check_over<J: Job>(state: &RunState<J>) -> Result<()> {
 }
 
 /// Begins the next generation. The caller holds the lease.
-fn reopen<J: Job>(dir: &RunDir, now: DateTime<Utc>) -> Result<Arc<Shared<J>>> {
+fn reopen<J: Job>(dir: &RunDir, lease: &Lease, now: DateTime<Utc>) -> Result<Arc<Shared<J>>> {
     state_file::locked(dir, |found: Found<J>| {
         let Found::Good(mut state) = found else {
             return Err(StateError::Inconsistent {
@@ -82,6 +82,7 @@ fn reopen<J: Job>(dir: &RunDir, now: DateTime<Utc>) -> Result<Arc<Shared<J>>> {
         };
         check_over(&state)?;
         state_file::check_format(&state, dir)?;
+        lease.reserve(&dir.lease())?;
         let replay = Replay::<J>::from_scratch(dir)?;
         let mut journal = open_journal(dir, &state, &replay)?;
         let worker = platform::this_worker();

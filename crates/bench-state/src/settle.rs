@@ -17,7 +17,7 @@ use crate::format::{self, FORMAT};
 use crate::ids::RunId;
 use crate::job::Job;
 use crate::layout::RunDir;
-use crate::lock::LeaseProbe;
+use crate::lock::{self, LeaseProbe};
 use crate::markers;
 use crate::replay::Replay;
 use crate::state::{CancelRequest, RunState, RunSummary};
@@ -241,6 +241,7 @@ fn end_orphan<J: Job>(
         let replay = end(dir, &mut state, orphan, problems)?;
         state_file::check_format(&state, dir)?;
         durable::sync_written(&dir.journal())?;
+        lock::make_room(&dir.lease());
         match replay {
             Some(replay) => state_file::write(dir, &state, &replay.session)?,
             None => state_file::write_state(dir, &state)?,

@@ -30,7 +30,7 @@ mod terminal;
 
 pub use command::{Shot, Started};
 pub use gym_serve::GymServe;
-pub use processes::{await_none, processes_of, processes_with};
+pub use processes::{await_none, is_alive, processes_of, processes_with};
 pub use run_folder::RunFolder;
 pub use terminal::Terminal;
 
@@ -130,10 +130,15 @@ impl TestBed {
         Started::spawn(command, format!("bench-cli {arguments}"), folder)
     }
 
+    /// Runs a command until it ends; `arguments` are only for show.
+    pub fn run(&self, command: Command, arguments: &str) -> Shot {
+        Started::spawn(command, format!("bench-cli {arguments}"), self.dir().to_owned()).finish(PATIENCE)
+    }
+
     /// The same through another program, such as `strace`: its arguments come first.
     pub fn start_through(&self, wrapper: &[String], arguments: &str, stdin: impl Into<Stdio>) -> Started {
         let (program, first) = wrapper.split_first().expect("a program");
-        let mut command = self.program(program);
+        let mut command = self.command_of(program);
         command
             .args(first)
             .arg(binary::bench_cli())
@@ -145,10 +150,11 @@ impl TestBed {
 
     /// `bench-cli` in this folder and environment, without arguments.
     pub fn command(&self) -> Command {
-        self.program(binary::bench_cli())
+        self.command_of(binary::bench_cli())
     }
 
-    fn program(&self, program: impl AsRef<OsStr>) -> Command {
+    /// Another program, such as a copy of `bench-cli`, in the same way.
+    pub fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()

@@ -38,3 +38,13 @@ pub fn await_none(run_id: &str, within: Duration) -> Vec<String> {
         thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// Whether a process still does anything or holds anything. A zombie does not, once all its threads have ended.
+pub fn is_alive(process: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let Some((_, fields)) = stat.rsplit_once(')') else {
+        return false;
+    };
+    let threads = fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
+    !matches!(fields.split_ascii_whitespace().next(), Some("Z" | "X")) || threads > 1
+}

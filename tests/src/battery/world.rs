@@ -2,46 +2,56 @@
 //! other starts through a shell for each trial. A model counts who asks it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bench_tests::battery::audit::{self, Fault, Told, check};
-use bench_tests::battery::strace::{self, Attached};
-use bench_tests::bed::{GymServe, RunFolder, Shot, TestBed, await_none, binary};
-use bench_tests::model_stub::ModelStub;
-use bench_tests::model_stub::script::{Script, Turn};
+use crate::battery::audit::{self, Fault, Told, check};
+use crate::battery::strace::{self, Attached};
+use crate::bed::{GymServe, RunFolder, Shot, TestBed, await_none, binary};
+use crate::model_stub::ModelStub;
+use crate::model_stub::script::{Script, Turn};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// Longer than any command of these stages takes on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// The trials of the run, by what the model is asked.
-pub(crate) const TRIALS: [&str; 3] = ["one", "two", "three"];
+pub const TRIALS: [&str; 3] = ["one", "two", "three"];
 
 /// The command whose life is attacked. One trial at a time, so that every run makes the same calls.
-pub(crate) const RUN: &str =
-    "run harness.json --model openai:m --gym-config gyms.json --max-concurrency 1 --json";
+pub const RUN: &str = "run harness.json --model openai:m --gym-config gyms.json --max-concurrency 1 --json";
 
 /// What all points share.
-pub(crate) struct World {
+#[derive(Debug)]
+pub struct World {
     gym: GymServe,
     _bed: TestBed,
 }
 
 /// One try: a folder of its own, and a model of its own.
-pub(crate) struct Try {
-    pub(crate) bed: TestBed,
-    pub(crate) stub: ModelStub,
+#[derive(Debug)]
+pub struct Try {
+    /// The folder.
+    pub bed: TestBed,
+    /// The model.
+    pub stub: ModelStub,
     /// A run that is over and not to be touched.
-    pub(crate) old: Option<String>,
+    pub old: Option<String>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// Starts the gym.
+    pub fn new() -> Self {
         let bed = TestBed::in_memory();
         Self {
             gym: GymServe::start(&bed),
@@ -50,12 +60,12 @@ impl World {
     }
 
     /// A folder with everything that [`RUN`] needs.
-    pub(crate) fn fresh(&self) -> Try {
+    pub fn fresh(&self) -> Try {
         self.fresh_in(TestBed::in_memory())
     }
 
     /// The same in this folder.
-    pub(crate) fn fresh_in(&self, bed: TestBed) -> Try {
+    pub fn fresh_in(&self, bed: TestBed) -> Try {
         let stub = ModelStub::start(Script::always([Turn::say("done")]));
         let bed = bed
             .env("OPENAI_BASE_URL", stub.openai_url())
@@ -85,7 +95,7 @@ impl World {
     }
 
     /// A fresh folder with a copy of the results of another one.
-    pub(crate) fn copy_of(&self, other: &Try) -> Try {
+    pub fn copy_of(&self, other: &Try) -> Try {
         let mut copy = self.fresh();
         copy_folder(&other.bed.results(), &copy.bed.results());
         copy.old.clone_from(&other.old);
@@ -93,7 +103,7 @@ impl World {
     }
 
     /// Databases of a run that the gym still holds.
-    pub(crate) fn databases_of(&self, told: &Told) -> Vec<String> {
+    pub fn databases_of(&self, told: &Told) -> Vec<String> {
         let mut left = self.gym.databases();
         left.retain(|id| told.databases.contains(id));
         left
@@ -102,7 +112,7 @@ impl World {
 
 impl Try {
     /// The run that is attacked, if it is there.
-    pub(crate) fn run(&self) -> Option<RunFolder> {
+    pub fn run(&self) -> Option<RunFolder> {
         let mut runs = self.bed.runs();
         runs.retain(|run| Some(run.id()) != self.old);
         assert!(runs.len() <= 1, "runs: {runs:?}");
@@ -110,7 +120,7 @@ impl Try {
     }
 
     /// How often the model was asked about each trial.
-    pub(crate) fn asked(&self) -> [usize; 3] {
+    pub fn asked(&self) -> [usize; 3] {
         let requests = self.stub.requests();
         let about = |id: &str| {
             let mark = format!("[{id}]");
@@ -123,12 +133,12 @@ impl Try {
     }
 
     /// Where `strace` notes what it saw.
-    pub(crate) fn log(&self) -> std::path::PathBuf {
+    pub fn log(&self) -> PathBuf {
         self.bed.path("strace.txt")
     }
 
     /// Waits until no run of this folder is running.
-    pub(crate) fn await_over(&self) -> Result<Vec<Value>, Fault> {
+    pub fn await_over(&self) -> Result<Vec<Value>, Fault> {
         let deadline = Instant::now() + SOON;
         loop {
             let rows = audit::list(&self.bed)?;
@@ -144,7 +154,7 @@ impl Try {
 
     /// After whatever happened: the list is true and settled, the files agree, nothing runs any more, and what was
     /// acknowledged is there. Returns the newest run, if there is one, and what its journal tells.
-    pub(crate) fn settled(&self, acknowledged: &[String]) -> Result<Option<(RunFolder, Told)>, Fault> {
+    pub fn settled(&self, acknowledged: &[String]) -> Result<Option<(RunFolder, Told)>, Fault> {
         let rows = self.await_over()?;
         let again = audit::list_over(&self.bed)?;
         check(rows == again, || {
@@ -172,7 +182,7 @@ impl Try {
 }
 
 /// Runs in the foreground; once the first trial asks the model, `attach` takes hold of the thread that writes.
-pub(crate) fn with_dispatcher(stage: &Try, attach: impl FnOnce(i32, i32) -> Attached) -> Shot {
+pub fn with_dispatcher(stage: &Try, attach: impl FnOnce(i32, i32) -> Attached) -> Shot {
     stage.stub.hold();
     let started = stage.bed.start(RUN);
     stage.stub.await_calls(1, SOON);
@@ -185,7 +195,7 @@ pub(crate) fn with_dispatcher(stage: &Try, attach: impl FnOnce(i32, i32) -> Atta
 }
 
 /// Leaves a run whose first trial is done and whose second one was under way.
-pub(crate) fn stop_in_the_middle(stage: &Try) {
+pub fn stop_in_the_middle(stage: &Try) {
     stage.stub.hold();
     let started = stage.bed.start(RUN);
     stage.stub.await_calls(1, SOON);
@@ -197,11 +207,15 @@ pub(crate) fn stop_in_the_middle(stage: &Try) {
     started.signal(Signal::KILL);
     let shot = started.finish(SOON);
     assert_eq!(shot.code, None, "{shot}");
-    assert_eq!(stage.run().unwrap().status(), "running", "nobody has looked yet");
+    assert_eq!(
+        stage.run().expect("a step of the test").status(),
+        "running",
+        "nobody has looked yet"
+    );
 }
 
 /// Trials that a foreground run has reported as finished on its stdout.
-pub(crate) fn acknowledged(shot: &Shot) -> Vec<String> {
+pub fn acknowledged(shot: &Shot) -> Vec<String> {
     let events = shot
         .stdout
         .lines()
@@ -214,7 +228,7 @@ pub(crate) fn acknowledged(shot: &Shot) -> Vec<String> {
 
 /// Does `work` on each of `items`, with a thread for each of `hands`: what a hand holds is used by one item at a
 /// time. Returns what failed, each with its own words for how to see it again.
-pub(crate) fn for_each<H: Sync, T: Sync>(
+pub fn for_each<H: Sync, T: Sync>(
     hands: &[H],
     items: &[T],
     work: impl Fn(&H, usize, &T) -> Result<(), Fault> + Sync,
@@ -226,7 +240,7 @@ pub(crate) fn for_each<H: Sync, T: Sync>(
             && let Some(item) = items.get(index)
         {
             if let Err(fault) = work(hand, index, item) {
-                faults.lock().unwrap().push(fault);
+                faults.lock().expect("a step of the test").push(fault);
             }
         }
     };
@@ -235,25 +249,26 @@ pub(crate) fn for_each<H: Sync, T: Sync>(
             scope.spawn(move || turn(hand));
         }
     });
-    faults.into_inner().unwrap()
+    faults.into_inner().expect("a step of the test")
 }
 
 /// How many things are worth doing at once: a little more than there are processors, since much is waiting.
-pub(crate) fn hands() -> usize {
+pub fn hands() -> usize {
     thread::available_parallelism().map_or(2, usize::from) + 1
 }
 
 /// Copies a folder, modes included.
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a step of the test");
+    fs::set_permissions(to, fs::metadata(from).expect("a step of the test").permissions())
+        .expect("a step of the test");
+    for entry in fs::read_dir(from).expect("a step of the test") {
+        let path = entry.expect("a step of the test").path();
+        let target = to.join(path.file_name().expect("a step of the test"));
         if path.is_dir() {
             copy_folder(&path, &target);
         } else {
-            fs::copy(&path, &target).unwrap();
+            fs::copy(&path, &target).expect("a step of the test");
         }
     }
 }

@@ -1,0 +1,59 @@
+//! A small file system in memory: it can be filled to the last page, and be made read-only. Needs root.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A tmpfs, unmounted when this is dropped.
+#[derive(Debug)]
+pub struct Volume {
+    at: PathBuf,
+}
+
+impl Volume {
+    /// Mounts one of so many KiB on a folder, which is created.
+    pub fn mount(at: &Path, kib: u64) -> Self {
+        std::fs::create_dir_all(at).expect("a folder to mount on");
+        let options = format!("size={kib}k,mode=0700");
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "bench-tests"])
+            .arg(at));
+        Self { at: at.to_owned() }
+    }
+
+    /// Leaves so many KiB free.
+    pub fn leave_free(&self, kib: u64) {
+        let size = self.used_kib() + kib;
+        self.remount(&format!("size={size}k"));
+    }
+
+    /// From now on nothing can be written.
+    pub fn read_only(&self) {
+        self.remount("ro");
+    }
+
+    /// KiB in use.
+    pub fn used_kib(&self) -> u64 {
+        let stat = rustix::fs::statvfs(&self.at).expect("a mounted file system");
+        (stat.f_blocks - stat.f_bfree) * stat.f_frsize / 1024
+    }
+
+    fn remount(&self, how: &str) {
+        run(Command::new("mount")
+            .arg("-o")
+            .arg(format!("remount,{how}"))
+            .arg(&self.at));
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        // Lazily: whoever still holds a file in it does not keep it in the way.
+        Command::new("umount").arg("-l").arg(&self.at).status().ok();
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("a command of the system");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
