@@ -189,7 +189,8 @@ fn acknowledge(folder: &Path, what: &str) {
         .append(true)
         .open(folder.join("promised"))
         .unwrap();
-    writeln!(file, "{what}").unwrap();
+    // In one piece: others may append at the same moment.
+    file.write_all(format!("{what}\n").as_bytes()).unwrap();
     crash::promised(what);
 }
 
