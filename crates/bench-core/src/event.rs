@@ -103,7 +103,8 @@ pub struct TrialFinished {
     pub attempt: u32,
     /// How it ended.
     pub outcome: Outcome,
-    /// What the same trial had ended in before a resume tried it again.
+    /// What the same trial had ended in before a resume tried it again; that end counts no more since the runner
+    /// began again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Outcome>,
     /// Why, in one line, where the outcome alone does not say it.

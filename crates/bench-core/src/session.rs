@@ -51,13 +51,13 @@ pub struct OutcomeCounts {
 }
 
 impl OutcomeCounts {
-    /// Counts one more, and takes back what it replaces.
-    fn replace(&mut self, earlier: Option<Outcome>, outcome: Outcome) {
-        if let Some(earlier) = earlier {
-            let counter = self.counter(earlier);
-            *counter = counter.saturating_sub(1);
+    /// Forgets ends without a verdict: those trials are tried again.
+    fn begin_again(&mut self) {
+        for outcome in Outcome::ALL {
+            if !outcome.is_verdict() {
+                *self.counter(outcome) = 0;
+            }
         }
-        *self.counter(outcome) += 1;
     }
 
     fn counter(&mut self, outcome: Outcome) -> &mut u32 {
@@ -157,7 +157,7 @@ pub struct Cell {
 
 impl Totals {
     fn add(&mut self, trial: &TrialFinished) {
-        self.outcomes.replace(trial.replaces, trial.outcome);
+        *self.outcomes.counter(trial.outcome) += 1;
         if trial.outcome.is_scored() {
             self.verifiers_passed += trial.verifiers_passed;
             self.verifiers_total += trial.verifiers_total;
@@ -203,18 +203,28 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
     (progress, session)
 }
 
-/// Adds one event. A trial that replaces an earlier end takes that one's count back; the tokens and
-/// the time of both stay, for both were spent. Only ends without a verdict are ever replaced, and their
-/// verifiers were never counted.
+/// Adds one event. When a runner begins again, all trials without a verdict are open again, because it tries all of
+/// them; the tokens and the time of their earlier ends stay, for they were spent, and their verifiers were never
+/// counted.
 pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
     let trial = match event {
         Event::TrialFinished(trial) => trial,
+        Event::RunStarted { .. } => {
+            let rows = session
+                .models
+                .iter_mut()
+                .chain(session.cells.iter_mut().map(|c| &mut c.totals));
+            rows.for_each(|totals| totals.outcomes.begin_again());
+            progress.outcomes.begin_again();
+            progress.trials_done = progress.outcomes.done();
+            return;
+        }
         Event::DatabaseNamed { .. } | Event::DatabaseRemoved { .. } => {
             return fold_database(&mut session.databases, event);
         }
         _ => return,
     };
-    progress.outcomes.replace(trial.replaces, trial.outcome);
+    *progress.outcomes.counter(trial.outcome) += 1;
     progress.trials_done = progress.outcomes.done();
     if trial.outcome.is_scored() {
         progress.verifiers_passed += trial.verifiers_passed;

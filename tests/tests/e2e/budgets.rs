@@ -48,6 +48,8 @@ fn a_resume_may_change_budgets_which_are_journaled_and_shown_while_the_plan_stay
     );
     let plan = fs::read(run.path().join("plan.json")).unwrap();
 
+    let done = show(&bed)["progress"]["trials_done"].clone();
+    assert_eq!(done, 1);
     let again = bed.bench("resume --max-turns 3 --max-concurrency 2 --fail-under 100% --ui quiet");
     assert_eq!(again.code, Some(1), "the new gate is not met: {again}");
     assert!(again.stderr.contains("max_turns 50 → 3"), "{again}");
@@ -65,6 +67,11 @@ fn a_resume_may_change_budgets_which_are_journaled_and_shown_while_the_plan_stay
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0]["generation"], 2);
     let shown = show(&bed);
+    let progress = &shown["progress"];
+    assert_eq!(
+        (&progress["trials_done"], &progress["errored"]),
+        (&json!(1), &json!(0))
+    );
     assert_eq!(
         shown["changes"][0]["changes"],
         json!([

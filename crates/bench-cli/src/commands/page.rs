@@ -73,6 +73,8 @@ impl Page {
             let recorded = recorded?;
             match (recorded.event, &mut plan) {
                 (Event::TrialFinished(trial), _) => drop(last.insert(trial.trial.clone(), trial)),
+                // What has no verdict is tried again from here on.
+                (Event::RunStarted { .. }, _) => last.retain(|_, trial| trial.outcome.is_verdict()),
                 (Event::PlanChanged(said), Some(plan)) => {
                     changes.push(Changed {
                         at: recorded.at,

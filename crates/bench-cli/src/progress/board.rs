@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bench_core::event::TrialFinished;
 use bench_core::session::{Progress, Session, begin, fold};
 use bench_core::{Event, Plan, TrialId};
 use bench_report::text;
@@ -32,11 +31,7 @@ impl Board {
     pub(super) fn new(plan: &Plan, earlier: &Earlier) -> Self {
         let (mut progress, mut session) = begin(plan);
         for finished in earlier.finished() {
-            let replaces = None; // only the last end of each trial is here
-            let event = Event::TrialFinished(TrialFinished {
-                replaces,
-                ..finished.clone()
-            });
+            let event = Event::TrialFinished(finished.clone());
             fold(&mut progress, &mut session, &event);
         }
         Self {
@@ -148,6 +143,7 @@ impl Board {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use bench_core::event::TrialFinished;
     use bench_core::{GymChoice, Harness, ModelSpec, Outcome, Source, Usage};
 
     use super::*;

@@ -140,51 +140,41 @@ fn each_trial_counts_for_its_model_and_its_cell() {
 }
 
 #[test]
-fn a_trial_that_replaces_an_end_takes_its_count_back_but_not_its_cost() {
-    let again = |outcome, replaces| TrialFinished {
-        replaces: Some(replaces),
-        ..finished("a", "noop", outcome, (2, 2))
-    };
-    let (progress, session) = totals(&[
+fn trials_without_a_verdict_are_open_again_when_the_run_goes_on_but_what_they_cost_stays() {
+    let (mut progress, mut session) = totals(&[
         finished("a", "noop", Outcome::Errored, (0, 2)),
-        again(Outcome::Cancelled, Outcome::Errored),
-        again(Outcome::Passed, Outcome::Cancelled),
+        finished("b", "noop", Outcome::Failed, (1, 2)),
+        finished("b", "noop", Outcome::Cancelled, (0, 2)),
     ]);
-    assert_eq!(
+    assert_eq!(progress.trials_done, 3);
+    let mut add = |event: &Event| {
+        fold(&mut progress, &mut session, event);
         (
             progress.trials_done,
-            progress.outcomes.passed,
-            progress.outcomes.errored
-        ),
-        (1, 1, 0)
-    );
-    assert_eq!((progress.verifiers_passed, progress.verifiers_total), (2, 2));
-    insta::assert_snapshot!(shown(&session.models[0]), @"noop 1/1 of 6 done 1 verifiers 2/2 rate Some(1.0) turns 6 tokens Some(30) ms 300");
-    assert_eq!(session.cells[0].totals, session.models[0].clone_for_cell());
-}
-
-/// A cell with all trials of its model says what the model's row says, apart from the plan's number.
-trait CloneForCell {
-    fn clone_for_cell(&self) -> Totals;
-}
-
-impl CloneForCell for Totals {
-    fn clone_for_cell(&self) -> Totals {
-        Totals {
-            trials_total: 3,
-            ..self.clone()
-        }
-    }
-}
-
-#[test]
-fn replacing_without_a_first_end_does_not_underflow() {
-    let stray = TrialFinished {
-        replaces: Some(Outcome::Errored),
-        ..finished("a", "noop", Outcome::Passed, (1, 1))
+            progress.outcomes.errored,
+            progress.outcomes.cancelled,
+        )
     };
-    let (progress, _) = totals(&[stray]);
-    assert_eq!((progress.outcomes.errored, progress.outcomes.passed), (0, 1));
+    let started = Event::RunStarted {
+        trials: 12,
+        already_finished: 1,
+    };
+    assert_eq!(add(&started), (1, 0, 0), "only what has a verdict is done");
+    let again = |outcome, replaces| {
+        Event::TrialFinished(TrialFinished {
+            replaces: Some(replaces),
+            ..finished("a", "noop", outcome, (2, 2))
+        })
+    };
+    assert_eq!(add(&again(Outcome::Cancelled, Outcome::Errored)), (2, 0, 1));
+    assert_eq!(add(&started), (1, 0, 0));
+    assert_eq!(add(&again(Outcome::Passed, Outcome::Cancelled)), (2, 0, 0));
+    assert_eq!((progress.verifiers_passed, progress.verifiers_total), (3, 4));
+    insta::assert_snapshot!(shown(&session.models[0]), @"noop 1/2 of 6 done 2 verifiers 3/4 rate Some(0.5) turns 10 tokens Some(50) ms 500");
+    assert_eq!(
+        session.cells[0].totals.outcomes.done() + session.cells[2].totals.outcomes.done(),
+        2
+    );
 }
 
 #[test]
