@@ -67,8 +67,13 @@ fn processes_with(text: &str) -> Vec<String> {
     entries.filter_map(|entry| holds(entry.path())).collect()
 }
 
-/// Whether a process is alive, and no zombie.
+/// Whether a process is alive, and no zombie. One whose first thread is a zombie lives, and holds its locks, as long as
+/// another thread of it does.
 fn lives(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    if threads > 1 {
+        return true;
+    }
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')')
         .is_some_and(|(_, rest)| !rest.starts_with(" Z"))
