@@ -163,7 +163,7 @@ fn write_down() {
 
 /// Tells how much a test has tried. Not for `println`, which tests that succeed keep to themselves.
 fn tell(what: &str) {
-    writeln!(io::stderr(), "{what}").unwrap();
+    io::stderr().write_all(format!("{what}\n").as_bytes()).unwrap();
 }
 
 /// Tells how many kills a test came to, and sees to it that they do not get fewer unnoticed.
