@@ -160,7 +160,7 @@ pub(crate) fn sync_written(path: &Path) -> Result<()> {
 pub(crate) fn fill(mut file: &File, path: &Path, length: usize) -> Result<()> {
     let zeros = vec![0; length];
     file.seek(SeekFrom::Start(0)).at(FileAction::Write, path)?;
-    crash::before(&Step::Append(path, &zeros));
+    crash::before(&Step::Fill(path));
     file.write_all(&zeros).at(FileAction::Write, path)
 }
 
@@ -247,6 +247,8 @@ pub(crate) enum Step<'a> {
     CreateFile(&'a Path),
     /// Writes at the end.
     Append(&'a Path, &'a [u8]),
+    /// Writes zeros of which nobody cares whether they survive.
+    Fill(&'a Path),
     Truncate(&'a Path, u64),
     SyncFile(&'a Path),
     Rename(&'a Path, &'a Path),

@@ -24,6 +24,7 @@ pub(crate) enum Traced {
     CreateFolder(PathBuf),
     CreateFile(PathBuf),
     Append(PathBuf, Vec<u8>),
+    Fill(serde::de::IgnoredAny),
     Truncate(PathBuf, u64),
     SyncFile(PathBuf),
     Rename(PathBuf, PathBuf),

@@ -130,7 +130,7 @@ impl Disk {
             Traced::Rename(from, to) => self.rename(from, to),
             Traced::RemoveFile(path) => self.remove(path),
             Traced::RemoveFolder(path) => self.remove_tree(path),
-            Traced::Promised(_) => {}
+            Traced::Fill(_) | Traced::Promised(_) => {}
         }
     }
 
@@ -143,9 +143,18 @@ impl Disk {
     }
 
     fn write(&mut self, path: &Path, write: Write) {
-        match self.find(path).map(|node| &mut self.nodes[node]) {
-            Some(Node::File { pending, .. }) => pending.push(write),
-            other => panic!("{} is written to, but is {other:?}", path.display()),
+        let Some(Node::File { content, pending }) = self.find(path).map(|node| &mut self.nodes[node]) else {
+            panic!("{} is written to, but is no file", path.display());
+        };
+        let mut present = content.clone();
+        for earlier in pending.iter() {
+            earlier.apply(&mut present);
+        }
+        let before = present.len();
+        write.apply(&mut present);
+        // What changes nothing, as cutting what is short enough, can neither be kept nor lost.
+        if present.len() != before {
+            pending.push(write);
         }
     }
 

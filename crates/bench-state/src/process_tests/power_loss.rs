@@ -252,10 +252,11 @@ fn the_power_goes_while_a_run_is_resumed() {
         file.write_all(b"{\"seq\":").unwrap();
     };
     let then = &[("later_life::child_resumes", ALIVE)];
-    let killed = [("child_works", 70)];
-    let settled = [("child_works", 70), ("child_lists", ALIVE)];
+    let fatal = journal_unsynced()[2];
+    let killed = [("child_works", fatal)];
+    let settled = [("child_works", fatal), ("child_lists", ALIVE)];
     let finished = [("child_works", ALIVE)];
-    let resumed = [("child_works", 70), ("later_life::child_resumes", 12)];
+    let resumed = [("child_works", fatal), ("later_life::child_resumes", 12)];
     let all = [&killed[..], &settled[..], &finished[..], &resumed[..]];
     let scripts = all.map(|before| Script {
         before,
