@@ -33,7 +33,7 @@ const FATAL: &str = "BENCH_STATE_TEST_FATAL";
 const TRACE: &str = "BENCH_STATE_TEST_TRACE";
 
 /// Kills that each test must come to at least. Together they are the thousand that are asked for.
-const KILLS: [(&str, u64); 7] = [
+const KILLS: [(&str, u64); 8] = [
     ("working", 100),
     ("settling after a kill", 700),
     ("resuming", 65),
@@ -41,6 +41,7 @@ const KILLS: [(&str, u64); 7] = [
     ("launching", 35),
     ("cleaning up", 60),
     ("pruning", 22),
+    ("adding after the end", 10),
 ];
 
 #[derive(Clone, Serialize, Deserialize)]

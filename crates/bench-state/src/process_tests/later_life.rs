@@ -81,6 +81,22 @@ fn child_prunes() {
     assert!(pruned.problems.is_empty(), "{pruned:?}");
 }
 
+#[test]
+#[ignore = "the child of other tests"]
+fn child_adds() {
+    let folder = ordered_folder();
+    arm();
+    let store = store(&folder);
+    let id = store.resolve("latest").unwrap();
+    store.add_after_end(&id, &[(afterwards(), later())]).unwrap();
+    acknowledge(&folder, "added");
+}
+
+fn afterwards() -> Named {
+    let name = "z".to_owned();
+    Named { name }
+}
+
 /// A run of the old tool that its worker left behind.
 pub(super) const OLD_RUN: &str = "results/background_runs/bg_20251028_210801_aa84f604/state.json";
 
@@ -314,4 +330,66 @@ fn killed_at_any_operation_of_a_pruning_a_run_is_whole_or_gone() {
         fatal += 1;
     }
     tell_kills("pruning", fatal);
+}
+
+#[test]
+fn killed_while_something_is_added_after_its_end_a_run_is_over_as_before() {
+    let mut fatal = 0;
+    loop {
+        let folder = folder();
+        was_killed("child_works", folder.path(), u64::MAX);
+        let store = store(folder.path());
+        let id = store.resolve("latest").unwrap();
+        let read = || {
+            let view = store.read(&id, now()).unwrap();
+            assert!(
+                view.problems().is_empty(),
+                "operation {fatal}: {:?}",
+                view.problems()
+            );
+            let state = &view.summary().state;
+            let names = view.session().unwrap().names;
+            (
+                state.status.clone(),
+                state.generation,
+                names,
+                state.progress.done as usize,
+            )
+        };
+        let (status, generation, names, done) = read();
+        let killed = was_killed("later_life::child_adds", folder.path(), fatal);
+        let seen = read();
+        assert_eq!((&seen.0, seen.1), (&status, generation), "operation {fatal}");
+        let with = [names.clone(), vec![afterwards().name]].concat();
+        assert!(
+            seen.2 == with || seen.2 == names && killed,
+            "operation {fatal}: {:?}",
+            seen.2
+        );
+        assert!(
+            seen.2 == with || !promised(folder.path(), "added"),
+            "operation {fatal}"
+        );
+        // The counters may lag by what the caller was not told to be recorded.
+        assert!(
+            seen.3 == seen.2.len() || seen.3 == done && killed,
+            "operation {fatal}"
+        );
+        // Whoever is not sure that it was recorded records it again.
+        store.add_after_end(&id, &[(afterwards(), later())]).unwrap();
+        let again = read();
+        assert_eq!((&again.0, again.1), (&status, generation), "operation {fatal}");
+        assert_eq!(again.2.last(), Some(&afterwards().name), "operation {fatal}");
+        assert_eq!(again.3, again.2.len(), "operation {fatal}");
+        store
+            .resume(&id, now())
+            .unwrap()
+            .finish(Ending::Completed, now())
+            .unwrap();
+        if !killed {
+            break;
+        }
+        fatal += 1;
+    }
+    tell_kills("adding after the end", fatal);
 }
