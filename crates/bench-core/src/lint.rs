@@ -1,31 +1,32 @@
-//! What is allowed but probably a mistake: the part of `check` that needs no gym.
+//! What can be read but is a mistake all the same, as far as that can be told without a gym.
 //!
-//! An [`Error`](crate::Severity::Error) here means that a scenario can never pass as it is written; everything else is a
-//! warning. Nothing in here keeps a run from starting.
+//! An [`Error`](crate::Severity::Error) here means that a scenario can never pass as it is written: a
+//! [`PlanBuilder`](crate::PlanBuilder) refuses it, so that no model is paid for it. Everything else is a warning.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::compare::{Operator, equal, shortened};
-use crate::harness::{Harness, Scenario, Solution, Source};
+use crate::harness::{Scenario, Solution};
 use crate::problem::Problem;
 use crate::suggest::quoted_list;
 use crate::verifier::{Check, ResponseCheck, ToolExecution, VerifierSpec};
 
-mod secrets;
+pub(crate) mod secrets;
 mod sql;
+mod tools;
 
-/// Looks at every scenario, and at the texts of the files for secrets in them.
-pub fn lint(harness: &Harness, sources: &[Source]) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = sources.iter().flat_map(secrets::written_literally).collect();
-    for scenario in &harness.scenarios {
-        Linter {
-            scenario,
-            problems: &mut problems,
-        }
-        .all();
+pub use tools::{Offer, unknown_tools};
+
+/// Looks at a scenario.
+pub fn lint(scenario: &Scenario) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    Linter {
+        scenario,
+        problems: &mut problems,
     }
+    .all();
     problems
 }
 
@@ -40,6 +41,7 @@ impl Linter<'_> {
         self.prompts();
         self.repeated_verifiers();
         self.contradictions();
+        self.judges();
         self.queries();
         self.tools();
         self.required_and_forbidden();
@@ -115,6 +117,22 @@ impl Linter<'_> {
                         "both cannot be true: verifiers are judged at the end of the scenario",
                     );
                 }
+            }
+        }
+    }
+
+    /// Better told now than by every trial.
+    fn judges(&mut self) {
+        for verifier in &self.scenario.verifiers {
+            if matches!(&verifier.check, Check::ResponseCheck(ResponseCheck::Judge { .. })) {
+                let message = format!(
+                    "the verifier `{}` needs a model as judge, which is not supported yet",
+                    verifier.name
+                );
+                self.hopeless(
+                    message,
+                    "check the answer with `contains`, `matches` or `json_schema`, or leave the scenario out with --scenario",
+                );
             }
         }
     }

@@ -68,6 +68,11 @@ impl Provider {
         }
     }
 
+    /// Whether this version has a client for it.
+    pub fn is_supported(self) -> bool {
+        !matches!(self, Self::Google | Self::Replay)
+    }
+
     /// Whether it answers without any network.
     pub fn is_local(self) -> bool {
         matches!(self, Self::Script | Self::Oracle | Self::Noop | Self::Replay)
@@ -98,7 +103,8 @@ pub enum BadModel {
     #[error(
         "unknown provider `{provider}`; {}",
         did_you_mean(*meant, name).unwrap_or_else(|| {
-            format!("known are {}", Provider::ALL.map(Provider::name).join(", "))
+            let supported = Provider::ALL.into_iter().filter(|provider| provider.is_supported());
+            format!("known are {}", supported.map(Provider::name).collect::<Vec<_>>().join(", "))
         })
     )]
     UnknownProvider {
@@ -122,12 +128,20 @@ pub enum BadModel {
         /// A provider without models (`oracle`, `noop`) whose name is near.
         meant: Option<Provider>,
     },
-    /// The provider needs a name after the colon.
-    #[error("`{provider}:` lacks the name of a model")]
+    /// The provider needs a name after a colon: that of a model, or of a file.
+    #[error("`{provider}` lacks {}", what_follows(*provider))]
     NoName {
         /// The provider.
         provider: Provider,
     },
+}
+
+/// What has to stand behind a provider's colon.
+fn what_follows(provider: Provider) -> String {
+    match provider {
+        Provider::Script => "the file to play: write script:FILE".to_owned(),
+        provider => format!("the name of a model: write {provider}:NAME"),
+    }
 }
 
 /// ``did you mean `openai:gpt-4o`?``
@@ -176,10 +190,13 @@ impl FromStr for ModelRef {
                 None => by_prefix(text).map_err(|_| BadModel::UnknownProvider {
                     provider: head.to_owned(),
                     name: name.to_owned(),
-                    meant: nearest(head, &Provider::ALL),
+                    meant: nearest(head, &Provider::ALL).filter(|provider| provider.is_supported()),
                 }),
             },
-            None => by_prefix(text),
+            None => match known(text) {
+                Some(provider) => Err(BadModel::NoName { provider }),
+                None => by_prefix(text),
+            },
         }
     }
 }
@@ -310,6 +327,10 @@ mod tests {
         assert!(error("orcale").contains("did you mean `oracle`?"));
         assert!(!error("llama3").contains("did you mean"));
         assert!(error("openai:").contains("lacks the name"));
+        assert!(error("openai").contains("write openai:NAME"));
+        assert!(error("script").contains("write script:FILE"));
+        let unknown = error("zzz:x");
+        assert!(unknown.contains("script") && !unknown.contains("google") && !unknown.contains("replay"));
         assert!(
             error("orange").contains("cannot tell"),
             "a word with o is no reasoning model"

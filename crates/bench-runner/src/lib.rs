@@ -32,7 +32,7 @@ pub use dispatch::{Listener, Reporter};
 pub use earlier::{Earlier, remove_databases};
 pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
-pub use load::{load_gyms, load_harness, load_sources};
+pub use load::{load_gyms, load_harness};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use scratch::Scratch;
 pub use trial::DEFAULT_SYSTEM_PROMPT;

@@ -7,6 +7,9 @@ use bench_core::gym::config::{self, GymFile};
 use bench_core::harness::Source;
 use bench_core::{Harness, Place, Problem, Problems};
 
+/// What most harness files are called: it tells nobody which one it is.
+const HARNESS: &str = "harness";
+
 /// Reads harness files, and folders of them (their `*.json` and `*.jsonl`, in name order), as one harness.
 ///
 /// Relative paths start at `cwd`; people are shown paths as given. Seed files that tasks name are read too, for
@@ -29,11 +32,9 @@ pub fn load_harness(paths: &[PathBuf], cwd: &Path) -> Result<Harness, Problems> 
     }
 }
 
-/// Reads the texts of harness files, and of those in folders, without understanding them. Blocking.
-///
-/// # Errors
-/// What could not be read, and the texts of the rest.
-pub fn load_sources(paths: &[PathBuf], cwd: &Path) -> Result<Vec<Source>, (Problems, Vec<Source>)> {
+/// Reads the texts of harness files, and of those in folders, without understanding them. An error holds what could
+/// not be read, and the texts of the rest.
+fn load_sources(paths: &[PathBuf], cwd: &Path) -> Result<Vec<Source>, (Problems, Vec<Source>)> {
     let mut problems = Problems::default();
     let mut sources = Vec::new();
     for path in paths {
@@ -115,18 +116,19 @@ fn unreadable(path: &Path, error: &io::Error) -> Problems {
     problem.into()
 }
 
-/// What lists call the harness: the name of the file or folder, and how many more there are.
+/// What lists call the harness: the name of the file or folder, and how many more there are. A file that is called no
+/// more than `harness.json` goes by its folder.
 fn name_of(paths: &[PathBuf], cwd: &Path) -> String {
     let first = paths.first().map(|path| {
         let path = fs::canonicalize(cwd.join(path)).unwrap_or_else(|_| cwd.join(path));
-        let name = if path.is_dir() {
-            path.file_name()
-        } else {
-            path.file_stem()
+        let name = match path.file_stem() {
+            _ if path.is_dir() => path.file_name(),
+            Some(stem) if stem == HARNESS => path.parent().and_then(Path::file_name).or(Some(stem)),
+            stem => stem,
         };
         name.map(|name| name.to_string_lossy().into_owned())
     });
-    let first = first.flatten().unwrap_or_else(|| "harness".to_owned());
+    let first = first.flatten().unwrap_or_else(|| HARNESS.to_owned());
     match paths.len() {
         0 | 1 => first,
         n => format!("{first} +{}", n - 1),
@@ -171,6 +173,50 @@ mod tests {
         assert_eq!(here.name, "h");
         let two = load_harness(&["h/a.json".into(), "h/c.json".into()], dir.path()).unwrap();
         assert_eq!((two.name.as_str(), two.scenarios.len()), ("a +1", 2));
+    }
+
+    #[test]
+    fn a_harness_goes_by_its_own_name_or_by_one_that_tells_it_from_others() {
+        let own = scenario("b").replacen('{', r#"{"name": " Night shift ","#, 1);
+        let odd = scenario("c").replacen('{', r#"{"name": 7,"#, 1);
+        let files = [
+            ("shop/harness.json", scenario("a")),
+            ("own/harness.json", own.clone()),
+            ("own/gyms.json", r#"{"gyms": {}} // no harness"#.to_owned()),
+            ("odd/x.json", odd),
+            ("two/a.json", own),
+            ("two/b.json", scenario("a")),
+        ];
+        let dir = folder(&files.each_ref().map(|(name, text)| (*name, text.as_str())));
+        for (path, want) in [
+            ("shop/harness.json", "shop"),
+            ("shop", "shop"),
+            ("own/harness.json", "Night shift"),
+            ("own", "Night shift"),
+            ("odd/x.json", "x"),
+            ("two", "two"),
+        ] {
+            let harness = load_harness(&[path.into()], dir.path()).unwrap();
+            assert_eq!(harness.name, want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_gym_file_with_comments_is_known_for_what_it_is() {
+        let (harness, gyms) = (
+            scenario("a"),
+            "// ours\n{\"gyms\": {\"a\": {\"url\": \"http://h/mcp\"},}}",
+        );
+        let dir = folder(&[("h/h.json", harness.as_str()), ("h/gyms.json", gyms)]);
+        assert_eq!(
+            load_harness(&["h".into()], dir.path()).unwrap().scenarios.len(),
+            1
+        );
+        let alone = load_harness(&["h/gyms.json".into()], dir.path()).unwrap_err();
+        assert!(alone.to_string().contains("this is a gym file"), "{alone}");
+        fs::write(dir.path().join("h/h.json"), format!("// no\n{harness}")).unwrap();
+        let commented = load_harness(&["h".into()], dir.path()).unwrap_err();
+        assert!(commented.to_string().contains("not JSON"), "{commented}");
     }
 
     #[test]

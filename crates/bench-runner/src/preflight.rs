@@ -1,7 +1,7 @@
 //! The preflight: every gym is reached once before the first trial, so that a run that cannot work ends
 //! before it costs anything.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,23 +26,41 @@ const AT_ONCE: usize = 16;
 /// The trial id under which gyms are opened here.
 const TRIAL: &str = "preflight";
 
-/// Opens every gym, lists its tools and closes it. Returns every failure.
+/// The names of the tools that gyms offer.
+#[derive(Debug, Default)]
+pub(crate) struct Offered(HashMap<GymSpec, Vec<String>>);
+
+impl Offered {
+    /// Those of a gym that was reached.
+    pub(crate) fn by(&self, gym: &GymSpec) -> &[String] {
+        self.0.get(&server(gym)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Opens every gym, lists its tools and closes it. Returns the tools, or every failure.
 ///
 /// Of gyms that differ only in what their databases hold, one stands for all.
 pub(crate) async fn preflight(
     gyms: &[Arc<dyn Gym>],
     run_id: &str,
     reporter: &Reporter,
-) -> Result<(), Vec<GymError>> {
+) -> Result<Offered, Vec<GymError>> {
     let mut servers = HashSet::new();
     let distinct = gyms.iter().filter(|gym| servers.insert(server(gym.spec())));
     let reaching: Vec<_> = distinct
         .map(|gym| reach(gym.as_ref(), run_id, reporter).boxed())
         .collect();
     let reached: Vec<_> = stream::iter(reaching).buffered(AT_ONCE).collect().await;
-    let failures: Vec<GymError> = reached.into_iter().filter_map(Result::err).collect();
+    let mut offered = Offered::default();
+    let mut failures = Vec::new();
+    for reached in reached {
+        match reached {
+            Ok((gym, tools)) => drop(offered.0.insert(gym, tools)),
+            Err(error) => failures.push(error),
+        }
+    }
     if failures.is_empty() {
-        Ok(())
+        Ok(offered)
     } else {
         Err(failures)
     }
@@ -58,7 +76,7 @@ fn server(gym: &GymSpec) -> GymSpec {
     }
 }
 
-async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), GymError> {
+async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(GymSpec, Vec<String>), GymError> {
     let name = gym.spec().name.clone();
     let failed = |reason: String| GymError::Open {
         gym: name.clone(),
@@ -85,15 +103,15 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(), G
         tools: u32::try_from(session.tools().len()).unwrap_or(u32::MAX),
         took_ms: millis(started.elapsed()),
     };
-    let no_tools = session.tools().is_empty();
+    let tools: Vec<String> = session.tools().iter().map(|tool| tool.name.clone()).collect();
     match timeout(CLOSE_TIMEOUT, session.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(problem)) => reporter.log(&request.trial, &problem.to_string()),
         Err(_) => reporter.log(&request.trial, &format!("gym `{name}` is not closed yet")),
     }
-    if no_tools {
+    if tools.is_empty() {
         return Err(failed("it offers no tools".into()));
     }
     reporter.note(event).await;
-    Ok(())
+    Ok((server(gym.spec()), tools))
 }

@@ -1,12 +1,13 @@
 //! The runner: a plan in, trials in parallel, everything reported, an end that is always told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bench_core::event::TrialFinished;
+use bench_core::lint::{Offer, unknown_tools};
 use bench_core::record::FORMAT;
-use bench_core::{Event, Outcome, Plan, Trial, TrialRecord};
+use bench_core::{Event, Outcome, Plan, Problems, Trial, TrialRecord};
 use chrono::Utc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,7 +23,7 @@ use crate::gym::Gym;
 use crate::journal::{Journal, JournalError, MemoryJournal};
 use crate::model::ModelClient;
 use crate::model::retry::{RetryPolicy, WorkSlot};
-use crate::preflight::preflight;
+use crate::preflight::{Offered, preflight};
 use crate::slots::{Slots, TrialSlot};
 use crate::trial::Attempt;
 use crate::verify::Verifier;
@@ -79,6 +80,12 @@ pub enum RunError {
     Gyms {
         /// One sentence per gym.
         problems: Vec<String>,
+    },
+    /// Scenarios need tools that their gyms turned out not to offer. No trial was begun.
+    #[error("the harness names tools that its gyms do not offer:\n{problems}")]
+    Tools {
+        /// Each with its scenario, and where that is written.
+        problems: Problems,
     },
     /// The dispatcher thread could not be started.
     #[error("cannot start the dispatcher thread")]
@@ -317,9 +324,36 @@ async fn reach_gyms(
         () = stop.cancelled() => return Ok(()),
         reached = preflight(&gyms, &work.run_id, reporter) => reached,
     };
-    reached.map_err(|errors| RunError::Gyms {
-        problems: errors.iter().map(ToString::to_string).collect(),
-    })
+    match reached {
+        Ok(offered) => check_tools(work, trials, &offered),
+        Err(errors) => Err(RunError::Gyms {
+            problems: errors.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}
+
+/// Compares the tools that the scenarios of these trials name with those that their gyms offer.
+fn check_tools(work: &Work, trials: &[Trial], offered: &Offered) -> Result<(), RunError> {
+    let scenarios: BTreeSet<usize> = trials.iter().map(|trial| trial.scenario).collect();
+    let of_scenario = |index: usize| {
+        let scenario = &work.plan.scenarios[index];
+        let gyms = scenario.gym_keys.iter().filter_map(|key| work.gyms.get(key));
+        let offers: Vec<Offer<'_>> = gyms
+            .map(|gym| Offer {
+                gym: &gym.spec().name,
+                tools: offered.by(gym.spec()),
+            })
+            .collect();
+        unknown_tools(scenario, &offers)
+    };
+    let problems: Vec<_> = scenarios.into_iter().flat_map(of_scenario).collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(RunError::Tools {
+            problems: Problems(problems),
+        })
+    }
 }
 
 impl Work {

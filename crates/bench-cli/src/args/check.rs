@@ -4,13 +4,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::run::GymChoiceArgs;
+
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Harness file (JSON or JSONL), or a folder of them
     #[arg(value_name = "HARNESS", required = true)]
     pub(crate) harness: Vec<PathBuf>,
+    /// Read variables from a file; variables that are already set win
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
     /// One JSON document
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) gym: GymChoiceArgs,
 }

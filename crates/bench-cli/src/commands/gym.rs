@@ -99,11 +99,16 @@ fn tools(args: &GymToolsArgs, cx: &mut Context) -> Result<Exit, CliError> {
     }
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let tools = found["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut table = Table::new([Column::word("tool"), Column::text("description")]);
+    let mut table = Table::new([
+        Column::word("tool"),
+        Column::text("arguments"),
+        Column::text("description"),
+    ]);
     for tool in tools {
         let description = text::clean_line(&word(&tool["description"]));
         table.row([
             word(&tool["name"]),
+            arguments(&tool["input_schema"]),
             text::shorten(&description, LONGEST).into_owned(),
         ]);
     }
@@ -116,4 +121,44 @@ fn tools(args: &GymToolsArgs, cx: &mut Context) -> Result<Exit, CliError> {
     );
     writeln!(cx.err, "{}", text::clean_line(&server))?;
     Ok(Exit::Success)
+}
+
+/// Names of a tool's arguments, by its JSON Schema: those that are required, then the others in brackets.
+fn arguments(schema: &Value) -> String {
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let known = schema["properties"].as_object();
+    let optional = known.into_iter().flat_map(|known| known.keys());
+    let optional = optional.filter(|name| !required.contains(&name.as_str()));
+    let optional: Vec<&str> = optional.map(String::as_str).collect();
+    let mut words = required.join(", ");
+    if !optional.is_empty() {
+        let gap = if words.is_empty() { "" } else { " " };
+        words = format!("{words}{gap}[{}]", optional.join(", "));
+    }
+    text::clean_line(&words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn required_arguments_come_first_and_optional_ones_in_brackets() {
+        for (schema, want) in [
+            (
+                json!({"properties": {"b": {}, "a": {}, "c": {}}, "required": ["a"]}),
+                "a [b, c]",
+            ),
+            (json!({"properties": {"b": {}}}), "[b]"),
+            (json!({"properties": {"a": {}}, "required": ["a"]}), "a"),
+            (json!({"type": "object"}), ""),
+            (json!(true), ""),
+            (json!({"properties": {"a\u{1b}[2J": {}}}), "[a␛[2J]"),
+        ] {
+            assert_eq!(arguments(&schema), want, "{schema}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ use crate::render::problems;
 use crate::worlds;
 
 /// Warnings that are shown; `check` shows all.
-const MOST_WARNINGS: usize = 20;
+const MOST_WARNINGS: usize = 5;
 
 /// Runs, and shows what came out of it.
 pub(super) fn cmd(args: &RunArgs, cx: &mut Context) -> Result<Exit, CliError> {

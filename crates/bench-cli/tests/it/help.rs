@@ -93,7 +93,7 @@ fn run() {
 
     Models:
           --model <MODEL>          provider:name, or a well-known name such as gpt-4o; oracle plays the
-                                   solutions, noop does nothing; repeatable
+                                   solutions, script:FILE a file, noop does nothing; repeatable
           --temperature <T>        Sampling temperature [default: not sent]
           --max-output-tokens <N>  The most tokens of one reply [default: the provider's]
           --system-prompt <FILE>   System prompt, from a file; a scenario's own wins
@@ -273,8 +273,15 @@ fn everything_else() {
       <HARNESS>...  Harness file (JSON or JSONL), or a folder of them
 
     Options:
-          --json  One JSON document
-      -h, --help  Print help
+          --env-file <FILE>  Read variables from a file; variables that are already set win
+          --json             One JSON document
+      -h, --help             Print help
+
+    Gyms:
+          --gym <GYM>          A gym of the gym file, or `tracker`, the built-in one [default: the
+                               harness's own, the gym file's default, tracker]
+          --gym-config <FILE>  Gym file [default: gyms.json beside the harness, else in the current
+                               folder]
     ");
     insta::assert_snapshot!(help("schema"), @r"
     Print the JSON Schema of harness or gym files

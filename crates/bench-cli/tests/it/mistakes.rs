@@ -95,20 +95,114 @@ fn every_fault_of_a_harness_is_shown_at_once_in_its_place() {
     --- exit 2
     "#);
     assert!(!bed.path().join("results").exists(), "nothing was begun");
-    assert_eq!(bed.output("check h.json").status.code(), Some(1));
+    assert_eq!(bed.output("check h.json").status.code(), Some(2));
+}
+
+/// A harness of one scenario with these members besides its id and prompt.
+fn scenario(members: &str) -> String {
+    format!(r#"{{"scenarios": [{{"scenario_id": "a", "prompts": [{{"prompt_text": "Go."}}]{members}}}]}}"#)
+}
+
+#[test]
+fn check_and_run_say_the_same() {
+    let verified =
+        r#", "verifiers": [{"verifier_type": "tool_execution", "validation_config": {"required": ["t"]}}]"#;
+    let hidden = format!(r#"{verified}, "restricted_tools": ["t"]"#);
+    let unset = r#"{"gyms": {"g": {"url": "http://${NOT_SET_ANYWHERE}/mcp"}}}"#;
+    for (harness, gyms, check_exits, run_exits) in [
+        (scenario(verified), None, 0, 0),
+        (scenario(""), None, 0, 0),
+        (scenario(&hidden), None, 1, 2),
+        (scenario(&format!(r#"{hidden}, "gym": "x""#)), None, 2, 2),
+        (scenario(r#", "gym": "traker""#), None, 2, 2),
+        (verified_by_gym("jira"), None, 2, 2),
+        (scenario(verified), Some(unset), 2, 2),
+        (scenario(verified), Some("{"), 2, 2),
+        ("{".to_owned(), None, 2, 2),
+        (r#"{"scenarios": []}"#.to_owned(), None, 2, 2),
+    ] {
+        let mut bed = Bed::new().with("h.json", &harness);
+        if let Some(gyms) = gyms {
+            bed = bed.with("gyms.json", gyms);
+        }
+        let check = bed.output("check h.json");
+        let run = bed.output("run h.json --model noop --dry-run");
+        let codes = (check.status.code(), run.status.code());
+        assert_eq!(codes, (Some(check_exits), Some(run_exits)), "{harness} {gyms:?}");
+        let messages = |output: &[u8]| {
+            let text = String::from_utf8(output.to_owned()).unwrap();
+            let lines = text
+                .lines()
+                .filter(|l| l.starts_with("error") || l.starts_with("warning"));
+            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            messages(&check.stdout),
+            messages(&run.stderr),
+            "{harness} {gyms:?}"
+        );
+    }
+}
+
+fn verified_by_gym(gym: &str) -> String {
+    let query = r#""validation_config": {"query": "SELECT 1", "expected_value": 1}"#;
+    scenario(&format!(
+        r#", "verifiers": [{{"verifier_type": "database_state", "gym_name": "{gym}", {query}}}]"#
+    ))
+}
+
+#[test]
+fn check_takes_gyms_and_variables_as_run_does() {
+    let bed = Bed::new()
+        .with("h.json", &verified_by_gym("jira"))
+        .with(
+            "g.json",
+            r#"{"gyms": {"jira": {"url": "http://${JIRA_HOST}/mcp"}}}"#,
+        )
+        .with("jira.env", "JIRA_HOST=127.0.0.1:1\n");
+    insta::assert_snapshot!(bed.bench("check h.json --gym-config g.json --env-file jira.env"), @r"
+    $ bench-cli check h.json --gym-config g.json --env-file jira.env
+    1 scenario: nothing to complain about
+    --- stderr
+    gym jira: http://${JIRA_HOST}/mcp (--gym-config g.json)
+    --- exit 0
+    ");
+    insta::assert_snapshot!(bed.bench("check h.json --gym-config g.json"), @r#"
+    $ bench-cli check h.json --gym-config g.json
+    error: the gym `jira` needs the variable `JIRA_HOST`, which is not set
+     --> g.json:1:27
+      |
+    1 | {"gyms": {"jira": {"url": "http://${JIRA_HOST}/mcp"}}}
+      |                           ^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = note: at /gyms/jira/url
+      = help: set it, or pass it with --env-file
+
+    1 error
+    --- stderr
+    --- exit 2
+    "#);
 }
 
 #[test]
 fn a_key_that_is_missing_is_named_before_anything_is_begun() {
     let harness = r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go."}]}]}"#;
     let bed = Bed::new().with("h.json", harness);
-    insta::assert_snapshot!(bed.bench("run h.json --model claude-sonnet-4-5"), @r"
+    insta::assert_snapshot!(bed.bench("run h.json --model claude-sonnet-4-5"), @r#"
     $ bench-cli run h.json --model claude-sonnet-4-5
     --- stderr
+    warning: it has no verifier
+     --> h.json:1:16
+      |
+    1 | {"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go."}]}]}
+      |                ^
+      |
+      = note: in scenario `a`, at /scenarios/0
+      = help: a trial without a verifier is `unscored`, never passed
     gym tracker: built in (no other is named)
     error: anthropic: no key; set ANTHROPIC_API_KEY in the environment or in the file given with --env-file
     --- exit 2
-    ");
+    "#);
     assert!(!bed.path().join("results").exists(), "nothing was begun");
 }
 
@@ -127,6 +221,24 @@ fn what_keeps_a_plan_from_being_run_is_shown_where_it_is_written() {
     insta::assert_snapshot!(bed.bench("run h.json --model noop"), @r#"
     $ bench-cli run h.json --model noop
     --- stderr
+    warning: it has no verifier
+     --> h.json:2:3
+      |
+    2 |   {"scenario_id": "a", "gym": "jria", "prompts": [{"prompt_text": "Go."}]},
+      |   ^
+      |
+      = note: in scenario `a`, at /scenarios/0
+      = help: a trial without a verifier is `unscored`, never passed
+
+    warning: it has no verifier
+     --> h.json:3:3
+      |
+    3 |   {"scenario_id": "b", "gym": "jira", "prompts": [{"prompt_text": "Go."}]}
+      |   ^
+      |
+      = note: in scenario `b`, at /scenarios/1
+      = help: a trial without a verifier is `unscored`, never passed
+
     error: there is no gym `jria`
      --> h.json:2:3
       |
@@ -145,7 +257,7 @@ fn what_keeps_a_plan_from_being_run_is_shown_where_it_is_written() {
       = note: at /gyms/jira/headers/x-tenant
       = help: set it, or pass it with --env-file
 
-    2 errors
+    2 errors and 2 warnings
     --- exit 2
     "#);
     assert!(!bed.path().join("results").exists(), "nothing was begun");

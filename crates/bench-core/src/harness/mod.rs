@@ -26,7 +26,7 @@ pub use source::{ReadFile, Source};
 /// One harness file, or a folder of them, understood.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Harness {
-    /// File or folder name without its ending; what lists and tables call it.
+    /// What lists and tables call it: its own `name`, else that of the file or folder.
     pub name: String,
     /// The files that were read.
     pub sources: Vec<SourceRef>,

@@ -3,12 +3,13 @@
 //! Files of the Python tool are read as they are; `gym`, `system_prompt`, `limits`, `tags`,
 //! `allowed_tools`, `weight` and `solution` are ours and optional.
 
-use super::source::{Found, Reading};
+use super::source::{Found, Reading, RunWishes};
 use super::{Prompt, Scenario, World, common, verifier_form};
+use crate::json::Kind;
 use crate::json::read::At;
 
 /// Reads a file of this form. Scenarios that cannot be read are noted and left out.
-pub(super) fn read(cx: &Reading<'_>, at: &At<'_>) -> Vec<Found> {
+pub(super) fn read(cx: &Reading<'_>, at: &At<'_>, wishes: &mut RunWishes) -> Vec<Found> {
     let Some(mut fields) = at.fields() else {
         return Vec::new();
     };
@@ -22,7 +23,8 @@ pub(super) fn read(cx: &Reading<'_>, at: &At<'_>) -> Vec<Found> {
         }
         Some(items)
     });
-    fields.ignore(&["$schema", "name", "description", "metadata"]);
+    wishes.name = fields.any("name").and_then(|at| name(&at));
+    fields.ignore(&["$schema", "description", "metadata"]);
     fields.finish();
     let found = scenarios
         .unwrap_or_default()
@@ -31,6 +33,14 @@ pub(super) fn read(cx: &Reading<'_>, at: &At<'_>) -> Vec<Found> {
         .collect();
     at.log().enter_scenario(None);
     found
+}
+
+/// A name for lists: older tools did not look at it, so anything else than words is passed over.
+fn name(at: &At<'_>) -> Option<String> {
+    match &at.node.kind {
+        Kind::Text(text) => Some(text.trim().to_owned()).filter(|name| !name.is_empty()),
+        _ => None,
+    }
 }
 
 fn scenario(cx: &Reading<'_>, at: &At<'_>) -> Option<Found> {

@@ -8,6 +8,7 @@ use super::{Harness, Scenario, SourceRef, scenario_form, task_form};
 use crate::hash::sha256_hex;
 use crate::json::read::{At, Log};
 use crate::json::{Document, Kind, Syntax};
+use crate::lint::secrets;
 use crate::problem::{Place, Problem, Problems};
 use crate::suggest;
 
@@ -85,9 +86,11 @@ pub(crate) struct Found {
     pub(crate) may_rename: bool,
 }
 
-/// What tasks say of the run as a whole.
+/// What files say of the run as a whole.
 #[derive(Debug, Default)]
 pub(crate) struct RunWishes {
+    /// What the files call themselves.
+    pub(crate) name: Option<String>,
     pub(crate) number_of_runs: Option<u32>,
     pub(crate) temperature: Option<f64>,
     pub(crate) max_output_tokens: Option<u64>,
@@ -100,7 +103,8 @@ impl Harness {
     ///
     /// Every file may have its own form: scenarios, one task, a list of tasks, or rows (one task a line,
     /// with the ending `.jsonl`). In a folder, gym files are passed over. `read_file` is asked for the
-    /// seed files that tasks name.
+    /// seed files that tasks name. `name` is what the harness is called, unless it is one file that has a
+    /// `name` of its own.
     ///
     /// # Errors
     /// All problems of all files, warnings included, if any of them stops the work.
@@ -135,6 +139,9 @@ impl Harness {
             );
         }
         harness.scenarios = told_apart(found, &log);
+        if let Some(name) = wishes.name.filter(|_| harness.sources.len() == 1) {
+            harness.name = name;
+        }
         harness.number_of_runs = wishes.number_of_runs;
         harness.temperature = wishes.temperature;
         harness.max_output_tokens = wishes.max_output_tokens;
@@ -201,6 +208,7 @@ fn read_source(cx: &Reading<'_>, in_folder: bool, wishes: &mut RunWishes, log: &
         if in_folder && is_gym_file(&at) {
             return None;
         }
+        log.extend(secrets::written_literally(&document));
         let id = if rows || count > 1 {
             format!("{stem}-{}", n + 1)
         } else {
@@ -213,7 +221,7 @@ fn read_source(cx: &Reading<'_>, in_folder: bool, wishes: &mut RunWishes, log: &
 
 fn read_document(cx: &Reading<'_>, at: &At<'_>, id: &str, wishes: &mut RunWishes, found: &mut Vec<Found>) {
     if at.has("scenarios") {
-        found.extend(scenario_form::read(cx, at));
+        found.extend(scenario_form::read(cx, at, wishes));
     } else if matches!(at.node.kind, Kind::List(_)) {
         let items = at.items().unwrap_or_default();
         if items.is_empty() {
@@ -268,7 +276,8 @@ fn is_rows(path: &str) -> bool {
     ending.is_some_and(|e| e == "jsonl" || e == "ndjson")
 }
 
-/// A file is rows by its ending, or because each of its lines is a value and the whole is not.
+/// A file is rows by its ending, or because each of its lines is a value and the whole is not. Comments are for gym
+/// files only, which have to be known for what they are with them.
 fn open(source: &Source) -> Vec<Result<Document, Problems>> {
     if is_rows(&source.path) {
         return Document::parse_rows(&source.shown, &source.text);
@@ -278,6 +287,12 @@ fn open(source: &Source) -> Vec<Result<Document, Problems>> {
         let rows = Document::parse_rows(&source.shown, &source.text);
         if rows.len() > 1 && rows.iter().all(Result::is_ok) {
             return rows;
+        }
+        let commented = Document::parse(&source.shown, &source.text, Syntax::WithComments);
+        if let Ok(document) = commented
+            && is_gym_file(&At::root(&document, &Log::default()))
+        {
+            return vec![Ok(document)];
         }
     }
     vec![whole]

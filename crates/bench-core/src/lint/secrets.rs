@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::harness::Source;
-use crate::json::{Document, Kind, Node, Syntax, escape};
+use crate::json::{Document, Kind, Node, escape};
 use crate::problem::{Place, Problem};
 use crate::setting::is_secret_name;
 
@@ -28,20 +27,10 @@ static KEY: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// Shorter values are placeholders.
 const SHORTEST: usize = 8;
 
-/// A warning for each string of the file that looks like a secret. The secret itself is not shown.
-pub(super) fn written_literally(source: &Source) -> Vec<Problem> {
-    let whole = Document::parse(&source.shown, &source.text, Syntax::Strict);
-    let documents = match whole {
-        Ok(document) => vec![document],
-        Err(_) => Document::parse_rows(&source.shown, &source.text)
-            .into_iter()
-            .flatten()
-            .collect(),
-    };
+/// A warning for each string of the document that looks like a secret. The secret itself is not shown.
+pub(crate) fn written_literally(document: &Document) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for document in &documents {
-        walk(document, &document.root, "", "", &mut problems);
-    }
+    walk(document, &document.root, "", "", &mut problems);
     problems
 }
 

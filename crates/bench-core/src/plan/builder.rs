@@ -5,6 +5,7 @@ use super::{FORMAT, Gate, Plan, PlannedScenario, model_slugs, scenario_slugs};
 use crate::gym::GymSpec;
 use crate::harness::{Harness, Scenario, World};
 use crate::limits::Limits;
+use crate::lint::lint;
 use crate::model::{ModelSpec, Provider};
 use crate::problem::{Place, Problem, Problems};
 use crate::setting::{Setting, variables};
@@ -30,7 +31,7 @@ type Wanted<'a> = Box<dyn Fn(&Scenario) -> bool + 'a>;
 ///     .runs(3)
 ///     .build()?;
 /// assert_eq!(plan.trial_count(), 3);
-/// assert!(warnings.is_empty());
+/// assert_eq!(warnings[0].message, "it has no verifier");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -47,6 +48,7 @@ pub struct PlanBuilder<'a> {
     gyms: GymChoice,
     limits: Limits,
     wanted: Vec<Wanted<'a>>,
+    wanted_words: Vec<String>,
     tags: Vec<String>,
     limit: Option<usize>,
     is_set: Option<&'a dyn Fn(&str) -> bool>,
@@ -78,6 +80,7 @@ impl Plan {
             gyms: GymChoice::default(),
             limits: Limits::default(),
             wanted: Vec::new(),
+            wanted_words: Vec::new(),
             tags: Vec::new(),
             limit: None,
             is_set: None,
@@ -132,6 +135,13 @@ impl<'a> PlanBuilder<'a> {
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&Scenario) -> bool + 'a) -> Self {
         self.wanted.push(Box::new(wanted));
+        self
+    }
+
+    /// The words by which scenarios were asked for: where [`Self::only`] keeps none, the nearest id is named.
+    #[must_use]
+    pub fn wanted_words(mut self, words: impl IntoIterator<Item = String>) -> Self {
+        self.wanted_words.extend(words);
         self
     }
 
@@ -209,7 +219,8 @@ impl<'a> PlanBuilder<'a> {
     /// The plan, with what was odd (the warnings of the harness are in [`Harness::warnings`]).
     ///
     /// # Errors
-    /// Everything that keeps the plan from being run, at once.
+    /// Everything that keeps the plan from being run, at once; scenarios that can never pass (see
+    /// [`lint`](crate::lint)) included. Scenarios that the filters leave out are not looked at.
     pub fn build(mut self) -> Result<(Plan, Vec<Problem>), Problems> {
         let mut problems = Problems::default();
         let runs = self.runs.or(self.harness.number_of_runs).unwrap_or(1);
@@ -228,6 +239,7 @@ impl<'a> PlanBuilder<'a> {
         let mut scenarios = Vec::with_capacity(kept.len());
         for (slug, scenario) in kept {
             let gym_keys = gyms.keys_of(&scenario, &mut problems);
+            problems.0.extend(lint(&scenario));
             note_odd(&scenario, &models, &mut problems);
             scenarios.push(PlannedScenario {
                 slug,
@@ -304,16 +316,24 @@ impl<'a> PlanBuilder<'a> {
                 let message = format!("the harness `{}` holds no scenario", self.harness.name);
                 Problem::error(Place::default(), message)
             } else {
-                let ids = suggest::quoted_list(ids.iter().take(MOST_NAMED).map(String::as_str));
-                let more = if count > MOST_NAMED { ", …" } else { "" };
                 let message = format!("no scenario is left after filtering; the harness holds {count}");
-                Problem::error(Place::default(), message).hint(format!(
-                    "look at --scenario, --tag and --limit; its scenarios are {ids}{more}"
-                ))
+                Problem::error(Place::default(), message).hint(self.what_there_is(&ids))
             };
             problems.push(problem);
         }
         kept
+    }
+
+    /// What could have been asked for instead.
+    fn what_there_is(&self, ids: &[String]) -> String {
+        let known = || ids.iter().map(String::as_str);
+        let mut words = self.wanted_words.iter();
+        if let Some(meant) = words.find_map(|word| suggest::closest(word, known())) {
+            return format!("did you mean the scenario `{meant}`?");
+        }
+        let named = suggest::quoted_list(known().take(MOST_NAMED));
+        let more = if ids.len() > MOST_NAMED { ", …" } else { "" };
+        format!("look at --scenario, --tag and --limit; its scenarios are {named}{more}")
     }
 
     fn check_variables(&self, gyms: &[GymSpec], scenarios: &[PlannedScenario], problems: &mut Problems) {

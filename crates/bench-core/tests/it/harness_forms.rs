@@ -118,7 +118,10 @@ fn every_field_and_every_verifier_is_understood() {
 fn a_task_brings_its_own_gyms() {
     let harness = load(&["task_nested.json"]);
     insta::assert_snapshot!(summary(&harness), @"hr_017 | 1 prompts | moved@None, moved@None | own hr+mail | line 1");
-    insta::assert_snapshot!(warnings(&harness), @"");
+    insta::assert_snapshot!(warnings(&harness), @r"
+    task_nested.json:11:50 at /gym_servers_config/0/auth_config/token: `token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    task_nested.json:12:55 at /gym_servers_config/0/context/x-team-token: `x-team-token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    ");
     let World::Own(gyms) = &harness.scenarios[0].world else {
         panic!()
     };

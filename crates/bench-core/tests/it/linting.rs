@@ -1,16 +1,16 @@
-//! What `check` says of harnesses that load.
+//! What is said of harnesses that load.
 
 use bench_core::lint::lint;
 use bench_core::{Harness, Source};
 
-use super::{fixture, list, load, read_file};
+use super::{list, load, read_file, say};
 
 /// What is said of a scenario with these members.
 fn said(members: &str) -> String {
     let text = format!(r#"{{"scenarios": [{{"scenario_id": "s", {members}}}]}}"#);
     let source = Source::new("/h/h.json", text).shown_as("h.json");
     let harness = Harness::from_sources("h", std::slice::from_ref(&source), &read_file).unwrap();
-    list(&bench_core::Problems(lint(&harness, &[source])))
+    list(&bench_core::Problems(lint(&harness.scenarios[0])))
 }
 
 fn with_verifiers(verifiers: &str) -> String {
@@ -55,6 +55,13 @@ fn verifiers() {
 }
 
 #[test]
+fn a_judge_is_refused_before_anything_is_paid() {
+    insta::assert_snapshot!(with_verifiers(
+        r#"{"verifier_type": "response_check", "name": "polite", "validation_config": {"comparison_prompt": "Is it polite?"}}"#
+    ), @"error: h.json:1:16 at /scenarios/0 (scenario `s`): the verifier `polite` needs a model as judge, which is not supported yet (hint: check the answer with `contains`, `matches` or `json_schema`, or leave the scenario out with --scenario)");
+}
+
+#[test]
 fn tools() {
     insta::assert_snapshot!(said(r#""restricted_tools": ["a", "b"],
         "solution": {"calls": [{"tool": "a"}]},
@@ -94,10 +101,8 @@ fn secrets_in_files_are_named_but_not_shown() {
         "task_flat.json",
         "old_scenarios.json",
     ] {
-        let source = fixture(name);
-        let secrets = lint(&load(&[name]), &[source])
-            .into_iter()
-            .filter(|p| p.message.contains("secret"));
+        let warnings = load(&[name]).warnings.into_iter();
+        let secrets = warnings.filter(|p| p.message.contains("secret"));
         said.extend(secrets.map(|problem| {
             assert_eq!(problem.place.source_line, None);
             problem.to_string()
@@ -110,14 +115,9 @@ fn secrets_in_files_are_named_but_not_shown() {
     rows.jsonl:1:90 at /gym_servers_config/0/auth_config/token: `token` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
     "#);
     assert!(!said.contains("0123456789"));
-    let prompt = list(&bench_core::Problems({
-        let text = r#"{"scenarios": [{"scenario_id": "s", "prompts": [{"prompt_text": "use sk-abcdefghijklmnop0123 now"}]}]}"#;
-        let source = Source::new("h.json", text);
-        lint(
-            &Harness::from_sources("h", std::slice::from_ref(&source), &read_file).unwrap(),
-            &[source],
-        )
-    }));
+    let prompt = say(
+        r#"{"scenarios": [{"scenario_id": "s", "prompts": [{"prompt_text": "use sk-abcdefghijklmnop0123 now"}]}]}"#,
+    );
     assert!(
         prompt.contains("`prompt_text` looks like a secret") && !prompt.contains("sk-abc"),
         "{prompt}"

@@ -2,6 +2,7 @@
 
 use bench_core::gym::Seed;
 use bench_core::harness::{Origin, World};
+use bench_core::verifier::ResponseCheck;
 use bench_core::{
     Check, Comparison, GymChoice, GymOverride, GymSpec, Harness, ModelSpec, Plan, PlanBuilder, Prompt,
     Scenario, Transport, VerifierSpec,
@@ -193,10 +194,11 @@ fn gyms_that_are_not_there() {
         world: World::Named(vec!["trakcer".into(), "wiki".into()]),
         ..scenario("a")
     };
-    insta::assert_snapshot!(refused(builder([named])), @r#"
+    insta::assert_snapshot!(refused(builder([named])), @r"
     error: h.json:7 at /scenarios/0 (scenario `a`): there is no gym `trakcer` (hint: did you mean `tracker`?)
     error: h.json:7 at /scenarios/0 (scenario `a`): there is no gym `wiki` (hint: available: `tracker`)
-    "#);
+    warning: h.json:7 at /scenarios/0 (scenario `a`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
+    ");
     let verifier = Scenario {
         verifiers: vec![sql_on(Some("jira"))],
         ..scenario("b")
@@ -206,13 +208,19 @@ fn gyms_that_are_not_there() {
         default: Vec::new(),
         ..GymChoice::tracker()
     };
-    insta::assert_snapshot!(refused(builder([scenario("c")]).gyms(several)), @"error: h.json:7 at /scenarios/0 (scenario `c`): no gym is chosen for it (hint: choose with --gym; available: `tracker`)");
+    insta::assert_snapshot!(refused(builder([scenario("c")]).gyms(several)), @r"
+    error: h.json:7 at /scenarios/0 (scenario `c`): no gym is chosen for it (hint: choose with --gym; available: `tracker`)
+    warning: h.json:7 at /scenarios/0 (scenario `c`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
+    ");
     let solution = serde_json::from_str(r#"{"calls": [{"tool": "t", "server": "trackr"}]}"#).unwrap();
     let solved = Scenario {
         solution: Some(solution),
         ..scenario("d")
     };
-    insta::assert_snapshot!(refused(builder([solved])), @"error: h.json:7 at /scenarios/0 (scenario `d`): the solution calls `t` on `trackr`, which is not the scenario's gym (hint: did you mean `tracker`?)");
+    insta::assert_snapshot!(refused(builder([solved])), @r"
+    error: h.json:7 at /scenarios/0 (scenario `d`): the solution calls `t` on `trackr`, which is not the scenario's gym (hint: did you mean `tracker`?)
+    warning: h.json:7 at /scenarios/0 (scenario `d`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
+    ");
 }
 
 #[test]
@@ -410,18 +418,25 @@ fn unset_variables_of_used_gyms_are_found_before_anything_runs() {
         .model(model("noop"))
         .gyms(unused)
         .variables(&is_set);
-    insta::assert_snapshot!(refused(builder), @"error: h.json:7 at /scenarios/0 (scenario `a`): the gym `hr` needs the variable `WHO`, which is not set (hint: set it, or pass it with --env-file)");
+    insta::assert_snapshot!(refused(builder), @r"
+    warning: h.json:7 at /scenarios/0 (scenario `a`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
+    error: h.json:7 at /scenarios/0 (scenario `a`): the gym `hr` needs the variable `WHO`, which is not set (hint: set it, or pass it with --env-file)
+    ");
 }
 
 #[test]
 fn oracle_without_a_solution_is_said() {
     let (_, warnings) = builder([scenario("a")]).model(model("oracle")).build().unwrap();
-    insta::assert_snapshot!(warnings[0], @"h.json:7 at /scenarios/0 (scenario `a`): it has no `solution`, so `oracle` has nothing to play (hint: write one, or leave `oracle` out)");
+    insta::assert_snapshot!(warnings[1], @"h.json:7 at /scenarios/0 (scenario `a`): it has no `solution`, so `oracle` has nothing to play (hint: write one, or leave `oracle` out)");
 }
 
 #[test]
 fn a_plan_on_disk_says_the_same() {
-    let harness = load(&["every_verifier.json", "task_nested.json", "rows.jsonl"]);
+    let mut harness = load(&["every_verifier.json", "task_nested.json", "rows.jsonl"]);
+    let everything = &mut harness.scenarios[0];
+    everything.allowed_tools = None; // it hides a tool of its solution
+    let judge = |v: &VerifierSpec| matches!(v.check, Check::ResponseCheck(ResponseCheck::Judge { .. }));
+    everything.verifiers.retain(|v| !judge(v));
     let files = GymSpec {
         key: "files".into(),
         name: "files".into(),

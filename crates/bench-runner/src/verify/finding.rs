@@ -1,8 +1,8 @@
 //! What a check found, and the verdict that it makes.
 
-use bench_core::verifier::Selector;
-use bench_core::{Comparison, Verdict, VerdictStatus, VerifierSpec};
-use serde_json::Value;
+use bench_core::verifier::{CommandCheck, ResponseCheck, Selector};
+use bench_core::{Check, Comparison, Verdict, VerdictStatus, VerifierSpec};
+use serde_json::{Value, json};
 use serde_json_path::JsonPath;
 
 /// What a check found.
@@ -72,8 +72,11 @@ impl Finding {
         self
     }
 
-    /// The verdict, without its time.
-    pub(super) fn verdict(self, spec: &VerifierSpec) -> Verdict {
+    /// The verdict, without its time. One that errored says what would have been compared.
+    pub(super) fn verdict(mut self, spec: &VerifierSpec) -> Verdict {
+        if self.comparison.is_empty() {
+            (self.comparison, self.expected) = planned(&spec.check);
+        }
         Verdict {
             verifier: spec.name.clone(),
             verifier_type: spec.check.type_name().to_owned(),
@@ -85,6 +88,32 @@ impl Finding {
             asked: self.asked,
             took_ms: 0,
         }
+    }
+}
+
+/// What a check compares, and with what, before anything is known.
+fn planned(check: &Check) -> (String, Value) {
+    let by = |comparison: &Comparison| (comparison.operator.name().to_owned(), comparison.expected.clone());
+    match check {
+        Check::DatabaseState { comparison, .. }
+        | Check::ToolResult { comparison, .. }
+        | Check::Http {
+            comparison: Some(comparison),
+            ..
+        }
+        | Check::ResponseCheck(
+            ResponseCheck::Text { comparison, .. } | ResponseCheck::Json { comparison, .. },
+        ) => by(comparison),
+        Check::Http { status, .. } => ("status".to_owned(), json!(status)),
+        Check::ResponseCheck(ResponseCheck::JsonSchema { schema }) => {
+            ("json_schema".to_owned(), schema.clone())
+        }
+        Check::ToolExecution(check) => ("tool calls".to_owned(), json!(check)),
+        Check::Command(CommandCheck {
+            stdout: Some(stdout), ..
+        }) => by(stdout),
+        Check::Command(check) => ("exit status".to_owned(), json!(check.exit_code)),
+        _ => (String::new(), Value::Null),
     }
 }
 
@@ -109,7 +138,54 @@ pub(super) fn select(selector: &Selector, value: &Value) -> Result<Value, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn a_verdict_that_errored_still_says_what_was_expected() {
+        let equals = || Comparison::equals("Highest");
+        for (check, comparison, expected) in [
+            (
+                Check::DatabaseState {
+                    query: "SELECT".into(),
+                    comparison: equals(),
+                },
+                "equals",
+                json!("Highest"),
+            ),
+            (
+                Check::Http {
+                    url: "http://h".into(),
+                    status: 204,
+                    select: Selector::Whole,
+                    comparison: None,
+                },
+                "status",
+                json!(204),
+            ),
+            (
+                Check::ResponseCheck(ResponseCheck::Text {
+                    comparison: equals(),
+                    ignore_case: true,
+                }),
+                "equals",
+                json!("Highest"),
+            ),
+        ] {
+            let spec = VerifierSpec {
+                name: "v".into(),
+                description: None,
+                gym: None,
+                prompt: None,
+                check,
+            };
+            let verdict = Finding::errored("no such table").verdict(&spec);
+            assert_eq!(
+                (verdict.comparison.as_str(), &verdict.expected),
+                (comparison, &expected)
+            );
+            let known = Finding::known(true, "own", json!(1), json!(1)).verdict(&spec);
+            assert_eq!((known.comparison.as_str(), known.expected), ("own", json!(1)));
+        }
+    }
 
     #[test]
     fn parts_are_selected() {

@@ -1,5 +1,6 @@
 //! From arguments as typed to a plan: reads files, chooses gyms, rejects what cannot run before anything does.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,9 +47,18 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
         .models(models)
         .gyms(gyms)
         .only(|scenario: &Scenario| args.scenario.is_empty() || wanted.is_match(&scenario.scenario_id))
+        .wanted_words(args.scenario.iter().cloned())
         .variables(&is_set);
     let (plan, more) = with_options(builder, args, cx).build()?;
     warnings.extend(more);
+    let kept: HashSet<&str> = plan.scenarios.iter().map(|s| s.scenario_id.as_str()).collect();
+    warnings.retain(|warning| {
+        warning
+            .place
+            .scenario
+            .as_deref()
+            .is_none_or(|id| kept.contains(id))
+    });
     Ok(Request {
         plan,
         environment,
@@ -232,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_odd_about_scenarios_that_are_not_run_is_not_said() {
+        let said = |args: &str| {
+            let warnings = check(args).unwrap().warnings.into_iter();
+            warnings.filter_map(|w| w.place.scenario).collect::<Vec<_>>()
+        };
+        assert_eq!(said("h.json --model noop").len(), 3, "none has a verifier");
+        assert_eq!(said("h.json --model noop --scenario find-bug"), ["find-bug"]);
+    }
+
+    #[test]
     fn options_reach_the_plan() {
         let args = "--harness-file h.json --model gpt-4o --model noop --runs 3 --temperature 0.5 --max-turns 7 \
                     --tool-timeout 5 --label nightly --system-prompt prompt.md --max-concurrency 2 --retries 0";
@@ -265,6 +285,7 @@ mod tests {
             "h.json --model orcale --model opnai:gpt-4o --model noop",
             "h.json --model noop --scenario [",
             "h.json --model noop --scenario nothing",
+            "h.json --model noop --scenario find-bgu",
             "h.json --model noop --gym jira",
             "h.json --model noop --system-prompt nowhere.md",
             "missing.json --model noop",
@@ -299,6 +320,12 @@ mod tests {
         $ bench-cli run h.json --model noop --scenario nothing
         error: no scenario is left after filtering; the harness holds 3
          = help: look at --scenario, --tag and --limit; its scenarios are `create-bug`, `create-task` and `find-bug`
+
+        1 error
+
+        $ bench-cli run h.json --model noop --scenario find-bgu
+        error: no scenario is left after filtering; the harness holds 3
+         = help: did you mean the scenario `find-bug`?
 
         1 error
 
