@@ -78,10 +78,10 @@ fn list(args: &GymListArgs, cx: &mut Context) -> Result<Exit, CliError> {
 fn default_in_words(choice: &GymChoice) -> String {
     let from = &choice.chosen;
     if choice.default.is_empty() {
-        return format!("{from}: it names no default, so choose with `--gym`");
+        return format!("there is no default ({from}): scenarios that name no gym need `--gym`");
     }
     let names: Vec<String> = choice.default.iter().map(|name| text::clean_line(name)).collect();
-    format!("{from}: scenarios that name no gym act on {}", names.join(", "))
+    format!("scenarios that name no gym act on {} ({from})", names.join(", "))
 }
 
 fn tools(args: &GymToolsArgs, cx: &mut Context) -> Result<Exit, CliError> {

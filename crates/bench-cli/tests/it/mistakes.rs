@@ -1,6 +1,6 @@
 //! Mistakes of people, and what they are told.
 
-use crate::Bed;
+use crate::{Bed, filters};
 
 #[test]
 fn an_unknown_flag_or_command_is_named_with_the_nearest_one() {
@@ -149,6 +149,38 @@ fn verified_by_gym(gym: &str) -> String {
     scenario(&format!(
         r#", "verifiers": [{{"verifier_type": "database_state", "gym_name": "{gym}", {query}}}]"#
     ))
+}
+
+#[test]
+fn a_tool_that_no_gym_offers_is_told_before_the_first_trial() {
+    let bed = Bed::new().with(
+        "h.json",
+        &scenario(
+            r#", "restricted_tools": ["delete_isue"], "solution": {"calls": [{"tool": "add_isue_comment"}]}, "verifiers":
+            [{"verifier_type": "tool_execution", "name": "asks", "validation_config": {"required": ["fly"]}}]"#,
+        ),
+    );
+    filters().bind(|| {
+        insta::assert_snapshot!(bed.bench("run h.json --model oracle --ui quiet"), @r"
+        $ bench-cli run h.json --model oracle --ui quiet
+        --- stderr
+        gym tracker: built in (no other is named)
+        run_ID: 1 trial, results/runs/run_ID
+
+        failed · results/runs/run_ID
+          bench-cli show run_ID
+          bench-cli resume run_ID
+        error: the run failed
+          because: the harness names tools that its gyms do not offer:
+            h.json:1:16 at /scenarios/0 (scenario `a`): the verifier `asks` requires the tool `fly`, which no gym of the scenario offers (hint: `bench-cli gym tools tracker` lists the tools)
+            h.json:1:16 at /scenarios/0 (scenario `a`): the solution calls the tool `add_isue_comment`, which no gym of the scenario offers (hint: did you mean `add_issue_comment`?)
+            h.json:1:16 at /scenarios/0 (scenario `a`): `restricted_tools` names the tool `delete_isue`, which no gym of the scenario offers (hint: did you mean `delete_issue`?)
+        --- exit 3
+        ");
+    });
+    let trials = bed.output("show latest --json").stdout;
+    let trials: serde_json::Value = serde_json::from_slice(&trials).unwrap();
+    assert_eq!(trials["status"], "failed", "{trials}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ mod tests {
         let problems = Problems(unknown_tools(&harness.scenarios[0], &offers));
         problems
             .to_string()
-            .replace("h.json:1:16 at /scenarios/0 (scenario `s`): ", "")
+            .replace("h.json:1:15 at /scenarios/0 (scenario `s`): ", "")
     }
 
     const JIRA: (&str, &[&str]) = ("jira", &["create_issue", "get_issue", "get_issues"]);
@@ -214,12 +214,12 @@ mod tests {
             ),
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
-        h.json:1:15 at /scenarios/0 (scenario `s`): the verifier `v` requires the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
-        h.json:1:15 at /scenarios/0 (scenario `s`): the verifier `v` requires the tool `zzz`, which no gym of the scenario offers (hint: `bench-cli gym tools jira` lists the tools)
-        h.json:1:15 at /scenarios/0 (scenario `s`): the verifier `v` requires the tool `create_isue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
-        h.json:1:15 at /scenarios/0 (scenario `s`): the verifier `v` calls the tool `get_issues`, which the gym `mail` does not offer (hint: did you mean `get_issue`?)
-        h.json:1:15 at /scenarios/0 (scenario `s`): the solution calls the tool `sendd`, which no gym of the scenario offers (hint: did you mean `send`?)
-        h.json:1:15 at /scenarios/0 (scenario `s`): the solution calls the tool `send`, which the gym `jira` does not offer (hint: `bench-cli gym tools jira` lists the tools)
+        the verifier `v` requires the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
+        the verifier `v` requires the tool `zzz`, which no gym of the scenario offers (hint: `bench-cli gym tools jira` lists the tools)
+        the verifier `v` requires the tool `create_isue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
+        the verifier `v` calls the tool `get_issues`, which the gym `mail` does not offer (hint: did you mean `get_issue`?)
+        the solution calls the tool `sendd`, which no gym of the scenario offers (hint: did you mean `send`?)
+        the solution calls the tool `send`, which the gym `jira` does not offer (hint: `bench-cli gym tools jira` lists the tools)
         ");
         let fine = json!([{"tool": "mail__get_issue"}, {"tool": "send", "server": "mail"}]);
         assert_eq!(said(&calls(fine), &[JIRA, MAIL]), "");
@@ -246,11 +246,11 @@ mod tests {
             said(&executes(&json!({"forbidden": ["creat_issue"]})), &[JIRA]),
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
-        h.json:1:15 at /scenarios/0 (scenario `s`): `allowed_tools` names the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
-        h.json:1:15 at /scenarios/0 (scenario `s`): none of the `allowed_tools` is offered (hint: `bench-cli gym tools jira` lists the tools)
-        h.json:1:15 at /scenarios/0 (scenario `s`): `restricted_tools` names the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
-        h.json:1:15 at /scenarios/0 (scenario `s`): `expected_tools` names the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
-        h.json:1:15 at /scenarios/0 (scenario `s`): a verifier forbids the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
+        `allowed_tools` names the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
+        none of the `allowed_tools` is offered (hint: `bench-cli gym tools jira` lists the tools)
+        `restricted_tools` names the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
+        `expected_tools` names the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
+        a verifier forbids the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
         ");
     }
 }
