@@ -35,6 +35,8 @@ fn patterns() -> &'static [(Regex, &'static str)] {
     PATTERNS.get_or_init(|| {
         let rows = [
             (r"run_\d{8}_\d{6}_[0-9a-f]{8}", "run_YYYYMMDD_HHMMSS_xxxxxxxx"),
+            // A harness that is called no more than `harness.json` goes by its folder.
+            (r"\bbed-[A-Za-z0-9]{6}\b", "bed-xxxxxx"),
             (
                 r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
                 "<uuid>",

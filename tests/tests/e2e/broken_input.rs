@@ -615,7 +615,7 @@ fn filters_that_leave_nothing() {
     exit 2
     ── stderr
     error: no scenario is left after filtering; the harness holds 1
-     = help: look at --scenario, --tag and --limit; its scenarios are `good`
+     = help: did you mean the scenario `good`?
 
     1 error
     ");

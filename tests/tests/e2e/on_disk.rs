@@ -107,14 +107,14 @@ fn a_finished_run_is_listed_and_shown() {
     ── stdout
     run  status  started  time  trials  verifiers  pass rate  harness
     ────
-    run_YYYYMMDD_HHMMSS_xxxxxxxx  completed  <time>  <took>  (2/2)  3/4  50.0%  harness (nightly)
+    run_YYYYMMDD_HHMMSS_xxxxxxxx  completed  <time>  <took>  (2/2)  3/4  50.0%  bed-xxxxxx (nightly)
     ");
     insta::assert_snapshot!(bed.bench("show latest").table(), @r#"
     $ bench-cli show latest
     exit 0
     ── stdout
     run  run_YYYYMMDD_HHMMSS_xxxxxxxx
-    harness  harness (nightly)
+    harness  bed-xxxxxx (nightly)
     models  oracle, noop
     status  completed after <took>, from <time>
     folder  results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
