@@ -8,15 +8,12 @@
 
 mod writer;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bench_core::transcript::{Entry, Line};
 use bench_core::{Event, Outcome, TrialId, TrialRecord};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -91,35 +88,38 @@ impl Reporter {
     /// Reports an event and waits until it is durable. `false` if it will never be.
     pub async fn event(&self, event: Event) -> bool {
         let (written, wait) = oneshot::channel();
-        let report = Report::Event {
-            event: Box::new(self.redacted(event)),
-            written: Some(written),
-        };
-        self.queue.send(report).await.is_ok() && wait.await.is_ok()
+        self.send(event, Some(written)).await && wait.await.is_ok()
     }
 
     /// Reports an event without waiting for the disk.
     pub async fn note(&self, event: Event) {
-        drop(
-            self.queue
-                .send(Report::Event {
-                    event: Box::new(self.redacted(event)),
-                    written: None,
-                })
-                .await,
-        ); // failed: the run is being stopped
+        self.send(event, None).await; // failed: the run is being stopped
+    }
+
+    async fn send(&self, event: Event, written: Option<oneshot::Sender<()>>) -> bool {
+        let Ok(event) = self.secrets.redacted(event) else {
+            tracing::error!("an event is not written down: it cannot be told from the secrets in it");
+            return false;
+        };
+        let event = Box::new(event);
+        self.queue.send(Report::Event { event, written }).await.is_ok()
     }
 
     /// Adds an entry to the transcript of a trial.
     pub async fn entry(&self, trial: &TrialId, entry: Entry) {
-        let line = Line {
-            at: Utc::now(),
-            entry,
-        };
-        let Ok(text) = serde_json::to_string(&line) else {
+        let at = Utc::now();
+        let line = self
+            .secrets
+            .redacted(Line { at, entry })
+            .unwrap_or_else(|_| Line {
+                at,
+                entry: Entry::Note {
+                    text: "[left out: it could not be told from the secrets in it]".into(),
+                },
+            });
+        let Ok(mut line) = serde_json::to_vec(&line) else {
             return;
         };
-        let mut line = self.secrets.redact(&text).into_owned().into_bytes();
         line.push(b'\n');
         let report = Report::Entry {
             trial: trial.clone(),
@@ -162,20 +162,21 @@ impl Reporter {
     /// Reports the end of a trial and waits until it is durable. `false` if it will never be.
     pub async fn finished(&self, record: TrialRecord, replaces: Option<Outcome>) -> bool {
         let (written, wait) = oneshot::channel();
+        let record = self
+            .secrets
+            .redacted(record)
+            .unwrap_or_else(|record| TrialRecord {
+                outcome: Outcome::Errored,
+                cause: Some("what it left could not be told from the secrets in it".into()),
+                answer: None,
+                verdicts: Vec::new(),
+                ..record
+            });
         let report = Report::Finished(Box::new(Finished {
-            record: self.redacted(record),
+            record,
             replaces,
             written,
         }));
         self.queue.send(report).await.is_ok() && wait.await.is_ok()
-    }
-
-    /// The value with every secret in its texts replaced.
-    fn redacted<T: Serialize + DeserializeOwned>(&self, value: T) -> T {
-        let text = serde_json::to_string(&value).unwrap_or_default();
-        match self.secrets.redact(&text) {
-            Cow::Owned(clean) => serde_json::from_str(&clean).unwrap_or(value),
-            Cow::Borrowed(_) => value,
-        }
     }
 }

@@ -4,26 +4,19 @@
 //! value. It knows which of its values are secrets, so that [`Secrets`] can take them out of
 //! everything that is written or shown.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, RwLock};
+use std::collections::BTreeMap;
 
-use aho_corasick::AhoCorasick;
 use bench_core::hash::sha256_hex;
 use bench_core::setting::{ExpandError, SecretRef, Setting, expand, is_secret_name};
 use thiserror::Error;
 
-/// Secrets shorter than this, in bytes, are not replaced: they would also hit ordinary words.
-const SHORTEST_SECRET: usize = 8;
+pub use crate::secrets::Secrets;
 
 /// Begins the names of variables that hand literal secrets to the worker of a background run.
 const HANDED_OVER: &str = "BENCH_SECRET_";
 
 /// Digits of a secret's hash in such a name.
 const NAME_DIGITS: usize = 16;
-
-/// What stands where a secret stood.
-const MASK: &str = "[secret]";
 
 /// Variables, and the secrets among them.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +64,7 @@ impl Environment {
             if is_secret_name(name) || also_secret.contains(name) {
                 secrets.add(value);
             }
+            secrets.add_password_of(value);
         }
         Self { variables, secrets }
     }
@@ -148,62 +142,6 @@ fn read_secret(secret: &SecretRef) -> Result<String, ResolveError> {
         pointer: secret.pointer.clone(),
     };
     secret.find_in(&text).ok_or_else(changed)
-}
-
-/// Takes secrets out of texts, by value. Clones share what they know.
-#[derive(Debug, Clone, Default)]
-pub struct Secrets {
-    known: Arc<RwLock<Known>>,
-}
-
-#[derive(Default)]
-struct Known {
-    values: BTreeSet<String>,
-    matcher: Option<AhoCorasick>,
-}
-
-impl std::fmt::Debug for Known {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} secrets", self.values.len())
-    }
-}
-
-impl Secrets {
-    /// Remembers a secret. Values under 8 bytes are ignored: replacing them would hit ordinary words.
-    pub fn add(&self, value: &str) {
-        let value = value.trim();
-        if value.len() < SHORTEST_SECRET {
-            return;
-        }
-        let mut known = self
-            .known
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let escaped = serde_json::to_string(value).unwrap_or_default();
-        let fresh = known.values.insert(value.to_owned());
-        known.values.insert(escaped.trim_matches('"').to_owned());
-        if fresh {
-            known.matcher = AhoCorasick::builder()
-                .match_kind(aho_corasick::MatchKind::LeftmostLongest)
-                .build(&known.values)
-                .ok();
-        }
-    }
-
-    /// The text with every known secret replaced by `[secret]`.
-    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let known = self
-            .known
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        match &known.matcher {
-            Some(matcher) if matcher.is_match(text) => {
-                let masks = vec![MASK; known.values.len()];
-                Cow::Owned(matcher.replace_all(text, &masks))
-            }
-            _ => Cow::Borrowed(text),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod preflight;
 pub mod process;
 mod runner;
 mod scratch;
+mod secrets;
 mod slots;
 mod trial;
 pub mod verify;

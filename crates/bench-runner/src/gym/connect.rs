@@ -208,6 +208,7 @@ impl Resolver<'_> {
         if is_secret_name(name) {
             self.env.secrets().add(&value);
         }
+        self.env.secrets().add_password_of(&value);
         Some((name.to_owned(), value))
     }
 
@@ -243,9 +244,7 @@ impl Resolver<'_> {
     fn header(&mut self, name: &str, field: &str, value: &Setting) -> Option<(HeaderName, HeaderValue)> {
         let text = self.text(field, value)?;
         if is_secret_name(name) {
-            let bare = text.split_once(' ').map_or(text.as_str(), |(_, token)| token);
             self.env.secrets().add(&text);
-            self.env.secrets().add(bare);
         }
         let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
             self.problem(field, &format!("`{name}` cannot be the name of a header"), None);
@@ -276,9 +275,7 @@ impl Resolver<'_> {
     fn parse(&mut self, field: &str, text: &str) -> Option<Url> {
         match Url::parse(text.trim()) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-                if let Some(password) = url.password() {
-                    self.env.secrets().add(password);
-                }
+                self.env.secrets().add_password_of(url.as_str());
                 Some(url)
             }
             _ => {

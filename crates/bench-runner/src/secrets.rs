@@ -1,0 +1,320 @@
+//! Secrets, and how they are taken out of everything that is written or shown: by value.
+//!
+//! Plain text is searched as it is. What is written as JSON is searched in its strings, before it is written: a secret
+//! that happens to be a number or a word of our own formats must not damage them, and no way of quoting may hide one.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use chrono::DateTime;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use url::{Url, form_urlencoded};
+
+/// Secrets shorter than this, in bytes, are not replaced: they would also hit ordinary words.
+const SHORTEST: usize = 8;
+
+/// What stands where a secret stood.
+const MASK: &str = "[secret]";
+
+/// Members of our records that name things. The names are also those of files: hiding them here hides nothing.
+const NAMES: [&str; 6] = ["trial", "scenario_id", "model", "gym", "database_id", "record"];
+
+/// Takes secrets out of texts, by value. Clones share what they know.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    forms: BTreeSet<String>,
+    matcher: Option<AhoCorasick>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} secrets", self.forms.len())
+    }
+}
+
+/// How much is taken for a text that may hold a secret.
+#[derive(Clone, Copy, PartialEq)]
+enum Care {
+    /// Every string and every number.
+    All,
+    /// Not single lower-case words, numbers and times, which our formats are made of.
+    Texts,
+}
+
+impl Secrets {
+    /// Remembers a secret, in the forms in which programs repeat it. Values under 8 bytes are ignored: replacing them
+    /// would hit ordinary words.
+    pub fn add(&self, value: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.forms.len();
+        known.forms.extend(forms(value));
+        if known.forms.len() > before {
+            known.matcher = AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(&known.forms)
+                .ok();
+        }
+    }
+
+    /// Remembers the password in a URL, if there is one.
+    pub fn add_password_of(&self, url: &str) {
+        let url = url.contains("://").then(|| Url::parse(url.trim()).ok()).flatten();
+        if let Some(password) = url.as_ref().and_then(Url::password) {
+            self.add(password);
+            let query = format!("p={}", password.replace('+', "%2B"));
+            let decoded = form_urlencoded::parse(query.as_bytes()).next();
+            self.add(decoded.as_ref().map_or("", |(_, decoded)| decoded));
+        }
+    }
+
+    /// The text with every known secret replaced by `[secret]`.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match &known.matcher {
+            Some(matcher) if matcher.is_match(text) => {
+                let masks = vec![MASK; known.forms.len()];
+                Cow::Owned(matcher.replace_all(text, &masks))
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// The value with every known secret in its strings replaced. As an error it comes back as it was, where no such
+    /// value is left: a secret is also a part of something that must not change.
+    pub(crate) fn redacted<T: Serialize + DeserializeOwned>(&self, value: T) -> Result<T, T> {
+        let Ok(text) = serde_json::to_string(&value) else {
+            return Err(value);
+        };
+        if let Cow::Borrowed(_) = self.redact(&text) {
+            return Ok(value);
+        }
+        let clean = [Care::All, Care::Texts].into_iter().find_map(|care| {
+            let clean = self.cleaned(serde_json::from_str(&text).ok()?, care, true);
+            serde_json::from_value(clean).ok()
+        });
+        clean.ok_or(value)
+    }
+
+    fn cleaned(&self, value: Value, care: Care, top: bool) -> Value {
+        match value {
+            Value::String(text) if care == Care::Texts && is_ours(&text) => Value::String(text),
+            Value::String(text) => Value::String(self.redact(&text).into_owned()),
+            Value::Number(number) if care == Care::All => {
+                let text = number.to_string();
+                match self.redact(&text) {
+                    Cow::Owned(clean) if clean == MASK => Value::String(clean),
+                    _ => Value::Number(number),
+                }
+            }
+            Value::Array(items) => items
+                .into_iter()
+                .map(|item| self.cleaned(item, care, false))
+                .collect(),
+            Value::Object(members) => Value::Object(self.cleaned_members(members, care, top)),
+            other => other,
+        }
+    }
+
+    fn cleaned_members(&self, members: Map<String, Value>, care: Care, top: bool) -> Map<String, Value> {
+        let clean = members.into_iter().map(|(name, value)| {
+            if top && NAMES.contains(&name.as_str()) {
+                return (name, value);
+            }
+            let value = self.cleaned(value, care, false);
+            if is_word(&name) {
+                (name, value)
+            } else {
+                (self.redact(&name).into_owned(), value)
+            }
+        });
+        clean.collect()
+    }
+}
+
+/// Whether our own formats may hold the text: a word such as `tool_calls`, or a time.
+fn is_ours(text: &str) -> bool {
+    is_word(text) || DateTime::parse_from_rfc3339(text).is_ok()
+}
+
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+/// A secret as it is, and as it looks where programs repeat it.
+fn forms(value: &str) -> impl Iterator<Item = String> {
+    let mut bare = vec![value.trim()];
+    for quote in ['"', '\''] {
+        // Tools that read files of variables differ in whether quotes belong to the value.
+        bare.extend(
+            value
+                .trim()
+                .strip_prefix(quote)
+                .and_then(|v| v.strip_suffix(quote)),
+        );
+    }
+    // `Bearer TOKEN`: the scheme is no part of the secret.
+    let schemes = bare.clone().into_iter().filter_map(|v| v.split_once(' '));
+    let is_scheme = |(scheme, token): &(&str, &str)| {
+        scheme.bytes().all(|b| b.is_ascii_alphabetic()) && !token.contains(char::is_whitespace)
+    };
+    let tokens: Vec<_> = schemes.filter(is_scheme).map(|(_, token)| token).collect();
+    bare.extend(tokens);
+    // Logs are cut into lines. The first and the last line of a key in PEM form are no secret.
+    let lines = bare
+        .clone()
+        .into_iter()
+        .filter(|v| v.contains('\n'))
+        .flat_map(str::lines);
+    let lines: Vec<_> = lines
+        .map(str::trim)
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
+    bare.extend(lines);
+    let quoted = |text: &str| -> String {
+        let json = Value::from(text).to_string();
+        json.get(1..json.len() - 1).unwrap_or_default().to_owned()
+    };
+    let forms: BTreeSet<String> = bare
+        .into_iter()
+        .flat_map(|v| {
+            let once = quoted(v);
+            let encoded = form_urlencoded::byte_serialize(v.as_bytes()).collect();
+            [v.to_owned(), in_ascii(&once), quoted(&once), once, encoded]
+        })
+        .collect();
+    forms.into_iter().filter(|form| form.len() >= SHORTEST)
+}
+
+/// JSON text as writers that keep to ASCII write it.
+fn in_ascii(json: &str) -> String {
+    json.chars().fold(String::new(), |mut text, c| {
+        if c.is_ascii() {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(text, "\\u{unit:04x}").unwrap_or_default(); // writing to a string cannot fail
+            }
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_core::Event;
+    use bench_core::transcript::{Entry, Line, ToolCall};
+    use serde_json::json;
+
+    use super::*;
+
+    fn knowing(values: &[&str]) -> Secrets {
+        let secrets = Secrets::default();
+        for value in values {
+            secrets.add(value);
+        }
+        secrets
+    }
+
+    fn line(arguments: &Value) -> Line {
+        Line {
+            at: "2026-11-21T22:00:00Z".parse().unwrap(),
+            entry: Entry::Note {
+                text: arguments.to_string(),
+            },
+        }
+    }
+
+    #[test]
+    fn every_form_in_which_a_value_is_repeated_is_found() {
+        let pem = "-----BEGIN KEY-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n-----END KEY-----";
+        let secrets = knowing(&[
+            "with\"quote",
+            "pässwörd",
+            "\"in quotes 1\"",
+            "Bearer tok-12345",
+            pem,
+            "a b&c/d e",
+        ]);
+        for text in [
+            "with\"quote",
+            r#"{"a": "with\"quote"}"#,
+            r#"{"a": "{\"b\": \"with\\\"quote\"}"}"#,
+            r"p\u00e4ssw\u00f6rd",
+            "in quotes 1",
+            "tok-12345",
+            "MIIEvQIBADAN",
+            "BgkqhkiG9w0B",
+            "a+b%26c%2Fd+e",
+        ] {
+            assert!(secrets.redact(text).contains("[secret]"), "{text}");
+        }
+        assert_eq!(secrets.redact("-----BEGIN KEY-----"), "-----BEGIN KEY-----");
+        secrets.add_password_of("postgres://me:p%40ss-word@host/db");
+        assert_eq!(secrets.redact("p@ss-word p%40ss-word"), "[secret] [secret]");
+    }
+
+    #[test]
+    fn values_that_look_like_parts_of_our_formats_damage_nothing() {
+        let secrets = knowing(&[
+            "20251130",
+            "arguments",
+            "assistant",
+            "2026-11-21",
+            "\"sk-abc-1234567\"",
+            "note_text",
+        ]);
+        let event = Event::TrialRetried {
+            trial: "a-20251130~m~1".parse().unwrap(),
+            attempt: 1,
+            cause: "20251130 sk-abc-1234567".into(),
+        };
+        let Ok(Event::TrialRetried { trial, cause, .. }) = secrets.redacted(event) else {
+            panic!()
+        };
+        assert_eq!(
+            (trial.as_str(), cause.as_str()),
+            ("a-20251130~m~1", "[secret] [secret]")
+        );
+        let call = ToolCall {
+            id: "1".into(),
+            name: "add".into(),
+            arguments: json!({"n": 20_251_130, "arguments": "\"sk-abc-1234567\" 20251130", "when": "2026-11-21"}),
+        };
+        let clean = secrets.redacted(call).unwrap();
+        assert_eq!(
+            clean.arguments,
+            json!({"n": "[secret]", "arguments": "[secret] [secret]", "when": "[secret]"})
+        );
+        let said = secrets.redacted(line(&json!({"key": "20251130"}))).unwrap();
+        assert_eq!(said.at, line(&json!(0)).at);
+        assert_eq!(
+            said.entry,
+            Entry::Note {
+                text: "{\"key\":\"[secret]\"}".into()
+            }
+        );
+    }
+
+    #[test]
+    fn words_times_and_numbers_of_our_own_stay_where_nothing_else_can_stand() {
+        let outcome = bench_core::Outcome::Unscored;
+        assert_eq!(knowing(&["unscored"]).redacted(outcome), Ok(outcome));
+        let time: DateTime<chrono::Utc> = "2026-11-21T22:00:00Z".parse().unwrap();
+        assert_eq!(knowing(&["2026-11-21"]).redacted(time), Ok(time));
+        let seconds = 20_251_130_u64;
+        assert_eq!(knowing(&["20251130"]).redacted(seconds), Ok(seconds));
+        // No place for a mask, and no word of ours: better nothing than the secret.
+        let id: bench_core::TrialId = "a~sk-canary-1~1".parse().unwrap();
+        assert_eq!(knowing(&["sk-canary-1"]).redacted(id.clone()), Err(id));
+    }
+}
