@@ -4,11 +4,11 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGINT (Ctrl-C), SIGTERM, and SIGHUP unless the program was started to ignore it (`nohup`). From its making on
-/// they no longer end the process by themselves.
+/// SIGTERM, and SIGINT (Ctrl-C) and SIGHUP unless the program was started to ignore them: `nohup` and `&` in a script do
+/// so on purpose. From its making on they no longer end the process by themselves.
 pub(crate) struct Signals {
-    interrupt: Signal,
     terminate: Signal,
+    interrupt: Option<Signal>,
     hang_up: Option<Signal>,
 }
 
@@ -16,25 +16,25 @@ impl Signals {
     /// Listens from now on. To be called inside a tokio runtime.
     pub(crate) fn listen() -> io::Result<Self> {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let hang_up = (!ignores(&status, SignalKind::hangup())).then(|| signal(SignalKind::hangup()));
+        let unless_ignored = |kind| (!ignores(&status, kind)).then(|| signal(kind)).transpose();
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hang_up: hang_up.transpose()?,
+            interrupt: unless_ignored(SignalKind::interrupt())?,
+            hang_up: unless_ignored(SignalKind::hangup())?,
         })
     }
 
     /// Waits for the next one and says which.
     pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
-            Some(()) = self.interrupt.recv() => "SIGINT",
             Some(()) = self.terminate.recv() => "SIGTERM",
-            () = hung_up(self.hang_up.as_mut()) => "SIGHUP",
+            () = came(self.interrupt.as_mut()) => "SIGINT",
+            () = came(self.hang_up.as_mut()) => "SIGHUP",
         }
     }
 }
 
-async fn hung_up(signal: Option<&mut Signal>) {
+async fn came(signal: Option<&mut Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,

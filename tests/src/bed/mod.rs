@@ -155,7 +155,7 @@ impl TestBed {
 
     /// Another program, such as a copy of `bench-cli`, in the same way.
     pub fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = with_default_signals(program.as_ref());
         command
             .env_clear()
             .envs(&self.environment)
@@ -185,4 +185,19 @@ impl TestBed {
         assert_eq!(runs.len(), 1, "runs in {}", self.results().display());
         runs.remove(0)
     }
+}
+
+/// A program that no signal passes by, also where whoever runs the tests ignores some (`nohup`, or `&` in a script):
+/// children inherit that.
+fn with_default_signals(program: &OsStr) -> Command {
+    const HUP_INT_QUIT_TERM: u64 = 0b100_0000_0000_0111;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    if mask.unwrap_or(0) & HUP_INT_QUIT_TERM == 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(program);
+    command
 }

@@ -1,5 +1,6 @@
 //! Signals in the middle of a run: it ends as cancelled, keeps what is finished, and leaves nothing.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bench_tests::bed::{Shot, Started, TestBed, binary};
@@ -37,10 +38,14 @@ fn half_done() -> (ModelStub, TestBed) {
 /// Waits until the quick trial is on disk.
 fn started(bed: &TestBed) -> Started {
     let started = bed.start("run harness.json --model openai:m --json");
+    await_half(&started);
+    started
+}
+
+fn await_half(started: &Started) {
     started.stdout_line(SOON, |line| {
         line.contains("\"trial_finished\"") && line.contains("\"quick\"")
     });
-    started
 }
 
 fn assert_cancelled(bed: &TestBed, shot: &Shot) {
@@ -68,6 +73,35 @@ fn every_polite_signal_cancels_the_run() {
         let shot = started.finish(SOON);
         assert_cancelled(&bed, &shot);
     }
+}
+
+/// A shell that ignores signals for whatever it becomes: what `nohup` does, and `&` in a script.
+const IGNORING: [&str; 3] = ["sh", "-c", r#"trap "" HUP INT; exec "$0" "$@""#];
+
+#[test]
+fn the_test_before_ends_also_where_signals_are_ignored() {
+    let mut tests = Command::new(IGNORING[0])
+        .args(&IGNORING[1..])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "interrupted::every_polite_signal_cancels_the_run"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(tests.wait().unwrap().success(), "each wait inside has a deadline");
+}
+
+#[test]
+fn signals_that_are_ignored_on_purpose_stay_ignored() {
+    let (_stub, bed) = half_done();
+    let arguments = "run harness.json --model openai:m --json";
+    let started = bed.start_through(&IGNORING.map(str::to_owned), arguments, Stdio::null());
+    await_half(&started);
+    started.signal(Signal::HUP);
+    started.signal(Signal::INT);
+    started.signal(Signal::TERM);
+    let shot = started.finish(SOON);
+    assert_cancelled(&bed, &shot);
+    assert!(shot.stderr.contains("SIGTERM: waiting"), "{shot}");
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Bed {
 
     /// The program with a bare environment: nothing of the tester's machine changes what it says.
     fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-cli"));
+        let mut command = with_default_signals(env!("CARGO_BIN_EXE_bench-cli"));
         command
             .args(args.split_whitespace())
             .current_dir(self.path())
@@ -62,6 +62,21 @@ impl Bed {
             output.status.code().unwrap()
         )
     }
+}
+
+/// A program that no signal passes by, also where whoever runs the tests ignores some (`nohup`, or `&` in a script):
+/// children inherit that.
+fn with_default_signals(program: &str) -> Command {
+    const HUP_INT_QUIT_TERM: u64 = 0b100_0000_0000_0111;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    if mask & HUP_INT_QUIT_TERM == 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(program);
+    command
 }
 
 /// Replaces what differs from run to run.

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bench_state::{Ending, Standing, StateError};
 use rustix::process::{Pid, Signal, kill_process};
@@ -137,7 +138,7 @@ fn child_dies() {
 
 /// Starts the worker, waits until it has said that it is ready, and returns what it said.
 fn worker(bed: &Bed, death: &str) -> (Child, Option<Pid>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = with_default_signals(std::env::current_exe().unwrap())
         .args(["--exact", "deaths::child_dies", "--ignored", "--nocapture"])
         .env(FOLDER, bed.store.root())
         .env(DEATH, death)
@@ -154,6 +155,36 @@ fn worker(bed: &Bed, death: &str) -> (Child, Option<Pid>) {
         })
         .unwrap();
     (child, Pid::from_raw(ready))
+}
+
+/// A program that no signal passes by, also where whoever runs the tests ignores some (`nohup`, or `&` in a script):
+/// children inherit that.
+fn with_default_signals(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    const HUP_INT_QUIT_TERM: u64 = 0b100_0000_0000_0111;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+    if mask & HUP_INT_QUIT_TERM == 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(program);
+    command
+}
+
+/// Waits for the end of a child that is about to end.
+fn reaped(child: &mut Child) -> ExitStatus {
+    let patience = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if patience.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("the child did not end");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 const LOST: &str =
@@ -176,7 +207,7 @@ fn killed_by_any_signal_that_leaves_no_time() {
         let (mut child, _) = worker(&bed, "wait for a signal");
         assert_eq!(told(&bed.only()), "running 2/3", "{signal:?}");
         kill_process(Pid::from_child(&child), signal).unwrap();
-        child.wait().unwrap();
+        reaped(&mut child);
         assert_eq!(
             told_without_pid(&bed, &child),
             format!("failed 2/3 {LOST}"),
@@ -189,12 +220,26 @@ fn killed_by_any_signal_that_leaves_no_time() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_test_before_ends_also_where_signals_are_ignored() {
+    let ignoring = r#"trap "" HUP INT QUIT TERM; exec "$0" "$@""#;
+    let mut tests = Command::new("sh")
+        .args(["-c", ignoring])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "deaths::killed_by_any_signal_that_leaves_no_time"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(reaped(&mut tests).success());
+}
+
 #[test]
 fn leaving_by_exit_or_abort() {
     for death in ["exit", "abort"] {
         let bed = Bed::new();
         let (mut child, _) = worker(&bed, death);
-        child.wait().unwrap();
+        reaped(&mut child);
         assert_eq!(
             told_without_pid(&bed, &child),
             format!("failed 2/3 {LOST}"),
@@ -208,7 +253,7 @@ fn a_child_process_that_lives_on_does_not_keep_the_run_alive() {
     let bed = Bed::new();
     let (mut child, grandchild) = worker(&bed, "kill with a child");
     kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
-    child.wait().unwrap();
+    reaped(&mut child);
     let told = told_without_pid(&bed, &child);
     kill_process(grandchild.unwrap(), Signal::KILL).unwrap();
     assert_eq!(told, format!("failed 2/3 {LOST}"));
@@ -220,11 +265,11 @@ fn a_zombie_is_dead() {
     let (mut child, _) = worker(&bed, "wait for a signal");
     kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     // Not reaped: the pid is still there. Dying takes the kernel a moment, and the lease is free at its end.
-    let patience = std::time::Instant::now();
+    let patience = Instant::now();
     while !bed.only().state.status.is_over() {
         assert!(patience.elapsed().as_secs() < 10, "the lease was not freed");
         thread::yield_now();
     }
     assert_eq!(told_without_pid(&bed, &child), format!("failed 2/3 {LOST}"));
-    child.wait().unwrap();
+    reaped(&mut child);
 }
