@@ -84,6 +84,14 @@ pub enum Event {
         /// Why.
         cause: String,
     },
+    /// A model refused us in a way that no further request changes (a wrong key, no credit): its trials that have not
+    /// begun end as errored with [`TrialFinished::attempt`] 0.
+    ModelGivenUp {
+        /// The model, as `provider:name`.
+        model: String,
+        /// What it said.
+        cause: String,
+    },
     /// A trial is over, and its files are on disk.
     TrialFinished(TrialFinished),
 }
@@ -99,7 +107,7 @@ pub struct TrialFinished {
     pub model: String,
     /// From 1.
     pub repetition: u32,
-    /// The attempt that counts.
+    /// The attempt that counts; 0 if none was made, because its model had been given up.
     pub attempt: u32,
     /// How it ended.
     pub outcome: Outcome,
@@ -133,7 +141,10 @@ impl Event {
     /// The trial it is about, if it is about one.
     pub fn trial(&self) -> Option<&TrialId> {
         match self {
-            Self::RunStarted { .. } | Self::PlanChanged(_) | Self::GymReached { .. } => None,
+            Self::RunStarted { .. }
+            | Self::PlanChanged(_)
+            | Self::GymReached { .. }
+            | Self::ModelGivenUp { .. } => None,
             Self::TrialStarted { trial, .. }
             | Self::DatabaseNamed { trial, .. }
             | Self::DatabaseRemoved { trial, .. }

@@ -46,6 +46,9 @@ pub enum VerdictStatus {
     Errored {
         /// Why.
         error: String,
+        /// The check itself cannot work (a column that is not there, no judge): another attempt would end the same way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        permanent: bool,
     },
 }
 
@@ -164,6 +167,7 @@ mod tests {
         let broken = || {
             verdict(VerdictStatus::Errored {
                 error: "no such table".into(),
+                permanent: true,
             })
         };
         for (conversation, replies, verdicts, want) in [

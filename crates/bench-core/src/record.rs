@@ -23,7 +23,7 @@ pub struct TrialRecord {
     pub model: String,
     /// From 1.
     pub repetition: u32,
-    /// The attempt that counts, from 1.
+    /// The attempt that counts, from 1; 0 if none was made, because its model had been given up.
     pub attempt: u32,
     /// How it ended.
     pub outcome: Outcome,

@@ -150,7 +150,7 @@ fn verdict_line(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
                 verdict.comparison
             )
         }
-        VerdictStatus::Errored { error } => writeln!(out, "! {name}: {}", text::clean_line(error)),
+        VerdictStatus::Errored { error, .. } => writeln!(out, "! {name}: {}", text::clean_line(error)),
         _ => writeln!(out, "? {name}"),
     }
 }

@@ -71,7 +71,7 @@ pub fn verdicts(verdicts: &[Verdict]) -> Table {
         let (sign, actual) = match &verdict.status {
             VerdictStatus::True => ("✓ true", value(&verdict.actual)),
             VerdictStatus::False => ("✗ false", value(&verdict.actual)),
-            VerdictStatus::Errored { error } => ("! errored", cell(error)),
+            VerdictStatus::Errored { error, .. } => ("! errored", cell(error)),
             _ => ("? unknown", value(&verdict.actual)),
         };
         table.row([

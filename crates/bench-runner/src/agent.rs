@@ -15,7 +15,8 @@ use crate::dispatch::Reporter;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
 use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
 use crate::model::{
-    AssistantTurn, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnRequest, qualified_tool_name,
+    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnRequest,
+    qualified_tool_name,
 };
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
@@ -68,6 +69,15 @@ impl Said {
             Conversation::Answered
         }
     }
+}
+
+/// The waits of one turn.
+#[derive(Default)]
+struct Waits {
+    /// For the transcript.
+    told: Vec<String>,
+    /// The failure that the last wait is for, unless the model is only slow, or we are asked to be.
+    trouble: Option<(ErrorClass, String)>,
 }
 
 /// Why a conversation broke: says nothing about the model's skill.
@@ -261,7 +271,7 @@ impl Agent<'_> {
         };
         let asked = Instant::now();
         let away_before = self.slot.away();
-        let waits = Mutex::new(Vec::new());
+        let waits = Mutex::new(Waits::default());
         let on_wait = |wait: Wait<'_>| self.note_wait(wait, &waits);
         let reply = take_turn_with_retries(self.model, &request, self.retry, self.slot, &on_wait);
         let what = format!("reply of {}", self.model.model());
@@ -272,10 +282,14 @@ impl Agent<'_> {
             () = self.out_of_time() => None,
             reply = self.watched(reply, &what, &then) => Some(reply),
         };
-        for text in waits.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let waits = waits.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for text in waits.told {
             self.reporter.entry(self.trial, Entry::Note { text }).await;
         }
         let Some(reply) = reply else {
+            if let Some(trouble) = waits.trouble {
+                return Err(self.never_healed(trouble).into());
+            }
             self.end_by_limit(said, self.time_limit()).await?;
             return Ok(None);
         };
@@ -301,7 +315,13 @@ impl Agent<'_> {
     }
 
     /// Called before each wait for a retry. Reported at once, and kept for the transcript.
-    fn note_wait(&self, wait: Wait<'_>, waits: &Mutex<Vec<String>>) {
+    fn note_wait(&self, wait: Wait<'_>, waits: &Mutex<Waits>) {
+        // Only being asked to slow down is nobody's time.
+        if wait.class != ErrorClass::RateLimit {
+            self.slot.count(wait.delay);
+        }
+        // A model that takes too long is slow; everything else is no fault of it.
+        let trouble = !matches!(wait.class, ErrorClass::RateLimit | ErrorClass::Timeout);
         let text = format!("{}; sent again in {:.1} s", wait.cause, wait.delay.as_secs_f64());
         self.reporter.log(self.trial, &text);
         if wait.delay >= LONG_WAIT {
@@ -314,7 +334,20 @@ impl Agent<'_> {
             let reporter = self.reporter.clone();
             drop(tokio::spawn(async move { reporter.note(event).await }));
         }
-        waits.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        let mut waits = waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.trouble = trouble.then(|| (wait.class, wait.cause.to_owned()));
+        waits.told.push(text);
+    }
+
+    /// The trial's time ran out in the middle of a failure: that is no limit the model ran into.
+    fn never_healed(&self, (class, cause): (ErrorClass, String)) -> ModelError {
+        ModelError {
+            model: self.model.model().to_string(),
+            class,
+            status: None,
+            retry_after: None,
+            message: format!("{cause}; {} before it healed", self.time_limit()),
+        }
     }
 
     async fn call_tool(

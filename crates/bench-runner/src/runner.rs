@@ -1,8 +1,9 @@
 //! The runner: a plan in, trials in parallel, everything reported, an end that is always told.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bench_core::event::TrialFinished;
 use bench_core::lint::{Offer, unknown_tools};
@@ -25,7 +26,7 @@ use crate::model::ModelClient;
 use crate::model::retry::{RetryPolicy, WorkSlot};
 use crate::preflight::{Offered, preflight};
 use crate::slots::{Slots, TrialSlot};
-use crate::trial::Attempt;
+use crate::trial::{Attempt, Next};
 use crate::verify::Verifier;
 
 /// Gyms that may be opened at once.
@@ -50,6 +51,8 @@ struct Work {
     retry: RetryPolicy,
     env: Environment,
     opening: Semaphore,
+    /// For each model: why it was given up.
+    given_up: Vec<OnceLock<String>>,
 }
 
 /// How a run ended, as far as the runner can tell.
@@ -219,6 +222,7 @@ impl RunnerBuilder {
             return Err(missing(format!("the gym `{key}`")));
         }
         let work = Work {
+            given_up: models.iter().map(|_| OnceLock::new()).collect(),
             run_id: self.run_id,
             plan: self.plan,
             gyms: self.gyms,
@@ -366,12 +370,24 @@ impl Work {
         reporter: &Reporter,
         stop: &CancellationToken,
     ) {
+        if let Some(cause) = self.given_up[trial.model].get() {
+            let record = self.errored(&trial, 0, format!("not tried: {cause}"));
+            slot.release();
+            reporter.finished(record, replaces).await;
+            return;
+        }
         for number in 1.. {
             let attempt = self.attempt(&trial, number, &slot, reporter, stop);
             let caught = AssertUnwindSafe(attempt).catch_unwind().await;
-            let record = caught.unwrap_or_else(|panic| self.panicked(&trial, number, &*panic));
+            let panicked =
+                |panic: Box<dyn Any + Send>| (self.errored(&trial, number, said_by(&*panic)), Next::Attempt);
+            let (record, next) = caught.unwrap_or_else(panicked);
+            let errored = record.outcome == Outcome::Errored;
+            if errored && next == Next::OtherModel {
+                self.give_up_model(&record, trial.model, reporter).await;
+            }
             let again =
-                record.outcome == Outcome::Errored && number <= self.plan.retries && !stop.is_cancelled();
+                errored && next == Next::Attempt && number <= self.plan.retries && !stop.is_cancelled();
             if !again {
                 slot.release(); // from here on it waits for the disk only: the next trial may begin
                 reporter.finished(record, replaces).await;
@@ -395,7 +411,7 @@ impl Work {
         slot: &TrialSlot,
         reporter: &Reporter,
         cancel: &CancellationToken,
-    ) -> TrialRecord {
+    ) -> (TrialRecord, Next) {
         let scenario = &self.plan.scenarios[trial.scenario];
         let gyms: Vec<_> = scenario
             .gym_keys
@@ -423,12 +439,17 @@ impl Work {
         attempt.run().await
     }
 
-    /// A panic in a trial is that trial's error, not the run's.
-    fn panicked(&self, trial: &Trial, attempt: u32, panic: &(dyn std::any::Any + Send)) -> TrialRecord {
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
+    /// No further trial of this model is begun: each would cost time, and end the same way.
+    async fn give_up_model(&self, record: &TrialRecord, model: usize, reporter: &Reporter) {
+        let cause = record.cause.clone().unwrap_or_default();
+        if self.given_up[model].set(cause.clone()).is_ok() {
+            let model = record.model.clone();
+            reporter.note(Event::ModelGivenUp { model, cause }).await;
+        }
+    }
+
+    /// The record of a trial that came to nothing.
+    fn errored(&self, trial: &Trial, attempt: u32, cause: String) -> TrialRecord {
         let now = Utc::now();
         TrialRecord {
             format: FORMAT,
@@ -438,7 +459,7 @@ impl Work {
             repetition: trial.repetition,
             attempt,
             outcome: Outcome::Errored,
-            cause: Some(format!("the trial panicked: {said}")),
+            cause: Some(cause),
             verdicts: Vec::new(),
             answer: None,
             turns: 0,
@@ -452,4 +473,11 @@ impl Work {
             took_ms: 0,
         }
     }
+}
+
+/// A panic in a trial is that trial's error, not the run's.
+fn said_by(panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the trial panicked: {}", said.unwrap_or("no message"))
 }

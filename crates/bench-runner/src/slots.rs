@@ -35,6 +35,8 @@ struct Held {
     away_since: Option<Instant>,
     /// How long it was given away before that.
     away: Duration,
+    /// Of all that, what counts as the trial's time nevertheless.
+    counted: Duration,
 }
 
 impl Slots {
@@ -74,7 +76,14 @@ impl TrialSlot {
     /// How long the trial has been without a slot so far: time that no limit of the trial counts.
     pub(crate) fn away(&self) -> Duration {
         let held = self.lock();
-        held.away + held.away_since.map(|since| since.elapsed()).unwrap_or_default()
+        let away = held.away + held.away_since.map(|since| since.elapsed()).unwrap_or_default();
+        away.saturating_sub(held.counted)
+    }
+
+    /// Makes so much of the wait that begins now count as the trial's time.
+    pub(crate) fn count(&self, delay: Duration) {
+        let mut held = self.lock();
+        held.counted = held.counted.saturating_add(delay);
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -131,6 +140,8 @@ mod tests {
             away > Duration::ZERO && waiting[0].away() == away,
             "time away stands still while working"
         );
+        waiting[0].count(away / 2);
+        assert_eq!(waiting[0].away(), away - away / 2);
     }
 
     use futures_util::FutureExt;

@@ -13,7 +13,9 @@ use bench_core::outcome::judge;
 use bench_core::plan::PlannedScenario;
 use bench_core::record::{FORMAT, GymUse};
 use bench_core::transcript::Entry;
-use bench_core::{Event, GymSpec, Limits, ModelSpec, Outcome, Transport, Trial, TrialRecord, Verdict};
+use bench_core::{
+    Event, GymSpec, Limits, ModelSpec, Outcome, Transport, Trial, TrialRecord, Verdict, VerdictStatus,
+};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -73,11 +75,23 @@ struct End {
     verdicts: Vec<Verdict>,
     said: Said,
     gyms: Vec<GymUse>,
+    next: Next,
+}
+
+/// What is worth trying after an attempt that errored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The same again.
+    Attempt,
+    /// Other trials: this one would end the same way, on the model's bill.
+    OtherTrial,
+    /// Other models: this one refuses everything.
+    OtherModel,
 }
 
 impl Attempt<'_> {
     /// Tries once. Every way out is a record.
-    pub(crate) async fn run(&self) -> TrialRecord {
+    pub(crate) async fn run(&self) -> (TrialRecord, Next) {
         let (started_at, started) = (Utc::now(), Instant::now());
         let id = &self.trial.id;
         self.reporter
@@ -95,7 +109,8 @@ impl Attempt<'_> {
         let end = self.try_once(&Scratch::default()).await;
         let cause = end.cause.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
         self.reporter.log(id, &format!("{}{cause}", end.outcome.name()));
-        self.record(end, started_at, started.elapsed())
+        let next = end.next;
+        (self.record(end, started_at, started.elapsed()), next)
     }
 
     async fn try_once(&self, scratch: &Scratch) -> End {
@@ -125,6 +140,7 @@ impl Attempt<'_> {
         if let Some(broken) = broken {
             return End {
                 said,
+                next: next_after(&broken),
                 ..End::errored(broken.to_string())
             };
         }
@@ -325,6 +341,7 @@ impl End {
             verdicts: Vec::new(),
             said: Said::default(),
             gyms: Vec::new(),
+            next: Next::Attempt,
         }
     }
 
@@ -343,19 +360,31 @@ impl End {
             Outcome::Errored => first_error(&verdicts),
             _ => None,
         };
+        let passing = |v: &Verdict| matches!(v.status, VerdictStatus::Errored { permanent: false, .. });
+        let healable = verdicts.iter().all(|v| v.is_true() || passing(v)) && said.turns > 0;
         Self {
             outcome,
             cause,
             verdicts,
             said,
             gyms: Vec::new(),
+            next: if healable { Next::Attempt } else { Next::OtherTrial },
         }
+    }
+}
+
+fn next_after(broken: &Broken) -> Next {
+    match broken {
+        Broken::Model(error) if error.class.concerns_all_requests() => Next::OtherModel,
+        Broken::Model(error) if error.class.may_heal() => Next::Attempt,
+        Broken::Gym(error) if error.may_heal() => Next::Attempt,
+        Broken::Model(_) | Broken::Gym(_) => Next::OtherTrial,
     }
 }
 
 fn first_error(verdicts: &[Verdict]) -> Option<String> {
     let error = verdicts.iter().find_map(|v| match &v.status {
-        bench_core::VerdictStatus::Errored { error } => Some(format!("verifier `{}`: {error}", v.verifier)),
+        VerdictStatus::Errored { error, .. } => Some(format!("verifier `{}`: {error}", v.verifier)),
         _ => None,
     });
     error.or_else(|| Some("the model was never asked: nothing to judge".into()))

@@ -1,6 +1,6 @@
 //! From results to the exit code.
 
-use bench_core::session::Totals;
+use bench_core::session::{OutcomeCounts, Totals};
 use bench_core::{Gate, Session};
 use bench_report::text::percent;
 
@@ -15,7 +15,12 @@ pub(super) fn exit(end: &End, session: &Session, gate: &Gate) -> (Exit, Vec<Stri
         End::Completed => {}
     }
     let missed = missed(session, gate);
-    let errored: u32 = session.models.iter().map(|model| model.outcomes.errored).sum();
+    let count = |of: fn(&OutcomeCounts) -> u32| session.models.iter().map(|m| of(&m.outcomes)).sum::<u32>();
+    let errored = count(|outcomes| outcomes.errored);
+    if errored > 0 && count(|outcomes| outcomes.scored() + outcomes.unscored) == 0 {
+        let nothing = "no trial could be judged: all of them errored".to_owned();
+        return (Exit::Unfinished, missed.into_iter().chain([nothing]).collect());
+    }
     if gate.strict && errored > 0 {
         let more = format!("--strict: {errored} of the trials errored");
         return (Exit::Unfinished, missed.into_iter().chain([more]).collect());
@@ -85,8 +90,6 @@ fn missed_by(model: &Totals, wanted: f64, min_verdicts: f64) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use bench_core::session::OutcomeCounts;
-
     use super::*;
 
     fn session(models: &[(u32, u32, u32)]) -> Session {
@@ -124,16 +127,17 @@ mod tests {
     #[test]
     fn the_gate_looks_at_each_model() {
         type Row = (&'static [(u32, u32, u32)], Option<f64>, bool, Exit);
-        let all: [Row; 9] = [
+        let all: [Row; 10] = [
             (&[(0, 10, 0)], None, false, Exit::Success),
             (&[(9, 1, 0), (10, 0, 0)], Some(0.9), false, Exit::Success),
             (&[(8, 2, 0), (10, 0, 0)], Some(0.9), false, Exit::Gate),
             (&[(9, 0, 1)], Some(0.9), false, Exit::Success),
             (&[(8, 0, 2)], Some(0.9), false, Exit::Gate),
-            (&[(0, 0, 10)], Some(0.0), false, Exit::Gate),
+            (&[(0, 0, 10)], Some(0.0), false, Exit::Unfinished),
+            (&[(0, 0, 10), (0, 1, 9)], None, false, Exit::Success),
             (&[(9, 0, 1)], None, true, Exit::Unfinished),
             (&[(10, 0, 0)], None, true, Exit::Success),
-            (&[(0, 0, 10)], None, false, Exit::Success),
+            (&[(0, 0, 10)], None, false, Exit::Unfinished),
         ];
         for (models, fail_under, strict, want) in all {
             let (exit, missed) = exit(&End::Completed, &session(models), &gate(fail_under, strict));

@@ -87,6 +87,8 @@ impl Watcher for Plain {
     fn event(&mut self, event: &Event, at: DateTime<Utc>) {
         self.board.event(event, at);
         match event {
+            // Why these never began was said when their model was given up.
+            Event::TrialFinished(finished) if finished.attempt == 0 => {}
             Event::TrialFinished(finished) => {
                 let line = self.finished_line(finished);
                 self.say(&line);
@@ -127,6 +129,14 @@ pub(super) fn noteworthy(event: &Event) -> Option<String> {
             let cause = text::shorten(&cause, LONGEST);
             Some(format!(
                 "{} {trial}: attempt {attempt} errored and is tried again: {cause}",
+                paint::signs("!")
+            ))
+        }
+        Event::ModelGivenUp { cause, .. } => {
+            let cause = text::clean_line(cause);
+            let cause = text::shorten(&cause, LONGEST);
+            Some(format!(
+                "{} {cause}: no further trial of this model is begun",
                 paint::signs("!")
             ))
         }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::causes;
-use super::sql;
+use super::sql::{self, SqlFailure};
 
 /// The header that names the database of a trial.
 pub(crate) const DATABASE_ID: &str = "x-database-id";
@@ -67,11 +67,9 @@ impl GymApi {
     }
 
     /// The value of one read-only query. Without a name it is asked of the runner's only database.
-    pub(crate) async fn query(&self, database_id: Option<&str>, sql: &str) -> Result<Value, String> {
-        let url = self
-            .sql_runner
-            .clone()
-            .ok_or("it has no SQL runner; give its `sql_runner_url`")?;
+    pub(crate) async fn query(&self, database_id: Option<&str>, sql: &str) -> Result<Value, SqlFailure> {
+        let no_runner = || SqlFailure::refused("it has no SQL runner; give its `sql_runner_url`");
+        let url = self.sql_runner.clone().ok_or_else(no_runner)?;
         let mut body = json!({"query": sql, "read_only": true, "return_data": true});
         if let Some(id) = database_id {
             body["database_id"] = id.into();
@@ -79,7 +77,10 @@ impl GymApi {
         let answer = self
             .send(Method::POST, url, database_id, Some(body), QUERY_TIMEOUT)
             .await;
-        let answer = answer.map_err(|failure| failure.reason)?;
+        let answer = answer.map_err(|failure| SqlFailure {
+            reason: failure.reason,
+            may_heal: failure.transient,
+        })?;
         sql::value_of(answer.status.as_u16(), &answer.body)
     }
 

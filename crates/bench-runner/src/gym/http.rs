@@ -294,10 +294,7 @@ impl GymSession for HttpSession {
     fn query<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>> {
         Box::pin(async move {
             let value = self.holdings.api.query(Some(&self.database_id), sql).await;
-            value.map_err(|reason| GymError::Sql {
-                gym: self.gym(),
-                reason,
-            })
+            value.map_err(|failure| failure.of(self.gym()))
         })
     }
 

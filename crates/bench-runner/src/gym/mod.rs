@@ -178,7 +178,15 @@ pub enum GymError {
         /// What happened.
         reason: String,
     },
-    /// The SQL runner refused or failed.
+    /// The SQL runner refused the query: it would refuse it again.
+    #[error("SQL runner of gym `{gym}`: {reason}")]
+    SqlRefused {
+        /// Name of the gym.
+        gym: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The SQL runner failed.
     #[error("SQL runner of gym `{gym}`: {reason}")]
     Sql {
         /// Name of the gym.
@@ -194,4 +202,11 @@ pub enum GymError {
         /// What happened.
         reason: String,
     },
+}
+
+impl GymError {
+    /// Whether the same may succeed in another attempt.
+    pub fn may_heal(&self) -> bool {
+        !matches!(self, Self::SqlRefused { .. })
+    }
 }

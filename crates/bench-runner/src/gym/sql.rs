@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use super::GymError;
 use super::client::shortened;
 
 /// Where the rows stand, best first.
@@ -14,18 +15,56 @@ const ROWS: [&str; 4] = ["data", "rows", "content", "result"];
 /// Where the reason of a failure stands, best first.
 const REASONS: [&str; 4] = ["detail", "message", "error", "reason"];
 
+/// Statuses of refusals that pass by: time-out, conflict, locked, too early, too many requests.
+const PASSING: [u16; 5] = [408, 409, 423, 425, 429];
+
+/// Why a query has no value.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SqlFailure {
+    /// In words.
+    pub(crate) reason: String,
+    /// Whether the same query may have one later.
+    pub(crate) may_heal: bool,
+}
+
 /// The value in an answer with this HTTP status and body, or why there is none.
-pub(crate) fn value_of(status: u16, body: &str) -> Result<Value, String> {
+pub(crate) fn value_of(status: u16, body: &str) -> Result<Value, SqlFailure> {
     let parsed: Option<Value> = serde_json::from_str(body).ok();
     if !(200..300).contains(&status) {
-        return Err(refusal(status, parsed.as_ref(), body));
+        return Err(SqlFailure {
+            reason: refusal(status, parsed.as_ref(), body),
+            may_heal: !(400..500).contains(&status) || PASSING.contains(&status),
+        });
     }
-    let answer =
-        parsed.ok_or_else(|| format!("answered what is no JSON: {}", shortened(body.trim(), 200)))?;
+    let no_json = || SqlFailure {
+        reason: format!("answered what is no JSON: {}", shortened(body.trim(), 200)),
+        may_heal: true,
+    };
+    let answer = parsed.ok_or_else(no_json)?;
     if let Some(reason) = failure(&answer) {
-        return Err(reason);
+        return Err(SqlFailure::refused(reason));
     }
-    rows_in(&answer)
+    rows_in(&answer).map_err(SqlFailure::refused)
+}
+
+impl SqlFailure {
+    /// The query would be refused again.
+    pub(crate) fn refused(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            may_heal: false,
+        }
+    }
+
+    /// As the error of this gym.
+    pub(crate) fn of(self, gym: String) -> GymError {
+        let Self { reason, may_heal } = self;
+        if may_heal {
+            GymError::Sql { gym, reason }
+        } else {
+            GymError::SqlRefused { gym, reason }
+        }
+    }
 }
 
 /// Why a request was refused: `HTTP 400: no such column: nme`.
@@ -202,7 +241,12 @@ mod tests {
                 r#"HTTP 422: [{"loc":["body"]}]"#,
             ),
         ] {
-            assert_eq!(value_of(status, body), Err(want.to_owned()), "{body}");
+            let may_heal = status >= 500 || body == "<html>";
+            let want = SqlFailure {
+                reason: want.to_owned(),
+                may_heal,
+            };
+            assert_eq!(value_of(status, body), Err(want), "{body}");
         }
     }
 }

@@ -24,6 +24,7 @@ use super::api::{GymApi, api_base};
 use super::client::{causes, client};
 use super::mcp::{Elicitation, Era, Mcp, McpError, McpOptions};
 use super::slots::{Slot, Slots};
+use super::sql::SqlFailure;
 use super::{Admission, Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
 use crate::process::{ChildGuard, ChildSpec, CleanEnvironment, Marker, spawn};
@@ -326,15 +327,11 @@ impl GymSession for StdioSession {
         Box::pin(async move {
             let value = match &self.data {
                 Some(data) => data.api.query(data.database_id.as_deref(), sql).await,
-                None => Err(
-                    "no SQL runner: give `sql_runner_url`, or check with `tool_result` or `command`"
-                        .to_owned(),
-                ),
+                None => Err(SqlFailure::refused(
+                    "no SQL runner: give `sql_runner_url`, or check with `tool_result` or `command`",
+                )),
             };
-            value.map_err(|reason| GymError::Sql {
-                gym: self.gym.clone(),
-                reason,
-            })
+            value.map_err(|failure| failure.of(self.gym.clone()))
         })
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bench_core::{ModelSpec, Provider};
 use reqwest::Client;
@@ -196,6 +197,7 @@ impl<'a> Connector<'a> {
             key_variable: access.key,
             base_url_variable: access.base_url,
             secrets: self.env.secrets().clone(),
+            answered: AtomicBool::new(false),
         })
     }
 

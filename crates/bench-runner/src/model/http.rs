@@ -5,6 +5,7 @@
 //! secrets, and what to try next. It never tries again: that is [`super::retry`].
 
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bench_core::ModelRef;
@@ -93,6 +94,8 @@ pub(super) struct Endpoint {
     /// The variable that moves the address.
     pub(super) base_url_variable: &'static str,
     pub(super) secrets: Secrets,
+    /// Whether anything ever answered there.
+    pub(super) answered: AtomicBool,
 }
 
 /// An answer with a success status.
@@ -129,6 +132,7 @@ impl Endpoint {
             .send()
             .await
             .map_err(|error| self.broken(&error, timeout))?;
+        self.answered.store(true, Ordering::Relaxed);
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let body = self.read(response, timeout).await?;
         let answer = Answer {
@@ -225,10 +229,12 @@ impl Endpoint {
             } else {
                 format!("check the network and {}", self.base_url_variable)
             };
-            (
-                ErrorClass::Network,
-                format!("could not connect to {place}: {root}; {hint}"),
-            )
+            let class = if self.answered.load(Ordering::Relaxed) {
+                ErrorClass::Network
+            } else {
+                ErrorClass::Unreachable
+            };
+            (class, format!("could not connect to {place}: {root}; {hint}"))
         } else if error.is_timeout() {
             let text = format!("no answer from {place} within {timeout:?}; allow more time, or ask for less");
             (ErrorClass::Timeout, text)

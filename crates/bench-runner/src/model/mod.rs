@@ -180,6 +180,8 @@ pub enum ErrorClass {
     Timeout,
     /// Could not connect, or the connection broke.
     Network,
+    /// Could not connect to a server that never answered so far: more likely a wrong address than a passing failure.
+    Unreachable,
     /// 401, 403: every further request would fail too.
     Auth,
     /// 402, or a quota that waiting does not mend.
@@ -199,7 +201,22 @@ impl ErrorClass {
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::RateLimit | Self::Overloaded | Self::Timeout | Self::Network | Self::Malformed
+            Self::RateLimit
+                | Self::Overloaded
+                | Self::Timeout
+                | Self::Network
+                | Self::Unreachable
+                | Self::Malformed
         )
+    }
+
+    /// Whether another attempt at the trial may end differently, once retries of the request did not help.
+    pub fn may_heal(self) -> bool {
+        self.is_transient() && self != Self::Unreachable
+    }
+
+    /// Whether every other request to the model would end the same way.
+    pub fn concerns_all_requests(self) -> bool {
+        matches!(self, Self::Auth | Self::OutOfCredit)
     }
 }

@@ -22,20 +22,21 @@ pub struct RetryPolicy {
     pub max_delay: Duration,
     /// Requests after the first.
     pub max_retries: u32,
-    /// Requests after the first whose answer was [`ErrorClass::Malformed`]: waiting seldom mends it.
-    pub max_malformed: u32,
+    /// Requests after the first that failed with [`ErrorClass::Malformed`] or [`ErrorClass::Unreachable`]: waiting
+    /// seldom mends those.
+    pub max_doubtful: u32,
     /// Sum of all delays of one turn. What would exceed it is not waited for.
     pub max_total_delay: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// 1 s doubling to 60 s, up to 8 retries (2 after malformed answers), at most 10 minutes of waiting.
+    /// 1 s doubling to 60 s, up to 8 retries (2 where the address may be wrong: malformed answers, nobody there), at most 10 minutes of waiting.
     fn default() -> Self {
         Self {
             base_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(60),
             max_retries: 8,
-            max_malformed: 2,
+            max_doubtful: 2,
             max_total_delay: Duration::from_secs(600),
         }
     }
@@ -143,15 +144,15 @@ pub async fn take_turn_with_retries(
 #[derive(Default)]
 struct Spent {
     waited: Duration,
-    malformed: u32,
+    doubtful: u32,
 }
 
 impl Spent {
     /// How long to wait now; none to give up.
     fn next_delay(&mut self, policy: &RetryPolicy, error: &ModelError, drawn: Duration) -> Option<Duration> {
-        if error.class == ErrorClass::Malformed {
-            self.malformed += 1;
-            if self.malformed > policy.max_malformed {
+        if matches!(error.class, ErrorClass::Malformed | ErrorClass::Unreachable) {
+            self.doubtful += 1;
+            if self.doubtful > policy.max_doubtful {
                 return None;
             }
         }
@@ -337,10 +338,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn malformed_answers_are_asked_for_twice_more() {
-        let client = Flaky::new(vec![failure(ErrorClass::Malformed, None); 50]);
-        run(&client, &RetryPolicy::default(), &()).await.0.unwrap_err();
-        assert_eq!(client.requests.load(Ordering::Relaxed), 3);
+    async fn what_may_be_a_wrong_address_is_asked_twice_more() {
+        for class in [ErrorClass::Malformed, ErrorClass::Unreachable] {
+            let client = Flaky::new(vec![failure(class, None); 50]);
+            run(&client, &RetryPolicy::default(), &()).await.0.unwrap_err();
+            assert_eq!(client.requests.load(Ordering::Relaxed), 3);
+        }
     }
 
     #[tokio::test(start_paused = true)]

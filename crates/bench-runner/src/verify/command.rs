@@ -30,7 +30,7 @@ pub(super) fn time_limit(check: &CommandCheck) -> Duration {
 pub(super) async fn check(check: &CommandCheck, end: &TrialEnd<'_>) -> Finding {
     let spec = match child(check, end) {
         Ok(spec) => spec,
-        Err(problem) => return Finding::errored(problem).asked(&check.command),
+        Err(problem) => return Finding::permanent(problem).asked(&check.command),
     };
     let asked = [std::slice::from_ref(&spec.program), &spec.args]
         .concat()

@@ -5,6 +5,8 @@ use bench_core::{Check, Comparison, Verdict, VerdictStatus, VerifierSpec};
 use serde_json::{Value, json};
 use serde_json_path::JsonPath;
 
+use crate::gym::GymError;
+
 /// What a check found.
 #[derive(Debug)]
 pub(super) struct Finding {
@@ -16,10 +18,24 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// The check could not be executed.
+    /// The check could not be executed this time.
     pub(super) fn errored(error: impl Into<String>) -> Self {
+        Self::of_error(error.into(), false)
+    }
+
+    /// The check cannot be executed, whatever the model does.
+    pub(super) fn permanent(error: impl Into<String>) -> Self {
+        Self::of_error(error.into(), true)
+    }
+
+    /// A gym did not do what the check needs.
+    pub(super) fn of_gym(error: &GymError) -> Self {
+        Self::of_error(error.to_string(), !error.may_heal())
+    }
+
+    fn of_error(error: String, permanent: bool) -> Self {
         Self {
-            status: VerdictStatus::Errored { error: error.into() },
+            status: VerdictStatus::Errored { error, permanent },
             comparison: String::new(),
             expected: Value::Null,
             actual: Value::Null,
@@ -55,6 +71,7 @@ impl Finding {
             Ok(false) => VerdictStatus::False,
             Err(error) => VerdictStatus::Errored {
                 error: error.to_string(),
+                permanent: true,
             },
         };
         Self {

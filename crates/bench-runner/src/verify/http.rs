@@ -29,7 +29,7 @@ pub(super) async fn check(
                 let value = serde_json::from_str(&body).unwrap_or(Value::String(body));
                 match select(selector, &value) {
                     Ok(part) => Finding::compared(comparison, part, false),
-                    Err(problem) => Finding::errored(problem),
+                    Err(problem) => Finding::permanent(problem),
                 }
             }
         },

@@ -110,7 +110,7 @@ async fn verify(
     let finding = match &spec.check {
         Check::DatabaseState { query, comparison } => match end.gym(spec) {
             Ok(gym) => state::database(gym, query, comparison).await,
-            Err(problem) => Finding::errored(problem),
+            Err(problem) => Finding::permanent(problem),
         },
         Check::ToolResult {
             tool,
@@ -119,7 +119,7 @@ async fn verify(
             comparison,
         } => match end.gym(spec) {
             Ok(gym) => state::tool_result(gym, tool, arguments, select, comparison).await,
-            Err(problem) => Finding::errored(problem),
+            Err(problem) => Finding::permanent(problem),
         },
         Check::ResponseCheck(check) => response::check(check, end.answer),
         Check::ToolExecution(check) => tools::check(check, end.calls),
@@ -132,9 +132,9 @@ async fn verify(
         Check::Command(check) => command::check(check, end).await,
         Check::Custom { kind, .. } => match custom.get(kind) {
             Some(verifier) => return verifier.verify(spec, end).await,
-            None => Finding::errored(format!("no verifier is registered under the name `{kind}`")),
+            None => Finding::permanent(format!("no verifier is registered under the name `{kind}`")),
         },
-        other => Finding::errored(format!(
+        other => Finding::permanent(format!(
             "`{}` cannot be executed by this version",
             other.type_name()
         )),

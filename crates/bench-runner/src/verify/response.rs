@@ -23,20 +23,20 @@ pub(super) fn check(check: &ResponseCheck, answer: Option<&str>) -> Finding {
         } => match as_json(answer) {
             Some(value) => match select(selector, &value) {
                 Ok(part) => Finding::compared(comparison, part, false),
-                Err(problem) => Finding::errored(problem),
+                Err(problem) => Finding::permanent(problem),
             },
             None => Finding::known(false, "is JSON", comparison.expected.clone(), json!(answer)),
         },
         ResponseCheck::Judge { .. } => {
-            Finding::errored("a judge model is needed for this check, and none is configured")
+            Finding::permanent("a judge model is needed for this check, and none is configured")
         }
-        other => Finding::errored(format!("{other:?} is not known to this version")),
+        other => Finding::permanent(format!("{other:?} is not known to this version")),
     }
 }
 
 fn fits(schema: &Value, value: Value) -> Finding {
     match jsonschema::validator_for(schema) {
-        Err(error) => Finding::errored(format!("the JSON Schema cannot be used: {error}")),
+        Err(error) => Finding::permanent(format!("the JSON Schema cannot be used: {error}")),
         Ok(validator) => Finding::known(validator.is_valid(&value), "json_schema", schema.clone(), value),
     }
 }

@@ -19,7 +19,7 @@ const TOOL: ToolDeadline = ToolDeadline {
 pub(super) async fn database(gym: &dyn GymSession, query: &str, comparison: &Comparison) -> Finding {
     let finding = match gym.query(query).await {
         Ok(value) => Finding::compared(comparison, value, false),
-        Err(error) => Finding::errored(error.to_string()),
+        Err(error) => Finding::of_gym(&error),
     };
     finding.asked(query)
 }
@@ -33,7 +33,7 @@ pub(super) async fn tool_result(
     comparison: &Comparison,
 ) -> Finding {
     let finding = match gym.call_tool(tool, arguments.clone(), TOOL).await {
-        Err(error) => Finding::errored(error.to_string()),
+        Err(error) => Finding::of_gym(&error),
         Ok(output) if output.is_error => Finding::errored(format!("`{tool}` failed: {}", output.text)),
         Ok(output) => {
             let value = match output.structured {
@@ -42,7 +42,7 @@ pub(super) async fn tool_result(
             };
             match select(selector, &value) {
                 Ok(part) => Finding::compared(comparison, part, false),
-                Err(problem) => Finding::errored(problem),
+                Err(problem) => Finding::permanent(problem),
             }
         }
     };

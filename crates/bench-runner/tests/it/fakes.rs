@@ -247,7 +247,7 @@ impl GymSession for FakeSession {
     fn query<'a>(&'a self, _sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>> {
         async move {
             if self.misbehave == Misbehave::FailInQuery {
-                return Err(GymError::Sql {
+                return Err(GymError::SqlRefused {
                     gym: "fake".into(),
                     reason: "no such table: t".into(),
                 });

@@ -56,7 +56,7 @@ async fn two_trials_on_the_tracker_never_meet_and_leave_nothing() {
     assert_eq!(other.query(count).await.unwrap(), before);
     let error = one.query("SELECT nothing FROM nowhere").await.unwrap_err();
     assert!(
-        matches!(&error, GymError::Sql { reason, .. } if reason.contains("nowhere")),
+        matches!(&error, GymError::SqlRefused { reason, .. } if reason.contains("nowhere")),
         "{error}"
     );
     let unknown = one.call_tool("no_such_tool", Map::new(), DEADLINE).await.unwrap();

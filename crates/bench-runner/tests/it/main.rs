@@ -12,6 +12,7 @@ mod gym_http;
 mod gym_stdio;
 mod gym_stub;
 mod gym_tools;
+mod healing;
 mod models;
 mod outcomes;
 mod running;

@@ -169,12 +169,17 @@ async fn broken_connections_are_network_errors() {
     ] {
         for model in MODELS {
             let error = error_of(model, &url).await;
-            assert_eq!(error.class, ErrorClass::Network, "{what}: {error}");
+            let class = if what == "refused" {
+                ErrorClass::Unreachable
+            } else {
+                ErrorClass::Network
+            };
+            assert_eq!(error.class, class, "{what}: {error}");
             assert!(error.to_string().contains(&url), "{what}: {error}");
         }
     }
     let nowhere = error_of("openai:m", "http://no-such-host.invalid").await;
-    assert_eq!(nowhere.class, ErrorClass::Network, "{nowhere}");
+    assert_eq!(nowhere.class, ErrorClass::Unreachable, "{nowhere}");
     assert!(nowhere.message.contains("OPENAI_BASE_URL"), "{nowhere}");
 }
 

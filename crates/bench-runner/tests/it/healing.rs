@@ -1,0 +1,151 @@
+//! What is tried again after an error, what is not, and whose time waiting is.
+
+use std::time::Duration;
+
+use bench_core::{Event, Outcome, Plan};
+use bench_runner::model::{ErrorClass, ModelError, RetryPolicy};
+use bench_runner::{MemoryJournal, RunEnd, Runner};
+use futures_util::FutureExt;
+use serde_json::json;
+
+use crate::fakes::{FakeGym, FakeModel, Misbehave, Turns, calls, plan, replies, says, scenario};
+
+fn failure(class: ErrorClass, retry_after: Option<u64>) -> ModelError {
+    ModelError {
+        model: "compatible:fake".into(),
+        class,
+        status: None,
+        retry_after: retry_after.map(Duration::from_secs),
+        message: format!("{class:?}"),
+    }
+}
+
+fn always(class: ErrorClass) -> Turns {
+    std::sync::Arc::new(move |_| async move { Err(failure(class, None)) }.boxed())
+}
+
+async fn run(plan: Plan, turns: Turns, misbehave: Misbehave, retry: RetryPolicy) -> MemoryJournal {
+    let journal = MemoryJournal::default();
+    let runner = Runner::builder("run", plan)
+        .gym(FakeGym::new(misbehave))
+        .model(FakeModel::new(turns))
+        .journal(journal.clone())
+        .retry(retry)
+        .build()
+        .unwrap();
+    let end = runner.run().await;
+    assert!(matches!(end, RunEnd::Completed), "{end:?}");
+    journal
+}
+
+/// Attempts at one trial that may be tried three times.
+async fn attempts(turns: Turns, misbehave: Misbehave) -> u32 {
+    let mut plan = plan(vec![scenario("s")], 1);
+    plan.retries = 2;
+    let memory = run(plan, turns, misbehave, RetryPolicy::never()).await.snapshot();
+    let record = memory.records.values().next().unwrap();
+    assert_eq!(record.outcome, Outcome::Errored);
+    record.attempt
+}
+
+#[tokio::test]
+async fn only_what_may_heal_is_tried_again() {
+    let add = || replies(vec![calls(&[("add", json!({"n": 3}))])]);
+    assert_eq!(attempts(add(), Misbehave::BreakInTool).await, 3);
+    assert_eq!(
+        attempts(add(), Misbehave::FailInQuery).await,
+        1,
+        "the query will not be right"
+    );
+    for (class, want) in [
+        (ErrorClass::Overloaded, 3),
+        (ErrorClass::Network, 3),
+        (ErrorClass::Timeout, 3),
+        (ErrorClass::Unreachable, 1),
+        (ErrorClass::BadRequest, 1),
+        (ErrorClass::ContextTooLong, 1),
+        (ErrorClass::NoScript, 1),
+        (ErrorClass::Auth, 1),
+    ] {
+        assert_eq!(attempts(always(class), Misbehave::No).await, want, "{class:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_work_is_not_paid_for_twice() {
+    let mut plan = plan(vec![scenario("s")], 1);
+    plan.retries = 2;
+    plan.scenarios[0].scenario.verifiers[0].check = bench_core::Check::Custom {
+        kind: "nobody".into(),
+        config: json!({}),
+    };
+    let memory = run(plan, replies(vec![]), Misbehave::No, RetryPolicy::never())
+        .await
+        .snapshot();
+    let record = memory.records.values().next().unwrap();
+    assert_eq!(
+        (record.outcome, record.attempt),
+        (Outcome::Errored, 1),
+        "{record:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_model_with_a_wrong_key_is_asked_once_and_then_no_more() {
+    for class in [ErrorClass::Auth, ErrorClass::OutOfCredit] {
+        let mut plan = plan(vec![scenario("a"), scenario("b")], 3);
+        (plan.retries, plan.max_concurrency) = (2, 1);
+        let memory = run(plan, always(class), Misbehave::No, RetryPolicy::default())
+            .await
+            .snapshot();
+        let count = |fits: fn(&Event) -> bool| memory.events.iter().filter(|(event, _)| fits(event)).count();
+        assert_eq!(count(|e| matches!(e, Event::TrialStarted { .. })), 1);
+        assert_eq!(count(|e| matches!(e, Event::ModelGivenUp { .. })), 1, "said once");
+        assert_eq!(memory.records.len(), 6);
+        let not_tried = memory.records.values().filter(|record| record.attempt == 0);
+        let causes: Vec<_> = not_tried.map(|r| (r.outcome, r.cause.clone().unwrap())).collect();
+        let want = format!("not tried: compatible:fake: {class:?}");
+        assert_eq!(causes, vec![(Outcome::Errored, want); 5]);
+    }
+}
+
+/// Fails once in this way, then answers.
+fn once(class: ErrorClass, retry_after: Option<u64>) -> Turns {
+    let failed = std::sync::atomic::AtomicBool::new(false);
+    std::sync::Arc::new(move |_| {
+        let first = !failed.swap(true, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            if first {
+                Err(failure(class, retry_after))
+            } else {
+                Ok(says("done"))
+            }
+        }
+        .boxed()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_waits_for_a_rate_limit_are_not_the_trials_time() {
+    for (class, want, says) in [
+        (ErrorClass::RateLimit, Outcome::Failed, ""),
+        (
+            ErrorClass::Network,
+            Outcome::Errored,
+            "Network; time limit reached (5 s) before it healed",
+        ),
+    ] {
+        let mut plan = plan(vec![scenario("s")], 1);
+        plan.limits.max_seconds = 5.0;
+        let turns = once(class, Some(60));
+        let memory = run(plan, turns, Misbehave::No, RetryPolicy::default())
+            .await
+            .snapshot();
+        let record = memory.records.values().next().unwrap();
+        assert_eq!(record.outcome, want, "{record:?}");
+        assert!(
+            record.cause.as_deref().unwrap_or_default().contains(says),
+            "{record:?}"
+        );
+    }
+}
