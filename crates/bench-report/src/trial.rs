@@ -132,6 +132,7 @@ mod tests {
                     "labelled",
                     VerdictStatus::Errored {
                         error: "no such table: labl".into(),
+                        permanent: false,
                     },
                     Value::Null,
                 ),
