@@ -35,5 +35,5 @@ pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, scratch_folders, sweep_scratch};
 pub use trial::DEFAULT_SYSTEM_PROMPT;

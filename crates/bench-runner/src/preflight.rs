@@ -86,7 +86,7 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(GymS
     let trial: TrialId = TRIAL.parse().map_err(|error| failed(format!("{error}")))?;
     let request = OpenRequest {
         run_id: run_id.to_owned(),
-        scratch: Scratch::default(),
+        scratch: Scratch::of_run(run_id),
         report: reporter.for_gyms(),
         log: reporter.for_log(&trial),
         trial,

@@ -1,7 +1,8 @@
 //! The scratch folder of a trial, `{{trial_dir}}`.
 //!
 //! Most trials need none, and making and removing hundreds of folders a second is slow: so it is made when it is first
-//! asked for.
+//! asked for. A worker that is killed cannot remove its own: the name says whose it is, and [`sweep_scratch`] removes
+//! those of runs that are over.
 
 use std::fmt;
 use std::io;
@@ -10,14 +11,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
+/// What the names of all scratch folders begin with; the run and a random part follow, with `-` between them.
+const PREFIX: &str = "bench-";
+
 /// A folder of its own in the system's folder for temporary files. Clones mean the same one; it is removed, with all
 /// that is in it, when the last of them is dropped: whoever lends it keeps one for as long as it may be used.
 #[derive(Clone, Default)]
 pub struct Scratch {
+    /// Whose it is; nobody's without a run.
+    run: Option<Arc<str>>,
     made: Arc<Mutex<Option<TempDir>>>,
 }
 
 impl Scratch {
+    /// A folder that belongs to a run.
+    pub fn of_run(run_id: &str) -> Self {
+        Self {
+            run: Some(run_id.into()),
+            made: Arc::default(),
+        }
+    }
+
     /// The folder, which exists from here on; empty at first, and only for this user.
     ///
     /// # Errors
@@ -28,12 +42,50 @@ impl Scratch {
         if let Some(folder) = &*made {
             return Ok(folder.path().to_owned());
         }
-        let folder = tempfile::Builder::new().prefix("bench-").tempdir();
+        let prefix = match &self.run {
+            Some(run) => format!("{PREFIX}{run}-"),
+            None => PREFIX.to_owned(),
+        };
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
         let folder = folder.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make a scratch folder: {error}"))
         })?;
         Ok(made.insert(folder).path().to_owned())
     }
+}
+
+/// The scratch folders of runs, each with its run, in the system's folder for temporary files: this user's own, and no
+/// links to elsewhere. Those of runs under way are among them.
+pub fn scratch_folders() -> Vec<(String, PathBuf)> {
+    use std::os::unix::fs::MetadataExt;
+
+    let user = rustix::process::geteuid().as_raw();
+    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten();
+    let found = entries.flatten().filter_map(|entry| {
+        let run = entry.file_name().to_str().and_then(run_of)?.to_owned();
+        let metadata = entry.metadata().ok()?; // of the entry itself: a link is not followed
+        (metadata.is_dir() && metadata.uid() == user).then(|| (run, entry.path()))
+    });
+    found.collect()
+}
+
+fn run_of(name: &str) -> Option<&str> {
+    let (run, random) = name.strip_prefix(PREFIX)?.rsplit_once('-')?;
+    (!run.is_empty() && !random.is_empty()).then_some(run)
+}
+
+/// Removes the scratch folders of every run of which `over` says that it is over, and returns how many there were.
+///
+/// A folder is seen before `over` is asked about its run, so nothing is hit that a resume has made since. What cannot be
+/// removed stays for the next time. Blocking.
+pub fn sweep_scratch(mut over: impl FnMut(&str) -> bool) -> u32 {
+    let mut removed = 0;
+    for (run, folder) in scratch_folders() {
+        if over(&run) && std::fs::remove_dir_all(folder).is_ok() {
+            removed += 1;
+        }
+    }
+    removed
 }
 
 impl fmt::Debug for Scratch {
@@ -58,5 +110,44 @@ mod tests {
         assert!(folder.exists());
         drop(clone);
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn folders_of_dead_workers_are_removed_and_no_others() {
+        // Names of their own, because other tests and programs use the same folder.
+        let name = |n: u32| format!("run_20260101_000000_{:08x}-{n}", std::process::id());
+        let (dead, alive) = (name(1), name(2));
+        let killed = Scratch::of_run(&dead);
+        let left = killed.path().unwrap();
+        std::fs::create_dir_all(left.join("deep/down")).unwrap();
+        let lives = Scratch::of_run(&alive);
+        let used = lives.path().unwrap();
+        let link = std::env::temp_dir().join(format!("{PREFIX}{dead}-link"));
+        std::os::unix::fs::symlink(&used, &link).unwrap();
+
+        let mut asked = Vec::new();
+        let removed = sweep_scratch(|run| {
+            asked.push(run.to_owned());
+            run == dead
+        });
+        std::fs::remove_file(&link).unwrap();
+        assert_eq!(removed, 1, "{asked:?}");
+        assert!(!left.exists() && used.exists());
+        assert!(asked.contains(&alive));
+    }
+
+    #[test]
+    fn names_say_whose_folder_it_is() {
+        for (name, want) in [
+            (
+                "bench-run_20260101_000000_0badcafe-Ab12Cd",
+                Some("run_20260101_000000_0badcafe"),
+            ),
+            ("bench-Ab12Cd", None),
+            ("bench--Ab12Cd", None),
+            ("other-run_20260101_000000_0badcafe-Ab12Cd", None),
+        ] {
+            assert_eq!(run_of(name), want, "{name}");
+        }
     }
 }

@@ -106,7 +106,7 @@ impl Attempt<'_> {
             .await;
         self.reporter
             .log(id, &format!("attempt {} with {}", self.number, self.model.model));
-        let end = self.try_once(&Scratch::default()).await;
+        let end = self.try_once(&Scratch::of_run(self.run_id)).await;
         let cause = end.cause.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
         self.reporter.log(id, &format!("{}{cause}", end.outcome.name()));
         let next = end.next;

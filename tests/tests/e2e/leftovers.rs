@@ -144,3 +144,28 @@ fn processes_that_escaped_are_counted_before_cleanup_ends_them() {
     assert_eq!(run.processes(), [""; 0], "{shot}");
     assert_eq!(cleanup(&bed, "")["left_behind"], json!([]));
 }
+
+#[test]
+fn scratch_folders_of_a_killed_worker_are_removed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (stub, bed) = silent_model();
+    let bed = bed.env("TMPDIR", temporary.path().display().to_string());
+    let server = json!({"command": binary::own("bad-stdio-gym"), "args": ["{{trial_dir}}"]});
+    bed.write_json("gyms.json", &json!({"mcpServers": {"fine": server}}));
+    let folders = || std::fs::read_dir(temporary.path()).unwrap().count();
+    killed(&stub, &bed, "--gym-config gyms.json");
+    assert_eq!(folders(), 2, "one of each trial");
+
+    let shown = cleanup(&bed, "");
+    assert_eq!(shown["left_behind"][0]["scratch_folders"], 2, "{shown}");
+    assert_eq!(folders(), 2, "a dry run removes nothing");
+    let other = bed.bench("list --results elsewhere");
+    assert_eq!(
+        folders(),
+        2,
+        "a run of another folder is not known to be over: {other}"
+    );
+    let list = bed.bench("list");
+    assert_eq!(folders(), 0, "{list}");
+    assert_eq!(cleanup(&bed, "")["left_behind"], json!([]));
+}

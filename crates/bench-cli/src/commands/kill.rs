@@ -44,6 +44,7 @@ pub(super) fn cmd(args: &KillArgs, cx: &mut Context) -> Result<Exit, CliError> {
     runs.dedup();
     let killed = end_all(&store, runs, args.grace)?;
     let mut left = sweep::count_by_run(&store);
+    sweep::folders(&store);
     let mut rows = Vec::new();
     for Killed {
         run,

@@ -1,6 +1,8 @@
-//! What runs that are over left outside of the results: databases in gyms, processes on this machine.
+//! What runs that are over left outside of the results: databases in gyms, processes and scratch
+//! folders on this machine.
 //!
-//! Databases are in the journal before they are created, processes carry the name of their run. Nothing is guessed: a
+//! Databases are in the journal before they are created, processes and folders carry the
+//! name of their run. Nothing is guessed: a
 //! database that no journal names is nobody's of ours.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +13,7 @@ use bench_report::table::{Column, Table};
 use bench_report::text::{clean_line, count};
 use bench_runner::gym::{Cleaner, connect};
 use bench_runner::process::processes_of_runs;
-use bench_runner::{BenchJob, remove_databases};
+use bench_runner::{BenchJob, remove_databases, scratch_folders};
 use bench_state::{RunId, RunStore, RunSummary, Standing, StateError};
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -28,6 +30,7 @@ pub(super) struct Left {
     run: RunId,
     databases: Vec<Database>,
     processes: usize,
+    folders: usize,
 }
 
 /// What became of databases.
@@ -45,6 +48,10 @@ pub(super) fn find(store: &RunStore<BenchJob>, cx: &Context) -> Result<Vec<Left>
     for run in processes_of_runs() {
         *processes.entry(run).or_default() += 1;
     }
+    let mut folders: BTreeMap<String, usize> = BTreeMap::new();
+    for (run, _) in scratch_folders() {
+        *folders.entry(run).or_default() += 1;
+    }
     let listing = store.list_without_settling(None, cx.now)?;
     let over = |run: &&RunSummary<BenchJob>| {
         run.state.status.is_over() || matches!(run.standing, Standing::Orphaned { .. })
@@ -55,11 +62,13 @@ pub(super) fn find(store: &RunStore<BenchJob>, cx: &Context) -> Result<Vec<Left>
         // A run that cannot be read has a row of its own, with the reason.
         let databases = databases_of(store, &id, cx).unwrap_or_default();
         let processes = processes.remove(id.as_str()).unwrap_or(0);
-        if processes > 0 || !databases.is_empty() {
+        let folders = folders.remove(id.as_str()).unwrap_or(0);
+        if processes > 0 || folders > 0 || !databases.is_empty() {
             left.push(Left {
                 run: id,
                 databases,
                 processes,
+                folders,
             });
         }
     }
@@ -191,6 +200,14 @@ pub(super) fn table(left: &[Left]) -> Table {
             let (processes, place) = (sweep::processes(left.processes), "this machine".to_owned());
             table.row([left.run.to_string(), processes, place, "ended".to_owned()]);
         }
+        if left.folders > 0 {
+            table.row([
+                left.run.to_string(),
+                count(left.folders, "scratch folder"),
+                "this machine".to_owned(),
+                "removed".to_owned(),
+            ]);
+        }
     }
     table
 }
@@ -199,6 +216,6 @@ pub(super) fn table(left: &[Left]) -> Table {
 pub(super) fn document(left: &[Left]) -> Value {
     let rows = left
         .iter()
-        .map(|left| json!({"run_id": left.run, "databases": left.databases, "processes": left.processes}));
+        .map(|left| json!({"run_id": left.run, "databases": left.databases, "processes": left.processes, "scratch_folders": left.folders}));
     rows.collect()
 }
