@@ -64,7 +64,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         problem: Option<String>,
     },
-    /// A trial has been waiting for over a second, for something named.
+    /// A trial has been waiting for over a second, or is about to, for something named.
     TrialWaiting {
         /// The trial.
         trial: TrialId,
@@ -74,6 +74,9 @@ pub enum Event {
         waited_ms: u64,
         /// What happens by itself and when: `retry in 12 s`, `ended after 60 s`, ….
         then: String,
+        /// Nobody works for it meanwhile: it waits for its turn, not for a model or a tool that is at it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        idle: bool,
     },
     /// An attempt ended in an infrastructure error and the trial is tried again.
     TrialRetried {

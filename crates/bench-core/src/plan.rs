@@ -50,6 +50,9 @@ pub struct Plan {
     pub limits: Limits,
     /// Trials at once.
     pub max_concurrency: u32,
+    /// Trials with child processes (servers over stdio) at once; without it, two per processor of the machine that runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_processes: Option<u32>,
     /// Further attempts of an errored trial.
     pub retries: u32,
     /// What the results have to be.

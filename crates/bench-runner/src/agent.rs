@@ -1,13 +1,14 @@
 //! The agent loop: prompt → model reply → tool calls → results → … until a final answer or a limit.
 
 use std::collections::BTreeSet;
-use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
-use bench_core::{Event, Limits, ModelSettings, Scenario, TrialId, Usage};
+use bench_core::{Event, Limits, ModelRef, ModelSettings, Scenario, TrialId, Usage};
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -15,15 +16,13 @@ use crate::dispatch::Reporter;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
 use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
 use crate::model::{
-    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnRequest,
+    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest,
     qualified_tool_name,
 };
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::verify::CallRecord;
-
-/// A wait longer than this is an event.
-const LONG_WAIT: Duration = Duration::from_secs(1);
+use crate::watch::{LONG_WAIT, Watch};
 
 /// The clock of a trial is not looked at more often than this.
 const SHORTEST_LOOK: Duration = Duration::from_millis(20);
@@ -273,14 +272,15 @@ impl Agent<'_> {
         let away_before = self.slot.away();
         let waits = Mutex::new(Waits::default());
         let on_wait = |wait: Wait<'_>| self.note_wait(wait, &waits);
-        let reply = take_turn_with_retries(self.model, &request, self.retry, self.slot, &on_wait);
-        let what = format!("reply of {}", self.model.model());
-        let limit = request.timeout.min(self.time_left().unwrap_or_default());
-        let then = format!("given up after {} s", limit.as_secs_f64().ceil());
+        let asking = Asking {
+            agent: self,
+            asked: AtomicU32::new(0),
+        };
+        let reply = take_turn_with_retries(&asking, &request, self.retry, self.slot, &on_wait);
         let reply = tokio::select! {
             biased;
             () = self.out_of_time() => None,
-            reply = self.watched(reply, &what, &then) => Some(reply),
+            reply = reply => Some(reply),
         };
         let waits = waits.into_inner().unwrap_or_else(PoisonError::into_inner);
         for text in waits.told {
@@ -330,6 +330,7 @@ impl Agent<'_> {
                 waiting_for: format!("{}: {}", self.model.model(), wait.cause),
                 waited_ms: 0,
                 then: format!("sent again in {:.0} s", wait.delay.as_secs_f64().ceil()),
+                idle: true,
             };
             let reporter = self.reporter.clone();
             drop(tokio::spawn(async move { reporter.note(event).await }));
@@ -445,25 +446,45 @@ impl Agent<'_> {
             after: deadline.total,
         };
         Ok(self
-            .watched(call, &what, &then)
+            .watch()
+            .busy(call, &what, &then)
             .await
             .unwrap_or_else(|over| Err(late(over)))?)
     }
 
-    /// Waits, and reports the wait once it has lasted over a second.
-    async fn watched<T>(&self, work: impl Future<Output = T>, waiting_for: &str, then: &str) -> T {
-        tokio::pin!(work);
-        if let Ok(done) = tokio::time::timeout(LONG_WAIT, &mut work).await {
-            return done;
+    fn watch(&self) -> Watch<'_> {
+        Watch {
+            reporter: self.reporter,
+            trial: self.trial,
         }
-        let event = Event::TrialWaiting {
-            trial: self.trial.clone(),
-            waiting_for: waiting_for.to_owned(),
-            waited_ms: millis(LONG_WAIT),
-            then: then.to_owned(),
-        };
-        self.reporter.note(event).await;
-        work.await
+    }
+}
+
+/// The model of a trial, whose every request is watched by itself: what lies between two of them is told apart.
+struct Asking<'a> {
+    agent: &'a Agent<'a>,
+    asked: AtomicU32,
+}
+
+impl ModelClient for Asking<'_> {
+    fn model(&self) -> &ModelRef {
+        self.agent.model.model()
+    }
+
+    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+        Box::pin(async move {
+            let agent = self.agent;
+            let limit = request.timeout.min(agent.time_left().unwrap_or_default());
+            let (what, then) = (
+                format!("reply of {}", self.model()),
+                format!("given up after {} s", limit.as_secs_f64().ceil()),
+            );
+            if self.asked.fetch_add(1, Ordering::Relaxed) > 0 {
+                agent.watch().goes_on(&what, &then).await;
+            }
+            let reply = agent.model.take_turn(request);
+            agent.watch().busy(reply, &what, &then).await
+        })
     }
 }
 

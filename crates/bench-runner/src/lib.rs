@@ -28,6 +28,7 @@ mod secrets;
 mod slots;
 mod trial;
 pub mod verify;
+mod watch;
 
 pub use dispatch::{Listener, Reporter};
 pub use earlier::{Earlier, remove_databases};

@@ -21,9 +21,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Broken, Said, Toolbox, millis};
+use crate::watch::Watch;
 use crate::dispatch::Reporter;
 use crate::env::Environment;
-use crate::gym::{Gym, GymError, GymSession, OpenRequest};
+use crate::gym::{Admission, Gym, GymError, GymSession, OpenRequest};
 use crate::model::ModelClient;
 use crate::model::retry::RetryPolicy;
 use crate::scratch::Scratch;
@@ -92,7 +93,6 @@ pub(crate) enum Next {
 impl Attempt<'_> {
     /// Tries once. Every way out is a record.
     pub(crate) async fn run(&self) -> (TrialRecord, Next) {
-        let (started_at, started) = (Utc::now(), Instant::now());
         let id = &self.trial.id;
         self.reporter
             .note(Event::TrialStarted {
@@ -106,19 +106,48 @@ impl Attempt<'_> {
             .await;
         self.reporter
             .log(id, &format!("attempt {} with {}", self.number, self.model.model));
-        let end = self.try_once(&Scratch::of_run(self.run_id)).await;
+        let scratch = Scratch::of_run(self.run_id);
+        let admitted = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => None,
+            admitted = self.admitted(&scratch) => Some(admitted),
+        };
+        // Waiting for room is nobody's time.
+        let (started_at, started) = (Utc::now(), Instant::now());
+        let end = match admitted {
+            Some(admissions) => self.try_once(&scratch, admissions).await,
+            None => End::cancelled(Said::default()),
+        };
         let cause = end.cause.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
         self.reporter.log(id, &format!("{}{cause}", end.outcome.name()));
         let next = end.next;
         (self.record(end, started_at, started.elapsed()), next)
     }
 
-    async fn try_once(&self, scratch: &Scratch) -> End {
+    /// Waits until there is room for the trial in all its gyms. Without a deadline: other trials end.
+    async fn admitted(&self, scratch: &Scratch) -> Vec<Admission> {
+        let mut admissions = Vec::with_capacity(self.gyms.len());
+        for gym in self.gyms {
+            let request = self.open_request(scratch, gym.spec());
+            admissions.push(gym.admit(&request).await);
+        }
+        admissions
+    }
+
+    fn watch(&self) -> Watch<'_> {
+        Watch {
+            reporter: self.reporter,
+            trial: &self.trial.id,
+        }
+    }
+
+    async fn try_once(&self, scratch: &Scratch, admissions: Vec<Admission>) -> End {
         let gyms = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return End::cancelled(Said::default()),
             opened = self.open_gyms(scratch) => opened,
         };
+        drop(admissions); // open sessions have their share
         let gyms = match gyms {
             Ok(gyms) => gyms,
             Err(error) => return End::errored(error.to_string()),
@@ -199,7 +228,8 @@ impl Attempt<'_> {
             env: self.env,
             log: self.reporter.for_log(&self.trial.id),
         };
-        let verdicts = verify_all(&self.scenario.verifiers, &end, self.verifiers).await;
+        let verifying = verify_all(&self.scenario.verifiers, &end, self.verifiers);
+        let verdicts = self.watch().busy(verifying, "its verifiers", "each has a time limit").await;
         for verdict in &verdicts {
             self.reporter
                 .entry(&self.trial.id, Entry::Verdict(verdict.clone()))
@@ -210,18 +240,15 @@ impl Attempt<'_> {
 
     /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
     async fn open_gyms(&self, scratch: &Scratch) -> Result<Open, GymError> {
-        let mut admissions = Vec::with_capacity(self.gyms.len());
-        for gym in self.gyms {
-            let request = self.open_request(scratch, gym.spec());
-            admissions.push(gym.admit(&request).await); // may wait for other trials: no deadline
-        }
         let mut open: Open = Vec::with_capacity(self.gyms.len());
         for gym in self.gyms {
             let name = gym.spec().name.clone();
             let request = self.open_request(scratch, gym.spec());
             let permit = self.opening.acquire().await;
             let limit = open_limit(gym.spec());
-            let opened = tokio::time::timeout(limit, gym.open(&request)).await;
+            let opening = tokio::time::timeout(limit, gym.open(&request));
+            let then = format!("given up after {} s", limit.as_secs());
+            let opened = self.watch().busy(opening, &format!("gym {name} to open"), &then).await;
             drop(permit);
             match opened.unwrap_or_else(|_| Err(not_opened(&name, limit))) {
                 Ok(session) => open.push((name, session)),

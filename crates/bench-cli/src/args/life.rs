@@ -97,9 +97,12 @@ pub(crate) struct HowArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Budgets and gate [default: as they were]")]
 pub(crate) struct BudgetArgs {
-    /// Trials at once
+    /// Trials that work at once; one that waits for a rate limit lets another work
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_concurrency: Option<u32>,
+    /// Of those, trials with server processes (gyms over stdio)
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) max_processes: Option<u32>,
     /// Further attempts of a trial after an infrastructure error
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,

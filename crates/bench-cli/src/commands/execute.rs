@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bench_core::Plan;
 use bench_runner::env::Environment;
+use bench_runner::gym::default_processes;
 use bench_runner::model::{Connector, ModelClient};
 use bench_runner::{BenchJob, Earlier, RunEnd, Runner, RunnerBuilder, StoreJournal};
 use bench_state::{ActiveRun, CancelReason, Ending, Recorder, RunId, StateError};
@@ -97,7 +98,7 @@ impl Stage {
         let models = connect(&plan, &environment, cx)?;
         let reach = event_loop
             .runtime
-            .block_on(Reach::open(&plan.gyms, &environment))?;
+            .block_on(Reach::open(&plan.gyms, processes(&plan), &environment))?;
         Ok(Self {
             event_loop,
             plan,
@@ -148,6 +149,11 @@ impl Stage {
             reader_stuck,
         }
     }
+}
+
+/// Trials with child processes at once.
+pub(super) fn processes(plan: &Plan) -> usize {
+    plan.max_processes.map_or_else(default_processes, |n| n as usize)
 }
 
 /// A client for every model. Nothing is sent yet.

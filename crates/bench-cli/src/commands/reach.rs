@@ -6,7 +6,7 @@ use std::time::Duration;
 use bench_core::{GymSpec, Transport};
 use bench_gym::{GymOptions, GymServer};
 use bench_runner::env::Environment;
-use bench_runner::gym::{Cleaner, Gym, TrackerAddress, connect};
+use bench_runner::gym::{Cleaner, Gym, TrackerAddress, connect_with};
 
 use crate::error::CliError;
 
@@ -22,8 +22,13 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Starts the tracker if it is needed, and resolves every setting. No other gym is contacted yet.
-    pub(super) async fn open(specs: &[GymSpec], environment: &Environment) -> Result<Self, CliError> {
+    /// Starts the tracker if it is needed, and resolves every setting. No other gym is contacted yet. So many trials may
+    /// have child processes at once.
+    pub(super) async fn open(
+        specs: &[GymSpec],
+        processes: usize,
+        environment: &Environment,
+    ) -> Result<Self, CliError> {
         let needed = specs.iter().any(|gym| gym.transport == Transport::Tracker);
         let tracker = if needed {
             Some(start_tracker().await?)
@@ -35,7 +40,7 @@ impl Reach {
             sql_runner_url: server.sql_runner_url(),
         });
         let cleaner = Cleaner::new();
-        let gyms = connect(specs, environment, address.as_ref(), &cleaner)?;
+        let gyms = connect_with(specs, environment, address.as_ref(), &cleaner, processes)?;
         Ok(Self {
             gyms,
             tracker,

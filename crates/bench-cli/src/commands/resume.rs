@@ -115,6 +115,7 @@ fn changes(args: &HowArgs, plan: &Plan) -> PlanChanges {
     let said = PlanChanges {
         limits: budgets.limits(),
         max_concurrency: budgets.max_concurrency,
+        max_processes: budgets.max_processes,
         retries: budgets.retries,
         gate: (gate != plan.gate).then_some(gate),
     };

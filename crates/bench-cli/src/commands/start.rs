@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use bench_core::{Event, Gate, Plan, PlanChanges};
+use bench_core::{Event, Gate, Plan, PlanChanges, Transport};
 use bench_report::text::count;
 use bench_runner::env::Environment;
 use bench_runner::{BenchJob, Earlier, RunSummary};
@@ -10,7 +10,7 @@ use bench_state::{ActiveRun, RunId};
 use chrono::Utc;
 use serde_json::json;
 
-use super::execute::{End, EventLoop, Ran, Stage};
+use super::execute::{End, EventLoop, Ran, Stage, processes};
 use super::page::Page;
 use super::{background, gate};
 use crate::args::run::Ui;
@@ -73,6 +73,9 @@ pub(super) fn take_up(
 
 /// Runs, and shows what came out of it; in the background, shows how to watch.
 pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, CliError> {
+    if let Some(line) = few_processes(&start.plan) {
+        tell(&line, cx);
+    }
     if how.background {
         return background::launch(&start, how, cx);
     }
@@ -82,6 +85,22 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
         return Ok(gate::exit(&ran.end, &page.session, &page.gate).0);
     }
     finish(ran.end, &page, &page.gate, how.json, cx)
+}
+
+/// Says that fewer trials run at once than asked for, and why.
+fn few_processes(plan: &Plan) -> Option<String> {
+    let over_stdio = plan.gyms.iter().any(|gym| matches!(gym.transport, Transport::Stdio { .. }));
+    let wanted = plan.max_concurrency.min(plan.trial_count()) as usize;
+    let processes = processes(plan);
+    let why = if plan.max_processes.is_none() {
+        " (two per processor)"
+    } else {
+        ""
+    };
+    (over_stdio && processes < wanted).then(|| {
+        let trials = count(processes, "trial");
+        format!("gyms over stdio: {trials} at once{why}; `--max-processes` changes that")
+    })
 }
 
 /// Errors before the run exists, or is taken up, leave everything as it was; later ones are in [`Ran::end`].

@@ -54,6 +54,7 @@ pub struct PlanBuilder<'a> {
     is_set: Option<&'a dyn Fn(&str) -> bool>,
     label: Option<String>,
     max_concurrency: u32,
+    max_processes: Option<u32>,
     retries: u32,
     gate: Gate,
     launch_dir: String,
@@ -86,6 +87,7 @@ impl Plan {
             is_set: None,
             label: None,
             max_concurrency: 8,
+            max_processes: None,
             retries: 1,
             gate: Gate::default(),
             launch_dir: String::new(),
@@ -181,6 +183,13 @@ impl<'a> PlanBuilder<'a> {
         self
     }
 
+    /// Trials with child processes at once; two per processor without it.
+    #[must_use]
+    pub fn max_processes(mut self, trials: u32) -> Self {
+        self.max_processes = Some(trials);
+        self
+    }
+
     /// Further attempts of an errored trial; 1 without it.
     #[must_use]
     pub fn retries(mut self, attempts: u32) -> Self {
@@ -227,6 +236,7 @@ impl<'a> PlanBuilder<'a> {
         for (zero, option) in [
             (runs == 0, "--runs"),
             (self.max_concurrency == 0, "--max-concurrency"),
+            (self.max_processes == Some(0), "--max-processes"),
         ] {
             if zero {
                 problems
@@ -261,6 +271,7 @@ impl<'a> PlanBuilder<'a> {
             gyms_chosen,
             limits: self.limits,
             max_concurrency: self.max_concurrency,
+            max_processes: self.max_processes,
             retries: self.retries,
             gate: self.gate,
             launch_dir: self.launch_dir,

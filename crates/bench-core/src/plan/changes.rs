@@ -54,6 +54,9 @@ pub struct PlanChanges {
     /// Trials at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<u32>,
+    /// Trials with child processes at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_processes: Option<u32>,
     /// Further attempts of an errored trial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
@@ -98,6 +101,7 @@ impl PlanChanges {
     pub fn apply(&self, plan: &mut Plan) {
         plan.limits = self.limits.over(&plan.limits);
         plan.max_concurrency = self.max_concurrency.unwrap_or(plan.max_concurrency);
+        plan.max_processes = self.max_processes.or(plan.max_processes);
         plan.retries = self.retries.unwrap_or(plan.retries);
         plan.gate = self.gate.unwrap_or(plan.gate);
     }
@@ -138,6 +142,7 @@ fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
         ("model_timeout_seconds", model_timeout_seconds.to_string()),
         ("tool_result_bytes", tool_result_bytes.to_string()),
         ("max_concurrency", plan.max_concurrency.to_string()),
+        ("max_processes", or_none(plan.max_processes.map(|n| n.to_string()))),
         ("retries", plan.retries.to_string()),
         (
             "fail_under",
@@ -174,6 +179,7 @@ mod tests {
                 ..LimitOverrides::default()
             },
             max_concurrency: Some(8),
+            max_processes: None,
             retries: Some(3),
             gate: Some(Gate {
                 fail_under: Some(0.5),

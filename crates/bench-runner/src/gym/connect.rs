@@ -17,7 +17,7 @@ use url::Url;
 use super::api::{DATABASE_ID, GymApi, api_base};
 use super::client::{causes, client};
 use super::http::HttpGym;
-use super::slots::Slots;
+use super::slots::{Slots, default_processes};
 use super::stdio::StdioGym;
 use super::{Cleaner, Gym};
 use crate::env::{Environment, ResolveError};
@@ -57,7 +57,21 @@ pub fn connect(
     tracker: Option<&TrackerAddress>,
     cleaner: &Cleaner,
 ) -> Result<Vec<Arc<dyn Gym>>, Problems> {
-    let slots = Slots::for_this_machine();
+    connect_with(specs, env, tracker, cleaner, default_processes())
+}
+
+/// The same with a number of trials that may have child processes at once; further ones wait for their turn.
+///
+/// # Errors
+/// As of [`connect()`].
+pub fn connect_with(
+    specs: &[GymSpec],
+    env: &Environment,
+    tracker: Option<&TrackerAddress>,
+    cleaner: &Cleaner,
+    processes: usize,
+) -> Result<Vec<Arc<dyn Gym>>, Problems> {
+    let slots = Slots::new(processes.max(1));
     let mut problems = Problems::default();
     let mut gyms: Vec<Arc<dyn Gym>> = Vec::with_capacity(specs.len());
     for spec in specs {

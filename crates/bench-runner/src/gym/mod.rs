@@ -33,7 +33,8 @@ use crate::process::LineLog;
 use crate::scratch::Scratch;
 
 pub use cleaner::Cleaner;
-pub use connect::{TrackerAddress, connect};
+pub use connect::{TrackerAddress, connect, connect_with};
+pub use slots::default_processes;
 pub use seeds::check_seeds;
 
 /// A world that trials act on. Shared by all trials; opened once per trial.

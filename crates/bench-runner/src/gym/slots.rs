@@ -9,6 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use bench_core::TrialId;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
+/// Trials with child processes at once where nobody says how many: two per processor of this machine.
+pub fn default_processes() -> usize {
+    2 * std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get)
+}
+
 /// A trial's slot; free again when the last of its clones is dropped.
 #[derive(Clone)]
 pub(crate) struct Slot {
@@ -23,11 +28,6 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// As many slots as twice the processors of this machine.
-    pub(crate) fn for_this_machine() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
-        Self::new(2 * cores)
-    }
 
     pub(crate) fn new(count: usize) -> Self {
         Self {

@@ -123,9 +123,10 @@ impl StdioGym {
         }
         let waiting = Event::TrialWaiting {
             trial: request.trial.clone(),
-            waiting_for: format!("a free slot for the server of gym `{}`", self.spec.name),
+            waiting_for: format!("its turn to start the server of gym `{}`", self.spec.name),
             waited_ms: 1000,
-            then: "starts when another trial's servers have ended".to_owned(),
+            then: "when another trial's servers have ended".to_owned(),
+            idle: true,
         };
         (request.report)(waiting).await;
         slot.await

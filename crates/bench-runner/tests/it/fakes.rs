@@ -330,6 +330,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         gyms_chosen: std::collections::BTreeMap::new(),
         limits: Limits::default(),
         max_concurrency: 4,
+        max_processes: None,
         retries: 0,
         gate: bench_core::Gate::default(),
         launch_dir: "/".into(),

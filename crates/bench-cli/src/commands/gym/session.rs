@@ -40,7 +40,7 @@ pub(super) fn with_session<T>(
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(no_runtime)?;
-        let reach = Reach::open(std::slice::from_ref(&spec), &environment).await?;
+        let reach = Reach::open(std::slice::from_ref(&spec), 1, &environment).await?;
         let done = tokio::select! {
             done = in_session(&reach, cx.err.clone(), work) => done,
             name = signals.next() => Err(CliError::interrupted(name)),

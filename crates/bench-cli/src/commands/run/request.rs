@@ -79,6 +79,9 @@ fn with_options<'p>(builder: PlanBuilder<'p>, args: &RunArgs, cx: &Context) -> P
     if let Some(runs) = args.runs {
         builder = builder.runs(runs);
     }
+    if let Some(processes) = args.gate.max_processes {
+        builder = builder.max_processes(processes);
+    }
     if let Some(limit) = args.limit {
         builder = builder.limit(limit as usize);
     }
