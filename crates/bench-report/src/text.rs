@@ -50,6 +50,22 @@ pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
     }
 }
 
+/// The text, or its beginning and end with `…` between them, at most so many characters: names often differ at the end.
+pub fn shorten_middle(text: &str, longest: usize) -> Cow<'_, str> {
+    let characters = text.chars().count();
+    if characters <= longest {
+        return Cow::Borrowed(text);
+    }
+    let kept = longest.saturating_sub(1);
+    let tail = kept / 2;
+    let head = text.chars().take(kept - tail);
+    Cow::Owned(
+        head.chain(['…'])
+            .chain(text.chars().skip(characters - tail))
+            .collect(),
+    )
+}
+
 /// `1 run`, `2 runs`: the plural is the word with an `s`.
 pub fn count(n: usize, word: &str) -> String {
     if n == 1 {

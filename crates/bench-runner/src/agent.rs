@@ -16,8 +16,8 @@ use crate::dispatch::Reporter;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
 use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
 use crate::model::{
-    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest,
-    qualified_tool_name,
+    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply,
+    TurnRequest, qualified_tool_name,
 };
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;

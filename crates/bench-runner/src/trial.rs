@@ -21,7 +21,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Broken, Said, Toolbox, millis};
-use crate::watch::Watch;
 use crate::dispatch::Reporter;
 use crate::env::Environment;
 use crate::gym::{Admission, Gym, GymError, GymSession, OpenRequest};
@@ -30,6 +29,7 @@ use crate::model::retry::RetryPolicy;
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::verify::{TrialEnd, Verifier, verify_all};
+use crate::watch::Watch;
 
 /// How long a gym over HTTP may take to begin a session, once its database is there.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -229,7 +229,10 @@ impl Attempt<'_> {
             log: self.reporter.for_log(&self.trial.id),
         };
         let verifying = verify_all(&self.scenario.verifiers, &end, self.verifiers);
-        let verdicts = self.watch().busy(verifying, "its verifiers", "each has a time limit").await;
+        let verdicts = self
+            .watch()
+            .busy(verifying, "its verifiers", "each has a time limit")
+            .await;
         for verdict in &verdicts {
             self.reporter
                 .entry(&self.trial.id, Entry::Verdict(verdict.clone()))
@@ -248,7 +251,10 @@ impl Attempt<'_> {
             let limit = open_limit(gym.spec());
             let opening = tokio::time::timeout(limit, gym.open(&request));
             let then = format!("given up after {} s", limit.as_secs());
-            let opened = self.watch().busy(opening, &format!("gym {name} to open"), &then).await;
+            let opened = self
+                .watch()
+                .busy(opening, &format!("gym {name} to open"), &then)
+                .await;
             drop(permit);
             match opened.unwrap_or_else(|_| Err(not_opened(&name, limit))) {
                 Ok(session) => open.push((name, session)),

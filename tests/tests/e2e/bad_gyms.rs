@@ -318,3 +318,30 @@ fn servers_that_never_answer_meet_their_deadline() {
     "#);
     assert_eq!(later.databases(), [""; 0], "databases left behind");
 }
+
+#[test]
+fn few_servers_at_once_are_said_and_waiting_for_them_is_no_time_of_a_trial() {
+    let bed = TestBed::new();
+    let server = json!({"command": binary::own("bad-stdio-gym")});
+    bed.write_json("gyms.json", &json!({"mcpServers": {"fine": server}}));
+    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+    let line = "run harness.json --model noop --gym-config gyms.json --runs 5 --ui quiet --max-processes";
+    let shot = bed.bench(&format!("{line} 5"));
+    assert!(!shot.stderr.contains("at once"), "{shot}");
+    let shot = bed.bench(&format!("{line} 1"));
+    let said = "gyms over stdio: 1 trial at once; `--max-processes` changes that";
+    assert!(shot.stderr.contains(said), "{shot}");
+    let run = bed.runs().pop().unwrap();
+    let mut times: Vec<(String, String)> = (1..=5)
+        .map(|n| {
+            let record = std::fs::read(run.dir().join(format!("trials/a~noop~{n}.json"))).unwrap();
+            let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+            let time = |name: &str| record[name].as_str().unwrap().to_owned();
+            (time("started_at"), time("completed_at"))
+        })
+        .collect();
+    times.sort();
+    for three in times.windows(3) {
+        assert!(three[2].0 > three[0].1, "the third begins after the first: {times:?}");
+    }
+}

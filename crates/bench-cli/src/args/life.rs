@@ -65,7 +65,7 @@ pub(crate) struct RetryArgs {
     /// Id of a run, a prefix that fits no other, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub(crate) run: String,
-    /// Only trials that errored
+    /// Only trials that errored, not those that never ended either
     #[arg(long)]
     pub(crate) errored: bool,
     /// Only trials that failed or hit a limit

@@ -35,7 +35,7 @@ pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
     if args.json {
         write_json(&document(&listing, &legacy), cx)?;
     } else {
-        write_table(&listing, &legacy, cx)?;
+        write_table(&listing, &legacy, args, cx)?;
         write_rest(&listing, cx)?;
     }
     if args.exit_code && !(listing.runs.is_empty() && legacy.is_empty()) {
@@ -93,7 +93,12 @@ fn document(listing: &Listing<BenchJob>, legacy: &[LegacyRow]) -> Value {
     })
 }
 
-fn write_table(listing: &Listing<BenchJob>, legacy: &[LegacyRow], cx: &mut Context) -> Result<(), CliError> {
+fn write_table(
+    listing: &Listing<BenchJob>,
+    legacy: &[LegacyRow],
+    args: &ListArgs,
+    cx: &mut Context,
+) -> Result<(), CliError> {
     let rows: Vec<RunRow> = listing
         .runs
         .iter()
@@ -101,7 +106,11 @@ fn write_table(listing: &Listing<BenchJob>, legacy: &[LegacyRow], cx: &mut Conte
         .chain(legacy.iter().map(older::row))
         .collect();
     if rows.is_empty() {
-        writeln!(cx.err, "no runs in {}", cx.shown(&cx.results_dir()))?;
+        let which = args
+            .status
+            .map(|status| format!("{} ", status.word()))
+            .unwrap_or_default();
+        writeln!(cx.err, "no {which}runs in {}", cx.shown(&cx.results_dir()))?;
     } else {
         let table = runs::table(&rows, cx.times(), cx.now).render(cx.out_look.width);
         write!(cx.out, "{}", paint::table(&table))?;

@@ -1,8 +1,10 @@
 //! `bench-cli resume` and `retry`: from the plan of a run that is over, never from its harness files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bench_core::{Event, Gate, Outcome, Plan, PlanChanges, TrialId};
+use bench_report::text::count;
 use bench_runner::env::Environment;
 use bench_runner::gym::check_seeds;
 use bench_runner::{BenchJob, Earlier};
@@ -58,21 +60,36 @@ pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError
         _ => !args.errored && !args.failed,
     };
     let earlier = earlier(&view)?;
-    let chosen = earlier.finished().filter(|finished| wanted(finished.outcome));
-    let chosen: Vec<TrialId> = chosen.map(|finished| finished.trial.clone()).collect();
-    if chosen.is_empty() {
-        return Err(
-            CliError::usage(format!("run `{id}` has no such trial to be tried again")).hint(format!(
-                "`{}` shows how its trials ended",
-                cx.command(&format!("show {id}"))
-            )),
-        );
+    let ends: BTreeMap<&TrialId, Outcome> = earlier.finished().map(|end| (&end.trial, end.outcome)).collect();
+    let plan = plan_now(&view)?;
+    let trials = plan.trials().into_iter().map(|trial| trial.id);
+    // What never ended did not pass, and has no outcome that could be asked for.
+    let (ended, open): (Vec<_>, Vec<_>) = trials.partition(|trial| ends.contains_key(trial));
+    let mut chosen: BTreeSet<TrialId> = ended.into_iter().filter(|trial| wanted(ends[trial])).collect();
+    if !args.errored && !args.failed {
+        chosen.extend(open.iter().cloned());
     }
-    let mut plan = plan_now(&view)?.retry_of(id.to_string(), chosen);
+    if chosen.is_empty() {
+        return Err(nothing_to_retry(&id, open.len(), cx));
+    }
+    let mut plan = plan.retry_of(id.to_string(), chosen.into_iter().collect());
     check_seeds(&plan.gyms)?;
     changes(&args.how, &plan).apply(&mut plan);
     let environment = environment_of(&plan, cx)?;
     start::start(Start::anew(plan, environment), how(&args.how), cx)
+}
+
+fn nothing_to_retry(id: &RunId, open: usize, cx: &Context) -> CliError {
+    let hint = if open > 0 {
+        let resume = cx.command(&format!("resume {id}"));
+        format!("`{resume}` runs the {} that never ended", count(open, "trial"))
+    } else {
+        format!(
+            "`{}` shows how its trials ended",
+            cx.command(&format!("show {id}"))
+        )
+    };
+    CliError::usage(format!("run `{id}` has no such trial to be tried again")).hint(hint)
 }
 
 /// A run that is over.

@@ -89,7 +89,10 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
 
 /// Says that fewer trials run at once than asked for, and why.
 fn few_processes(plan: &Plan) -> Option<String> {
-    let over_stdio = plan.gyms.iter().any(|gym| matches!(gym.transport, Transport::Stdio { .. }));
+    let over_stdio = plan
+        .gyms
+        .iter()
+        .any(|gym| matches!(gym.transport, Transport::Stdio { .. }));
     let wanted = plan.max_concurrency.min(plan.trial_count()) as usize;
     let processes = processes(plan);
     let why = if plan.max_processes.is_none() {
@@ -107,20 +110,31 @@ fn few_processes(plan: &Plan) -> Option<String> {
 fn here(start: Start, how: How, cx: &mut Context) -> Result<Ran, CliError> {
     let event_loop = EventLoop::start()?;
     let plan = start.plan.clone();
+    let done = start
+        .earlier
+        .finished()
+        .filter(|end| end.outcome.is_verdict())
+        .count();
+    let open = plan
+        .trial_count()
+        .saturating_sub(u32::try_from(done).unwrap_or(u32::MAX));
     let stage = Stage::set(event_loop, start.plan, start.environment, start.earlier, cx)?;
     let show = stage.show(how.ui, how.json, cx)?;
     let run = take_up(start.run.as_ref(), &plan, &start.changes, cx)?;
-    announce(&run, plan.trial_count(), how.json, cx);
+    announce(&run, plan.trial_count(), open, how.json, cx);
     Ok(stage.perform(run, show, &cx.err))
 }
 
-fn announce(run: &ActiveRun<BenchJob>, trials: u32, json: bool, cx: &mut Context) {
+fn announce(run: &ActiveRun<BenchJob>, trials: u32, open: u32, json: bool, cx: &mut Context) {
     if json {
         let line = json!({"event": "run_created", "run_id": run.id(), "dir": run.dir(), "trials": trials});
         writeln!(cx.out, "{line}").unwrap_or_default(); // nobody reads; the run goes on all the same
     } else {
         let folder = cx.shown(run.dir());
-        let trials = count(trials as usize, "trial");
+        let mut trials = count(trials as usize, "trial");
+        if count(open as usize, "trial") != trials {
+            trials = format!("{open} of {trials} to run");
+        }
         tell(&format!("{}: {trials}, {folder}", run.id()), cx);
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use bench_core::Event;
-use bench_core::session::Totals;
+use bench_core::session::{OutcomeCounts, Totals};
 use bench_report::text;
 use chrono::{DateTime, Utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,6 +15,10 @@ use crate::sink::Sink;
 
 /// Frames a second at most: smooth enough, and no load on a slow terminal.
 const FRAMES: u8 = 10;
+/// Lines around the bars: the empty one, the status, and one for the cursor.
+const AROUND: usize = 3;
+/// Rows of a terminal that does not tell.
+const ROWS: usize = 24;
 /// Characters of a model's name that are shown.
 const LONGEST_NAME: usize = 28;
 
@@ -27,6 +31,8 @@ pub(super) struct Bars {
     /// then: let it be this one.
     _above: ProgressBar,
     models: Vec<ProgressBar>,
+    /// One bar for all models: one for each is more than the terminal has rows for.
+    whole: bool,
     status: ProgressBar,
     width: usize,
 }
@@ -36,13 +42,24 @@ impl Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(FRAMES));
         err.flush().unwrap_or_default();
         err.make_way(Some(all.clone()));
-        let names: Vec<String> = board.session.models.iter().map(name).collect();
-        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let models = &board.session.models;
+        let whole = models.len() + AROUND > height();
+        let rows: Vec<(String, u32)> = if whole {
+            let all = text::count(models.len(), "model");
+            vec![(all, board.progress.trials_total)]
+        } else {
+            models
+                .iter()
+                .map(|totals| (name(totals), totals.trials_total))
+                .collect()
+        };
+        let names = rows.iter().map(|(name, _)| name);
+        let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
         let style = bar_style(look);
         let above = all.add(ProgressBar::no_length().with_style(status_style()));
         above.set_message(" "); // a line without any text would not be drawn
-        let models = names.iter().zip(&board.session.models).map(|(name, totals)| {
-            let bar = all.add(ProgressBar::new(u64::from(totals.trials_total)).with_style(style.clone()));
+        let models = rows.iter().map(|(name, trials)| {
+            let bar = all.add(ProgressBar::new(u64::from(*trials)).with_style(style.clone()));
             bar.set_prefix(format!("{name:<longest$}"));
             bar
         });
@@ -54,15 +71,23 @@ impl Bars {
             all,
             _above: above,
             models,
+            whole,
             status,
             width: look.width,
         }
     }
 
     fn draw(&self, now: DateTime<Utc>) {
-        for (bar, totals) in self.models.iter().zip(&self.board.session.models) {
+        if self.whole
+            && let Some(bar) = self.models.first()
+        {
+            bar.set_position(u64::from(self.board.progress.trials_done));
+            bar.set_message(counts(&self.board.progress.outcomes));
+        }
+        let models = &self.board.session.models;
+        for (bar, totals) in self.models.iter().zip(models).filter(|_| !self.whole) {
             bar.set_position(u64::from(totals.outcomes.done()));
-            bar.set_message(counts(totals));
+            bar.set_message(counts(&totals.outcomes));
         }
         self.status
             .set_message(text::shorten(&self.status_line(now), self.width.saturating_sub(2)).into_owned());
@@ -70,7 +95,7 @@ impl Bars {
     }
 
     fn status_line(&self, now: DateTime<Utc>) -> String {
-        let mut parts = vec![format!("{} running", self.board.running())];
+        let mut parts = vec![self.board.under_way()];
         parts.extend(self.board.time_left(now).map(|left| format!("about {left} left")));
         parts.extend(self.board.longest_wait(now));
         parts.join(" · ")
@@ -97,14 +122,20 @@ impl Watcher for Bars {
     }
 }
 
+/// Rows of the terminal.
+fn height() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    let rows = size.map_or(0, |size| usize::from(size.ws_row));
+    if rows == 0 { ROWS } else { rows }
+}
+
 fn name(totals: &Totals) -> String {
     let name = text::clean_line(&totals.model);
-    text::shorten(&name, LONGEST_NAME).into_owned()
+    text::shorten_middle(&name, LONGEST_NAME).into_owned()
 }
 
 /// `10 passed, 1 errored, 90.9%`.
-fn counts(totals: &Totals) -> String {
-    let counts = &totals.outcomes;
+fn counts(counts: &OutcomeCounts) -> String {
     let mut parts = vec![format!("{} passed", counts.passed)];
     let odd = [(counts.errored, "errored"), (counts.limit, "at a limit")];
     parts.extend(
@@ -158,6 +189,16 @@ mod tests {
             let template = "{prefix} {bar:16.green/dim} {pos:>4}/{len} {msg}";
             assert!(ProgressStyle::with_template(template).is_ok());
         }
+    }
+
+    #[test]
+    fn long_names_stay_different() {
+        let totals = |end: &str| Totals {
+            model: format!("compatible:qwen-2.5-coder-32b-instruct-{end}"),
+            ..Totals::default()
+        };
+        assert_eq!(name(&totals("a")), "compatible:qwe…2b-instruct-a");
+        assert_ne!(name(&totals("a")), name(&totals("b")));
     }
 
     #[test]

@@ -14,41 +14,71 @@ pub(super) struct Board {
     pub(super) session: Session,
     /// Trials that have begun and not ended, and what they wait for.
     running: BTreeMap<TrialId, Option<Wait>>,
+    /// The part of the run that this worker does, for its pace.
+    part: Part,
+}
+
+/// What one worker of a run has to do, and has done.
+#[derive(Default)]
+struct Part {
     /// When the first trial began.
     started: Option<DateTime<Utc>>,
-    /// Trials that were over before this process began.
-    already: u32,
+    trials: u32,
+    done: u32,
 }
 
 struct Wait {
     reason: String,
     since: DateTime<Utc>,
     then: String,
+    idle: bool,
 }
 
 impl Board {
     /// A board that knows what earlier workers of the run have finished.
     pub(super) fn new(plan: &Plan, earlier: &Earlier) -> Self {
-        let (mut progress, mut session) = begin(plan);
-        for finished in earlier.finished() {
-            let event = Event::TrialFinished(finished.clone());
-            fold(&mut progress, &mut session, &event);
-        }
-        Self {
+        let (progress, session) = begin(plan);
+        let mut board = Self {
             progress,
             session,
             running: BTreeMap::new(),
-            started: None,
-            already: 0,
+            part: Part::default(),
+        };
+        for finished in earlier.finished() {
+            let event = Event::TrialFinished(finished.clone());
+            fold(&mut board.progress, &mut board.session, &event);
         }
+        // What has no verdict is run again, and counts as done no longer.
+        let already_finished = board.progress.trials_done;
+        let event = Event::RunStarted {
+            trials: plan.trial_count(),
+            already_finished,
+        };
+        fold(&mut board.progress, &mut board.session, &event);
+        board.begin_part();
+        board
+    }
+
+    /// A worker begins: all trials without a verdict are its part.
+    fn begin_part(&mut self) {
+        let Progress {
+            trials_total,
+            trials_done,
+            ..
+        } = self.progress;
+        self.running.clear();
+        self.part = Part {
+            trials: trials_total.saturating_sub(trials_done),
+            ..Part::default()
+        };
     }
 
     pub(super) fn event(&mut self, event: &Event, at: DateTime<Utc>) {
         fold(&mut self.progress, &mut self.session, event);
         match event {
-            Event::RunStarted { already_finished, .. } => self.already = *already_finished,
+            Event::RunStarted { .. } => self.begin_part(),
             Event::TrialStarted { trial, .. } => {
-                self.started.get_or_insert(at);
+                self.part.started.get_or_insert(at);
                 self.running.insert(trial.clone(), None);
             }
             Event::TrialWaiting {
@@ -56,6 +86,7 @@ impl Board {
                 waiting_for,
                 waited_ms,
                 then,
+                idle,
             } => {
                 let waited = i64::try_from(*waited_ms).map_or(TimeDelta::MAX, TimeDelta::milliseconds);
                 let since = at.checked_sub_signed(waited).unwrap_or(at);
@@ -63,11 +94,13 @@ impl Board {
                     reason: waiting_for.clone(),
                     since,
                     then: then.clone(),
+                    idle: *idle,
                 };
                 self.running.insert(trial.clone(), Some(wait));
             }
             Event::TrialFinished(finished) => {
                 self.running.remove(&finished.trial);
+                self.part.done += 1;
             }
             event => {
                 if let Some(wait) = event.trial().and_then(|trial| self.running.get_mut(trial)) {
@@ -77,9 +110,19 @@ impl Board {
         }
     }
 
-    /// Trials under way.
-    pub(super) fn running(&self) -> usize {
-        self.running.len()
+    /// `8 running, 22 waiting`: trials that work, and trials that only wait for their turn.
+    pub(super) fn under_way(&self) -> String {
+        let idle = self.idle();
+        let running = format!("{} running", self.running.len() - idle);
+        match idle {
+            0 => running,
+            _ => format!("{running}, {idle} waiting"),
+        }
+    }
+
+    fn idle(&self) -> usize {
+        let waits = self.running.values().flatten();
+        waits.filter(|wait| wait.idle).count()
     }
 
     /// The wait that lasts longest, in words, and how many more there are.
@@ -99,18 +142,15 @@ impl Board {
         Some(format!("waiting {}: {what}{more}", text::short_duration(waited)))
     }
 
-    /// About how much longer it takes, from the pace so far; `None` before the first trial is over.
+    /// About how much longer it takes, from the pace so far; `None` before the first trial is over, and while nothing
+    /// moves.
     pub(super) fn time_left(&self, now: DateTime<Utc>) -> Option<String> {
-        let done = self
-            .progress
-            .trials_done
-            .checked_sub(self.already)
-            .filter(|&n| n > 0)?;
-        let left = self
-            .progress
-            .trials_total
-            .saturating_sub(self.progress.trials_done);
-        let elapsed = (now - self.started?).to_std().ok()?;
+        let done = Some(self.part.done).filter(|&n| n > 0)?;
+        let left = self.part.trials.saturating_sub(done);
+        if left > 0 && !self.running.is_empty() && self.idle() == self.running.len() {
+            return None;
+        }
+        let elapsed = (now - self.part.started?).to_std().ok()?;
         Some(text::short_duration(
             elapsed.mul_f64(f64::from(left) / f64::from(done)),
         ))
@@ -136,7 +176,7 @@ impl Board {
                 .filter(|(n, _)| *n > 0)
                 .map(|(n, word)| format!("{n} {word}")),
         );
-        parts.push(format!("{} running", self.running.len()));
+        parts.push(self.under_way());
         parts.join(", ")
     }
 }
@@ -205,6 +245,7 @@ pub(super) mod tests {
             waiting_for: "model gpt-4o: rate \x1b[2Jlimited".into(),
             waited_ms,
             then: "retry in 12 s".into(),
+            idle: true,
         }
     }
 
@@ -224,6 +265,48 @@ pub(super) mod tests {
         assert_eq!(board.longest_wait(at(8)), None);
         assert_eq!(board.line(), "2/4 trials, 1 passed, 1 errored, 0 running");
         assert_eq!(board.time_left(at(10)).as_deref(), Some("10.0s"));
+    }
+
+    #[test]
+    fn a_resumed_run_counts_what_it_has_still_to_do() {
+        let (cancelled, passed) = (Outcome::Cancelled, Outcome::Passed);
+        let first = [
+            finished("a~oracle~1", passed, None),
+            finished("b~oracle~1", cancelled, None),
+            finished("a~noop~1", Outcome::Errored, None),
+        ];
+        let again = |trial: &str| {
+            let Event::TrialFinished(mut end) = finished(trial, passed, None) else {
+                unreachable!()
+            };
+            end.replaces = Some(cancelled);
+            Event::TrialFinished(end)
+        };
+        let resumed = Event::RunStarted {
+            trials: 4,
+            already_finished: 1,
+        };
+        // From what earlier workers left, and told again from the beginning: the same.
+        let from_earlier = Board::new(&plan(), &Earlier::of(first.clone()));
+        let mut told_again = Board::new(&plan(), &Earlier::default());
+        first.iter().for_each(|event| told_again.event(event, at(0)));
+        for mut board in [from_earlier, told_again] {
+            board.event(&resumed, at(10));
+            assert_eq!(board.line(), "1/4 trials, 1 passed, 0 running");
+            for (trial, second) in [("b~oracle~1", 10), ("a~noop~1", 12)] {
+                board.event(&started(trial), at(second));
+            }
+            board.event(&again("b~oracle~1"), at(14));
+            assert_eq!(board.line(), "2/4 trials, 2 passed, 1 running");
+            assert_eq!(
+                board.time_left(at(14)).as_deref(),
+                Some("8.00s"),
+                "2 of 3 in the pace of 1 in 4 s"
+            );
+            board.event(&waiting("a~noop~1", 0), at(15));
+            assert_eq!(board.under_way(), "0 running, 1 waiting");
+            assert_eq!(board.time_left(at(15)), None, "nothing moves");
+        }
     }
 
     #[test]

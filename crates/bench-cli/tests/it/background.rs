@@ -407,6 +407,36 @@ fn retry_is_a_new_run_of_what_did_not_pass() {
 }
 
 #[test]
+fn trials_that_never_began_did_not_pass_either() {
+    let bed = bed();
+    let (run, _) = launch(&bed, "--model script:play.json --runs 3 --max-concurrency 1");
+    assert_eq!(bed.output("kill latest").status.code(), Some(0));
+
+    let failed = bed.output("retry --failed");
+    let err = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(failed.status.code(), Some(2), "{err}");
+    assert!(
+        err.contains(&format!("`bench-cli resume {run}` runs the 4 trials that never ended")),
+        "{err}"
+    );
+    let launched = json(&bed, "retry --background");
+    let folder = launched["dir"].as_str().unwrap();
+    bed.output("kill latest");
+    let plan: Value =
+        serde_json::from_slice(&fs::read(Path::new(folder).join("plan.json")).unwrap()).unwrap();
+    let chosen = plan["only_trials"].as_array().unwrap();
+    assert_eq!(chosen.len(), 5, "all but the one that passed: {chosen:?}");
+}
+
+#[test]
+fn a_filter_that_fits_no_run_is_named() {
+    let bed = bed();
+    bed.output("run h.json --ui quiet --model noop --scenario quick");
+    let list = bed.bench("list --status running");
+    assert!(list.contains("no running runs in results"), "{list}");
+}
+
+#[test]
 fn the_end_of_the_terminal_is_not_the_end_of_the_run() {
     use std::os::unix::process::CommandExt;
     let bed = bed();

@@ -142,7 +142,10 @@ fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
         ("model_timeout_seconds", model_timeout_seconds.to_string()),
         ("tool_result_bytes", tool_result_bytes.to_string()),
         ("max_concurrency", plan.max_concurrency.to_string()),
-        ("max_processes", or_none(plan.max_processes.map(|n| n.to_string()))),
+        (
+            "max_processes",
+            or_none(plan.max_processes.map(|n| n.to_string())),
+        ),
         ("retries", plan.retries.to_string()),
         (
             "fail_under",

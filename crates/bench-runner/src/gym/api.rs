@@ -3,6 +3,7 @@
 //! Every request carries the gym's headers with `x-database-id`, exactly as the MCP requests do. Errors
 //! are texts for people; whose fault they are is decided by the callers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -40,6 +41,8 @@ pub(crate) struct GymApi {
     pub(crate) headers: HeaderMap,
     /// Whether there should be an API at all: an ordinary MCP server has none.
     pub(crate) expected: bool,
+    /// Whether the server ever answered anything.
+    pub(crate) answered: AtomicBool,
 }
 
 /// What came back.
@@ -54,6 +57,8 @@ struct Failure {
     reason: String,
     /// Whether a second try may help.
     transient: bool,
+    /// Nobody listens there.
+    nobody: bool,
 }
 
 impl GymApi {
@@ -113,17 +118,27 @@ impl GymApi {
         .map(|_| ())
     }
 
+    /// Removes a database that was made, or was about to be, by this process. Where nobody listens and nobody ever
+    /// answered there is none.
+    pub(crate) async fn remove_own(&self, database_id: &str) -> Result<(), String> {
+        match self.try_to_remove(database_id).await {
+            Err(failure) if failure.nobody && !self.answered.load(Ordering::Relaxed) => Ok(()),
+            removed => removed.map_err(|failure| failure.reason),
+        }
+    }
+
     /// Removes the database. A gym that knows none of this name, or no removal, is fine.
     pub(crate) async fn remove(&self, database_id: &str) -> Result<(), String> {
+        let removed = self.try_to_remove(database_id).await;
+        removed.map_err(|failure| failure.reason)
+    }
+
+    async fn try_to_remove(&self, database_id: &str) -> Result<(), Failure> {
         let retry = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_times(1);
         let removal = || self.remove_once(database_id);
-        removal
-            .retry(retry)
-            .when(|failure| failure.transient)
-            .await
-            .map_err(|failure| failure.reason)
+        removal.retry(retry).when(|failure| failure.transient).await
     }
 
     async fn remove_once(&self, database_id: &str) -> Result<(), Failure> {
@@ -149,9 +164,11 @@ impl GymApi {
         }
         let transient = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         let checked = checked("DELETE /api/delete-database", &answer);
-        checked
-            .map(|_| ())
-            .map_err(|reason| Failure { reason, transient })
+        checked.map(|_| ()).map_err(|reason| Failure {
+            reason,
+            transient,
+            nobody: false,
+        })
     }
 
     /// One request to the API whose answer has to be a success.
@@ -200,13 +217,16 @@ impl GymApi {
             Ok((status, read_bounded(response).await?))
         };
         let (status, body) = answer.await.map_err(|error: reqwest::Error| Failure {
+            nobody: error.is_connect(),
             // The URL may hold credentials.
             reason: causes(&error.without_url()),
             transient: true,
         })?;
+        self.answered.store(true, Ordering::Relaxed);
         let body = body.ok_or_else(|| Failure {
             reason: format!("its answer is over {} MiB", LARGEST_ANSWER >> 20),
             transient: false,
+            nobody: false,
         })?;
         Ok(Answer { status, body })
     }

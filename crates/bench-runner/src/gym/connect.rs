@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use bench_core::gym::context_header;
@@ -156,6 +157,7 @@ impl Resolver<'_> {
             client: unpooled.clone(),
             base: api_base(&url, sql_runner.as_ref()),
             expected: sql_runner.is_some() || spec.seed != bench_core::gym::Seed::Untouched,
+            answered: AtomicBool::new(false),
             sql_runner,
             headers,
         };

@@ -7,6 +7,7 @@
 //!
 //! The built-in tracker is such a gym on a loopback port.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,7 @@ impl HttpGym {
             timeout,
         };
         let mcp = Mcp::over_http(client.clone(), self.url.as_str(), &headers, options).await?;
+        self.api.answered.store(true, Ordering::Relaxed);
         self.era.get_or_init(|| mcp.era());
         Ok(mcp)
     }
@@ -222,7 +224,7 @@ impl Holdings {
             if let Some(mcp) = mcp {
                 mcp.close(CLOSE_TIMEOUT).await;
             }
-            let removed = api.remove(&database_id).await;
+            let removed = api.remove_own(&database_id).await;
             let problem = removed.as_ref().err().cloned();
             report(Event::DatabaseRemoved {
                 trial,

@@ -34,8 +34,8 @@ use crate::scratch::Scratch;
 
 pub use cleaner::Cleaner;
 pub use connect::{TrackerAddress, connect, connect_with};
-pub use slots::default_processes;
 pub use seeds::check_seeds;
+pub use slots::default_processes;
 
 /// A world that trials act on. Shared by all trials; opened once per trial.
 pub trait Gym: Send + Sync {

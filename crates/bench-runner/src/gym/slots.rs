@@ -28,7 +28,6 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-
     pub(crate) fn new(count: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(count)),

@@ -10,6 +10,7 @@
 //! `BENCH_DATABASE_ID`.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -222,6 +223,7 @@ impl StdioGym {
             sql_runner: Some(url),
             headers: HeaderMap::new(),
             expected: true,
+            answered: AtomicBool::new(false),
         };
         Ok(Some(Data { api, database_id }))
     }
