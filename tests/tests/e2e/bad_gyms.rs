@@ -332,14 +332,13 @@ fn few_servers_at_once_are_said_and_waiting_for_them_is_no_time_of_a_trial() {
     let said = "gyms over stdio: 1 trial at once; `--max-processes` changes that";
     assert!(shot.stderr.contains(said), "{shot}");
     let run = bed.runs().pop().unwrap();
-    let mut times: Vec<(String, String)> = (1..=5)
-        .map(|n| {
-            let record = std::fs::read(run.dir().join(format!("trials/a~noop~{n}.json"))).unwrap();
-            let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-            let time = |name: &str| record[name].as_str().unwrap().to_owned();
-            (time("started_at"), time("completed_at"))
-        })
+    let time = |record: &Value, name: &str| record[name].as_str().unwrap().to_owned();
+    let records = run.trials();
+    let mut times: Vec<_> = records
+        .values()
+        .map(|record| (time(record, "started_at"), time(record, "completed_at")))
         .collect();
+    assert_eq!(times.len(), 5);
     times.sort();
     for three in times.windows(3) {
         assert!(three[2].0 > three[0].1, "the third begins after the first: {times:?}");
