@@ -97,10 +97,10 @@ pub(crate) struct HowArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Budgets and gate [default: as they were]")]
 pub(crate) struct BudgetArgs {
-    /// Trials that work at once; one that waits for a rate limit lets another work
+    /// Trials working at once, those that wait not counted
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_concurrency: Option<u32>,
-    /// Of those, trials with server processes (gyms over stdio)
+    /// The same for gyms over stdio
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_processes: Option<u32>,
     /// Further attempts of a trial after an infrastructure error

@@ -124,10 +124,10 @@ impl LimitArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The run")]
 pub(crate) struct GateArgs {
-    /// Trials that work at once; one that waits for a rate limit lets another work
+    /// Trials working at once, those that wait not counted
     #[arg(long, value_name = "N", default_value = "8", value_parser = at_least_one)]
     pub(crate) max_concurrency: u32,
-    /// Of those, trials with server processes (gyms over stdio) [default: 2 per processor]
+    /// The same for gyms over stdio [default: 2 per processor]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_processes: Option<u32>,
     /// Further attempts of a trial after an infrastructure error

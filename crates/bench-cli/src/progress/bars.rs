@@ -225,7 +225,7 @@ mod tests {
         );
         assert_eq!(
             bars.status_line(at(5)),
-            "1 running · about 15.0s left · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s"
+            "0 running, 1 waiting · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s"
         );
         bars.end();
     }

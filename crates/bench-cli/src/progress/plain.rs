@@ -216,7 +216,7 @@ mod tests {
         gym tracker: 27 tools of tracker 0.1.0, MCP 2026-07-28, reached in 12ms
         [1/4] ✓ passed    a~oracle~1    2/3 verifiers  1.20s
         ! b~oracle~1: attempt 1 errored and is tried again: gym⏎broke
-        1/4 trials, 1 passed, 1 running, about 1m 30s left
+        1/4 trials, 1 passed, 0 running, 1 waiting
           waiting 28.0s: b~oracle~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s
         [2/4] ! errored   b~oracle~1    2/3 verifiers  1.20s  gym ␛[2Jbroke
         ");

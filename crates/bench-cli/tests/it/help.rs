@@ -117,7 +117,8 @@ fn run() {
                                     [default: 60]
 
     The run:
-          --max-concurrency <N>  Trials at once [default: 8]
+          --max-concurrency <N>  Trials working at once, those that wait not counted [default: 8]
+          --max-processes <N>    The same for gyms over stdio [default: 2 per processor]
           --retries <N>          Further attempts of a trial after an infrastructure error [default: 1]
           --fail-under <RATE>    Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
           --min-verdicts <RATE>  With --fail-under: also exit with 1 if under 90%, or this, of a model's
