@@ -289,7 +289,9 @@ pub(super) mod tests {
         // From what earlier workers left, and told again from the beginning: the same.
         let from_earlier = Board::new(&plan(), &Earlier::of(first.clone()));
         let mut told_again = Board::new(&plan(), &Earlier::default());
-        first.iter().for_each(|event| told_again.event(event, at(0)));
+        for event in &first {
+            told_again.event(event, at(0));
+        }
         for mut board in [from_earlier, told_again] {
             board.event(&resumed, at(10));
             assert_eq!(board.line(), "1/4 trials, 1 passed, 0 running");
