@@ -341,6 +341,9 @@ fn few_servers_at_once_are_said_and_waiting_for_them_is_no_time_of_a_trial() {
     assert_eq!(times.len(), 5);
     times.sort();
     for three in times.windows(3) {
-        assert!(three[2].0 > three[0].1, "the third begins after the first: {times:?}");
+        assert!(
+            three[2].0 > three[0].1,
+            "the third begins after the first: {times:?}"
+        );
     }
 }

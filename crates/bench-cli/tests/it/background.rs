@@ -416,7 +416,9 @@ fn trials_that_never_began_did_not_pass_either() {
     let err = String::from_utf8(failed.stderr).unwrap();
     assert_eq!(failed.status.code(), Some(2), "{err}");
     assert!(
-        err.contains(&format!("`bench-cli resume {run}` runs the 4 trials that never ended")),
+        err.contains(&format!(
+            "`bench-cli resume {run}` runs the 4 trials that never ended"
+        )),
         "{err}"
     );
     let launched = json(&bed, "retry --background");

@@ -343,7 +343,7 @@ async fn a_trial_waits_for_room_and_says_so() {
         visit
             .told()
             .remove(0)
-            .contains("a free slot for the server of gym `shell`")
+            .contains("its turn to start the server of gym `shell`")
     );
     admitted.pop();
     waiting.await;
