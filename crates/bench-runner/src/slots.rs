@@ -141,7 +141,7 @@ mod tests {
             "time away stands still while working"
         );
         waiting[0].count(away / 2);
-        assert_eq!(waiting[0].away(), away - away / 2);
+        assert_eq!(waiting[0].away(), away.saturating_sub(away / 2));
     }
 
     use futures_util::FutureExt;
