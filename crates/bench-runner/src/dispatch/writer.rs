@@ -5,9 +5,11 @@ use std::time::Duration;
 use bench_core::event::TrialFinished;
 use bench_core::{Event, Outcome, TrialRecord};
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{Listener, Report};
@@ -34,8 +36,8 @@ struct Ended {
     written: oneshot::Sender<()>,
 }
 
-/// The trials whose files are being synced.
-type Syncing = JoinSet<Result<Box<Ended>, JournalError>>;
+/// The trials whose files are being synced. They come out in the order in which they ended.
+type Syncing = FuturesOrdered<JoinHandle<Result<Box<Ended>, JournalError>>>;
 /// What came of one of them.
 type Synced = Result<Result<Box<Ended>, JournalError>, JoinError>;
 
@@ -68,10 +70,10 @@ async fn next(reports: &mut mpsc::Receiver<Report>, batch: &mut Vec<Report>, syn
     tokio::select! {
         received = reports.recv_many(batch, BATCH) => match received {
             // All reporters are gone.
-            0 => syncing.join_next().await.map_or(Next::Over, Next::Ended),
+            0 => syncing.next().await.map_or(Next::Over, Next::Ended),
             _ => Next::Reports,
         },
-        Some(ended) = syncing.join_next() => Next::Ended(ended),
+        Some(ended) = syncing.next() => Next::Ended(ended),
         () = tokio::time::sleep(TICK) => Next::Nothing,
     }
 }
@@ -101,7 +103,7 @@ impl Writer {
             .build()
             .map_err(JournalError::new)?;
         let mut batch = Vec::with_capacity(BATCH);
-        let mut syncing = JoinSet::new();
+        let mut syncing = Syncing::new();
         loop {
             // Only waiting happens inside: journals and listeners may use runtimes of their own.
             match runtime.block_on(next(&mut reports, &mut batch, &mut syncing)) {
@@ -131,7 +133,7 @@ impl Writer {
                 }
                 Report::Finished(report) => {
                     let sync = self.journal.finish_trial(&report.record.trial)?;
-                    syncing.spawn_blocking_on(move || report.synced(sync), runtime.handle());
+                    syncing.push_back(runtime.spawn_blocking(move || report.synced(sync)));
                 }
             }
         }
@@ -146,7 +148,7 @@ impl Writer {
             let ended = ended.unwrap_or_else(|panicked| Err(JournalError::new(panicked)))?;
             events.push((ended.event, ended.at));
             waiting.push(ended.written);
-            next = syncing.try_join_next();
+            next = syncing.next().now_or_never().flatten();
         }
         self.commit(&events, waiting)
     }
@@ -368,6 +370,83 @@ mod tests {
             [(Event::TrialStarted { .. }, _), (Event::TrialFinished(_), _)]
         ));
         assert!(memory.records.contains_key(&trial()));
+    }
+
+    /// The first trial's files take longer than those of all others.
+    struct SlowFirst {
+        memory: MemoryJournal,
+        others: Option<blocking::Receiver<()>>,
+        done: blocking::Sender<()>,
+    }
+
+    impl Journal for SlowFirst {
+        fn transcript(&mut self, _: &TrialId, _: &[u8]) -> Result<(), JournalError> {
+            Ok(())
+        }
+
+        fn log(&mut self, _: &TrialId, _: &str) -> Result<(), JournalError> {
+            Ok(())
+        }
+
+        fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError> {
+            let sync = self.memory.finish_trial(trial)?;
+            let (others, done) = (self.others.take(), self.done.clone());
+            Ok(Box::new(move |record| {
+                match others {
+                    Some(others) => others.recv().unwrap(),
+                    None => done.send(()).unwrap(),
+                }
+                sync(record)
+            }))
+        }
+
+        fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
+            self.memory.commit(events)
+        }
+
+        fn tick(&mut self, _: DateTime<Utc>) -> Result<(), JournalError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn trials_are_written_down_in_the_order_in_which_they_ended() {
+        let memory = MemoryJournal::default();
+        let (done, others) = blocking::channel();
+        let journal = SlowFirst {
+            memory: memory.clone(),
+            others: Some(others),
+            done,
+        };
+        let (reporter, dispatcher) = Dispatcher::start(
+            Box::new(journal),
+            Vec::new(),
+            Secrets::default(),
+            CancellationToken::new(),
+        )
+        .unwrap();
+        let end = |name: &str| TrialRecord {
+            trial: name.parse().unwrap(),
+            ..record()
+        };
+        let (first, second) = tokio::join!(
+            reporter.finished(end("first~m~1"), None),
+            reporter.finished(end("second~m~1"), None)
+        );
+        assert!(first && second);
+        drop(reporter);
+        let finished = tokio::task::spawn_blocking(|| dispatcher.finish()).await;
+        finished.unwrap().unwrap();
+        let order: Vec<String> = memory
+            .snapshot()
+            .events
+            .into_iter()
+            .filter_map(|(event, _)| match event {
+                Event::TrialFinished(finished) => Some(finished.trial.to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(order, ["first~m~1", "second~m~1"]);
     }
 
     #[tokio::test(flavor = "multi_thread")]
