@@ -1,7 +1,8 @@
 //! Comparisons: whether a value satisfies what a verifier expects.
 //!
 //! The rules, everywhere the same:
-//! - numbers compare by value: 1 is 1.0, and integers beyond 2^53 stay exact;
+//! - numbers compare by value: 1 is 1.0, and integers beyond 2^53 stay exact. Those beyond 64 bits are read
+//!   as the nearest fraction: whether two that fall together are equal cannot be told, and is an error;
 //! - a text is never a number: `"1"` is not 1;
 //! - null equals null only; an order with null is an error, for it means that nothing was found;
 //! - an expected `true` or `false` also accepts the numbers 1 and 0, because `SQLite` has no booleans. The
@@ -82,6 +83,16 @@ pub enum CompareError {
         /// The expected value, shortened.
         expected: String,
     },
+    /// Two numbers beyond 64 bits that are the same once rounded.
+    #[error("cannot tell whether {actual} {operator} {expected}: too large to compare exactly")]
+    TooLarge {
+        /// The operator's name.
+        operator: &'static str,
+        /// The actual value, shortened.
+        actual: String,
+        /// The expected value, shortened.
+        expected: String,
+    },
     /// The regular expression does not compile.
     #[error("the pattern `{pattern}` is not a regular expression: {reason}")]
     BadPattern {
@@ -143,19 +154,24 @@ impl Comparison {
 
     fn check_with(&self, actual: &Value, ignore_case: bool) -> Result<bool, CompareError> {
         match self.operator {
-            Operator::Equals => Ok(equal(actual, &self.expected)),
-            Operator::NotEquals => Ok(!equal(actual, &self.expected)),
+            Operator::Equals => self.sure(equal(actual, &self.expected), actual),
+            Operator::NotEquals => self
+                .sure(equal(actual, &self.expected), actual)
+                .map(|equal| !equal),
             Operator::GreaterThan => self.order(actual).map(Ordering::is_gt),
             Operator::GreaterThanOrEqual => self.order(actual).map(Ordering::is_ge),
             Operator::LessThan => self.order(actual).map(Ordering::is_lt),
             Operator::LessThanOrEqual => self.order(actual).map(Ordering::is_le),
             Operator::Contains => self.contained(actual),
             Operator::NotContains => self.contained(actual).map(|found| !found),
-            Operator::In => Ok(self.list("a list of values")?.iter().any(|e| equal(actual, e))),
+            Operator::In => {
+                let list = self.list("a list of values")?;
+                self.sure(any(list.iter().map(|e| equal(actual, e))), actual)
+            }
             Operator::Between => {
                 let (low, high) = self.bounds()?;
-                let at_least = compare(actual, low).ok_or_else(|| self.incomparable(actual))?;
-                let at_most = compare(actual, high).ok_or_else(|| self.incomparable(actual))?;
+                let at_least = compare(actual, low).ok_or_else(|| self.unordered(actual))?;
+                let at_most = compare(actual, high).ok_or_else(|| self.unordered(actual))?;
                 Ok(at_least.is_ge() && at_most.is_le())
             }
             Operator::Matches => {
@@ -171,13 +187,13 @@ impl Comparison {
 
     fn order(&self, actual: &Value) -> Result<Ordering, CompareError> {
         self.validate()?;
-        compare(actual, &self.expected).ok_or_else(|| self.incomparable(actual))
+        compare(actual, &self.expected).ok_or_else(|| self.unordered(actual))
     }
 
     fn contained(&self, actual: &Value) -> Result<bool, CompareError> {
         match (actual, &self.expected) {
             (Value::String(text), Value::String(part)) => Ok(text.contains(part.as_str())),
-            (Value::Array(list), element) => Ok(list.iter().any(|e| equal(e, element))),
+            (Value::Array(list), element) => self.sure(any(list.iter().map(|e| equal(e, element))), actual),
             (Value::Null, _) => Ok(false),
             _ => Err(self.incomparable(actual)),
         }
@@ -216,6 +232,31 @@ impl Comparison {
             })
     }
 
+    fn sure(&self, answer: Option<bool>, actual: &Value) -> Result<bool, CompareError> {
+        answer.ok_or_else(|| self.too_large(actual))
+    }
+
+    /// Why there is no order: numbers have one, unless it is lost in rounding.
+    fn unordered(&self, actual: &Value) -> CompareError {
+        let number = match &self.expected {
+            Value::Array(bounds) => bounds.iter().all(Value::is_number),
+            one => one.is_number(),
+        };
+        if actual.is_number() && number {
+            self.too_large(actual)
+        } else {
+            self.incomparable(actual)
+        }
+    }
+
+    fn too_large(&self, actual: &Value) -> CompareError {
+        CompareError::TooLarge {
+            operator: self.operator.name(),
+            actual: shortened(actual),
+            expected: shortened(&self.expected),
+        }
+    }
+
     fn incomparable(&self, actual: &Value) -> CompareError {
         CompareError::Incomparable {
             operator: self.operator.name(),
@@ -233,37 +274,74 @@ impl Comparison {
     }
 }
 
-/// Whether a found value equals an expected one, by the rules of this module.
-pub fn equal(actual: &Value, expected: &Value) -> bool {
+/// Whether a found value equals an expected one, by the rules of this module; none if that depends on numbers
+/// too large to compare exactly.
+pub fn equal(actual: &Value, expected: &Value) -> Option<bool> {
     match (actual, expected) {
-        (Value::Number(a), Value::Number(e)) => compare_numbers(a, e).is_eq(),
-        (Value::Number(a), Value::Bool(e)) => compare_numbers(a, &Number::from(u8::from(*e))).is_eq(),
-        (Value::Array(a), Value::Array(e)) => a.len() == e.len() && a.iter().zip(e).all(|(a, e)| equal(a, e)),
-        (Value::Object(a), Value::Object(e)) => {
-            a.len() == e.len() && e.iter().all(|(key, e)| a.get(key).is_some_and(|a| equal(a, e)))
+        (Value::Number(a), Value::Number(e)) => compare_numbers(a, e).map(Ordering::is_eq),
+        (Value::Number(a), Value::Bool(e)) => {
+            compare_numbers(a, &Number::from(u8::from(*e))).map(Ordering::is_eq)
         }
-        (a, e) => a == e,
+        (Value::Array(a), Value::Array(e)) if a.len() == e.len() => {
+            all(a.iter().zip(e).map(|(a, e)| equal(a, e)))
+        }
+        (Value::Object(a), Value::Object(e)) if a.len() == e.len() => all(e
+            .iter()
+            .map(|(key, e)| a.get(key).map_or(Some(false), |a| equal(a, e)))),
+        (a, e) => Some(a == e),
     }
 }
 
-/// The order of two numbers or of two texts (by code point); nothing else has one.
+/// Whether all of these answers are yes: one no decides, whatever cannot be told beside it.
+pub fn all(answers: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+    any(answers.into_iter().map(|answer| answer.map(|yes| !yes))).map(|no| !no)
+}
+
+/// Whether one of these answers is yes: one yes decides, whatever cannot be told beside it.
+pub fn any(answers: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+    let mut found = Some(false);
+    for answer in answers {
+        match answer {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => found = None,
+        }
+    }
+    found
+}
+
+/// The order of two numbers or of two texts (by code point); nothing else has one, and no numbers that
+/// [`compare_numbers`] cannot tell.
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => Some(compare_numbers(a, b)),
+        (Value::Number(a), Value::Number(b)) => compare_numbers(a, b),
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         _ => None,
     }
 }
 
 /// By value and exact, also between an integer and a fraction.
-fn compare_numbers(a: &Number, b: &Number) -> Ordering {
-    match (a.as_i128(), b.as_i128()) {
-        (Some(a), Some(b)) => a.cmp(&b),
+///
+/// A number beyond 64 bits may be a rounded integer. Rounding keeps what is smaller below what is larger or
+/// makes them the same: only then is the order unknown.
+fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
+    let order = match (a.as_i128(), b.as_i128()) {
+        (Some(a), Some(b)) => return Some(a.cmp(&b)),
         (Some(a), None) => compare_integer(a, float(b)),
         (None, Some(b)) => compare_integer(b, float(a)).reverse(),
         // A JSON number is never NaN, so an order always exists.
         (None, None) => float(a).partial_cmp(&float(b)).unwrap_or(Ordering::Equal),
-    }
+    };
+    (order.is_ne() || !(rounded(a) || rounded(b))).then_some(order)
+}
+
+/// Whether it may have been an integer that 64 bits cannot hold.
+fn rounded(number: &Number) -> bool {
+    /// 2^63, beyond which a negative integer needs more than 64 bits; exact.
+    const LOWEST: f64 = -9_223_372_036_854_775_808.0;
+    /// 2^64, below which a positive integer needs no more than 64 bits; exact.
+    const HIGHEST: f64 = 18_446_744_073_709_551_616.0;
+    number.as_i128().is_none() && !(LOWEST.next_up()..HIGHEST).contains(&float(number))
 }
 
 /// `integer` lies within `i64::MIN..=u64::MAX`: a cast of it would round, a cast of the float does not.

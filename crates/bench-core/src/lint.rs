@@ -103,7 +103,9 @@ impl Linter<'_> {
                 let Some((other_key, other_expected)) = asked(other) else {
                     continue;
                 };
-                let agree = equal(&expected, &other_expected) || equal(&other_expected, &expected);
+                // What cannot be told is no contradiction.
+                let agree = equal(&expected, &other_expected) != Some(false)
+                    || equal(&other_expected, &expected) != Some(false);
                 if key == other_key && !agree {
                     let message = format!(
                         "the verifiers `{}` and `{}` ask the same and expect {} and {}",

@@ -86,7 +86,7 @@ impl GymApi {
             reason: failure.reason,
             may_heal: failure.transient,
         })?;
-        sql::value_of(answer.status.as_u16(), &answer.body)
+        sql::value_of(answer.status.as_u16(), &answer.body, sql)
     }
 
     /// The SQL of the gym's own sample data.
@@ -250,7 +250,7 @@ fn checked(what: &str, answer: &Answer) -> Result<Value, String> {
         let reason = sql::refusal(answer.status.as_u16(), parsed.as_ref(), &answer.body);
         return Err(format!("{what}: {reason}"));
     }
-    match parsed.as_ref().and_then(sql::failure) {
+    match parsed.as_ref().and_then(|answer| sql::failure(answer, "")) {
         Some(reason) => Err(format!("{what}: {reason}")),
         None => Ok(parsed.unwrap_or_default()),
     }

@@ -2,18 +2,20 @@
 //!
 //! Gyms answer with rows as lists or as objects, under `data`, `rows`, `content` or `result`, or with a
 //! bare list. One row with one column is that value, one row with several columns the row, several
-//! rows the list, none null. Pure: sending the query is the business of `api`.
+//! rows the list, none null. What says of itself that it failed is
+//! no value ([`failure`]). Pure: sending the query is the business of `api`.
 
 use serde_json::Value;
 
 use super::GymError;
 use super::client::shortened;
 
+mod failure;
+
+pub(crate) use failure::failure;
+
 /// Where the rows stand, best first.
 const ROWS: [&str; 4] = ["data", "rows", "content", "result"];
-
-/// Where the reason of a failure stands, best first.
-const REASONS: [&str; 4] = ["detail", "message", "error", "reason"];
 
 /// Statuses of refusals that pass by: time-out, conflict, locked, too early, too many requests.
 const PASSING: [u16; 5] = [408, 409, 423, 425, 429];
@@ -27,8 +29,8 @@ pub(crate) struct SqlFailure {
     pub(crate) may_heal: bool,
 }
 
-/// The value in an answer with this HTTP status and body, or why there is none.
-pub(crate) fn value_of(status: u16, body: &str) -> Result<Value, SqlFailure> {
+/// The value in an answer to `query` with this HTTP status and body, or why there is none.
+pub(crate) fn value_of(status: u16, body: &str, query: &str) -> Result<Value, SqlFailure> {
     let parsed: Option<Value> = serde_json::from_str(body).ok();
     if !(200..300).contains(&status) {
         return Err(SqlFailure {
@@ -41,7 +43,7 @@ pub(crate) fn value_of(status: u16, body: &str) -> Result<Value, SqlFailure> {
         may_heal: true,
     };
     let answer = parsed.ok_or_else(no_json)?;
-    if let Some(reason) = failure(&answer) {
+    if let Some(reason) = failure(&answer, query) {
         return Err(SqlFailure::refused(reason));
     }
     rows_in(&answer).map_err(SqlFailure::refused)
@@ -70,32 +72,13 @@ impl SqlFailure {
 /// Why a request was refused: `HTTP 400: no such column: nme`.
 pub(crate) fn refusal(status: u16, parsed: Option<&Value>, body: &str) -> String {
     let reason = parsed
-        .and_then(reason_in)
+        .and_then(|answer| failure::reason_in(answer.as_object()?))
         .unwrap_or_else(|| shortened(body.trim(), 200));
     if reason.is_empty() {
         format!("HTTP {status}")
     } else {
         format!("HTTP {status}: {reason}")
     }
-}
-
-/// The reason in an answer that says of itself that it failed.
-pub(crate) fn failure(answer: &Value) -> Option<String> {
-    let denied = answer.get("success") == Some(&Value::Bool(false));
-    let erred = answer
-        .get("error")
-        .is_some_and(|e| !matches!(e, Value::Null | Value::Bool(false)))
-        && ROWS.iter().all(|key| answer.get(key).is_none_or(Value::is_null));
-    (denied || erred).then(|| reason_in(answer).unwrap_or_else(|| "failed without a reason".to_owned()))
-}
-
-fn reason_in(answer: &Value) -> Option<String> {
-    REASONS.iter().find_map(|key| match answer.get(key)? {
-        Value::Null | Value::Bool(_) => None,
-        Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(shortened(text, 600)),
-        other => Some(shortened(&other.to_string(), 600)),
-    })
 }
 
 fn rows_in(answer: &Value) -> Result<Value, String> {
@@ -211,7 +194,7 @@ mod tests {
             (json!({"success": true, "data": null}), json!(null)),
             (json!({"data": [{"n": null}]}), json!(null)),
         ] {
-            assert_eq!(value_of(200, &body.to_string()), Ok(want), "{body}");
+            assert_eq!(value_of(200, &body.to_string(), ""), Ok(want), "{body}");
         }
     }
 
@@ -246,7 +229,7 @@ mod tests {
                 reason: want.to_owned(),
                 may_heal,
             };
-            assert_eq!(value_of(status, body), Err(want), "{body}");
+            assert_eq!(value_of(status, body, ""), Err(want), "{body}");
         }
     }
 }

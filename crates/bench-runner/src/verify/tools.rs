@@ -1,6 +1,6 @@
 //! Checks of the tool calls that were made.
 
-use bench_core::compare::equal;
+use bench_core::compare::{all, any, equal};
 use bench_core::verifier::{CallPattern, ToolExecution};
 use serde_json::{Map, Value, json};
 
@@ -11,16 +11,24 @@ use super::finding::Finding;
 pub(super) fn check(check: &ToolExecution, calls: &[CallRecord]) -> Finding {
     let counted: Vec<&CallRecord> = calls.iter().filter(|c| check.count_failed || !c.failed).collect();
     let names: Vec<&str> = counted.iter().map(|c| c.call.name.as_str()).collect();
+    let (unmatched, untold) = unmatched(&check.calls, &counted);
     let problems: Vec<String> = [
         missing(&check.required, &names),
         forbidden(&check.forbidden, calls),
         out_of_order(&check.ordered, &names),
-        unmatched(&check.calls, &counted),
+        unmatched,
         wrong_count(check, counted.len()),
     ]
     .into_iter()
     .flatten()
     .collect();
+    if let (true, Some(pattern)) = (problems.is_empty(), untold) {
+        return Finding::errored(format!(
+            "cannot tell whether a call of `{}` has {}: too large to compare exactly",
+            pattern.tool,
+            json!(pattern.arguments)
+        ));
+    }
     let actual = json!({"calls": names, "problems": problems});
     Finding::known(problems.is_empty(), "tool calls", json!(check), actual)
 }
@@ -46,32 +54,42 @@ fn out_of_order(ordered: &[String], names: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn unmatched(patterns: &[CallPattern], calls: &[&CallRecord]) -> Vec<String> {
+/// What no call matches, and the first pattern of which that cannot be told.
+fn unmatched<'a>(
+    patterns: &'a [CallPattern],
+    calls: &[&CallRecord],
+) -> (Vec<String>, Option<&'a CallPattern>) {
     let matches = |pattern: &CallPattern, call: &CallRecord| {
-        call.call.name == pattern.tool
-            && call
-                .call
-                .arguments
-                .as_object()
-                .is_some_and(|a| contains(a, &pattern.arguments))
+        let arguments = call.call.arguments.as_object();
+        match arguments.filter(|_| call.call.name == pattern.tool) {
+            Some(arguments) => contains(arguments, &pattern.arguments),
+            None => Some(false),
+        }
     };
-    let absent = patterns
-        .iter()
-        .filter(|p| !calls.iter().any(|call| matches(p, call)));
-    absent
-        .map(|p| format!("no call of `{}` with {}", p.tool, json!(p.arguments)))
-        .collect()
+    let (mut absent, mut untold) = (Vec::new(), None);
+    for pattern in patterns {
+        match any(calls.iter().map(|call| matches(pattern, call))) {
+            Some(true) => {}
+            Some(false) => absent.push(format!(
+                "no call of `{}` with {}",
+                pattern.tool,
+                json!(pattern.arguments)
+            )),
+            None => untold = untold.or(Some(pattern)),
+        }
+    }
+    (absent, untold)
 }
 
 /// Whether every member of `wanted` is in `actual`; objects inside match the same way.
-fn contains(actual: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
-    wanted
+fn contains(actual: &Map<String, Value>, wanted: &Map<String, Value>) -> Option<bool> {
+    all(wanted
         .iter()
-        .all(|(name, value)| match (actual.get(name), value) {
+        .map(|(name, value)| match (actual.get(name), value) {
             (Some(Value::Object(inner)), Value::Object(wanted)) => contains(inner, wanted),
             (Some(found), value) => equal(found, value),
-            (None, _) => false,
-        })
+            (None, _) => Some(false),
+        }))
 }
 
 fn wrong_count(check: &ToolExecution, count: usize) -> Vec<String> {
@@ -220,6 +238,39 @@ mod tests {
         ] {
             let holds = check(&rule, &calls()).status == VerdictStatus::True;
             assert_eq!(holds, want, "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn an_argument_too_large_to_compare_is_an_error_unless_something_else_decides() {
+        let read = |text: &str| -> Map<String, Value> { serde_json::from_str(text).unwrap() };
+        let wanted = |arguments: &str| ToolExecution {
+            calls: vec![CallPattern {
+                tool: "pay".into(),
+                arguments: read(arguments),
+            }],
+            ..ToolExecution::default()
+        };
+        let paid = vec![CallRecord {
+            call: ToolCall {
+                id: String::new(),
+                name: "pay".into(),
+                arguments: Value::Object(read(r#"{"wei": 18446744073709551999, "to": "a"}"#)),
+            },
+            failed: false,
+        }];
+        for (arguments, status) in [
+            (r#"{"wei": 18446744073709551616}"#, "errored"),
+            (r#"{"wei": 18446744073709551616, "to": "b"}"#, "false"),
+            (r#"{"wei": 1}"#, "false"),
+            (r#"{"to": "a"}"#, "true"),
+        ] {
+            let found = match check(&wanted(arguments), &paid).status {
+                VerdictStatus::True => "true",
+                VerdictStatus::False => "false",
+                _ => "errored",
+            };
+            assert_eq!(found, status, "{arguments}");
         }
     }
 }
