@@ -93,6 +93,14 @@ pub enum StateError {
         /// Who works on it.
         worker: Option<Worker>,
     },
+    /// A folder without a worker, while the worker it names lives and works on another one.
+    #[error("`{}` looks like a copy of a run that is still worked on (pid {pid}); what that run has outside of the folder is left alone", path.display())]
+    Copied {
+        /// The folder.
+        path: PathBuf,
+        /// The worker of the original.
+        pid: u32,
+    },
     /// A run whose journal lost lines in its middle cannot be continued: what they recorded might be done twice.
     #[error("run `{run}` cannot be continued: `{}` is damaged in {faults} place(s), first at line {line}: {reason}; what is left of it can be read, and a new run started", path.display())]
     NotResumable {

@@ -130,6 +130,7 @@ mod legacy;
 mod lock;
 mod log_tail;
 mod markers;
+mod original;
 mod platform;
 #[cfg(test)]
 mod process_tests;

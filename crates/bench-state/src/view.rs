@@ -45,6 +45,10 @@ impl<J: Job> RunView<J> {
         self.dir.path()
     }
 
+    pub(crate) fn run_dir(&self) -> &RunDir {
+        &self.dir
+    }
+
     /// Where the run stands.
     pub fn summary(&self) -> &RunSummary<J> {
         &self.summary

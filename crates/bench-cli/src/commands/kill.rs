@@ -43,7 +43,7 @@ pub(super) fn cmd(args: &KillArgs, cx: &mut Context) -> Result<Exit, CliError> {
     runs.sort_unstable();
     runs.dedup();
     let killed = end_all(&store, runs, args.grace)?;
-    let mut left = sweep::count_by_run(&store);
+    let mut left = sweep::of_runs(&store).ended;
     sweep::folders(&store);
     let mut rows = Vec::new();
     for Killed {

@@ -21,6 +21,7 @@ use crate::exit::Exit;
 /// Continues a run: every trial without a verdict is run.
 pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let (id, view) = over(&args.run, cx)?;
+    view.check_original()?;
     let mut plan = plan_now(&view)?;
     let earlier = earlier(&view)?;
     let open = plan.trials().len() - with_verdict(&earlier);

@@ -183,6 +183,43 @@ fn a_worker_that_is_killed_is_seen_at_once_and_its_servers_are_ended() {
 }
 
 #[test]
+fn a_copy_of_the_results_does_no_harm_to_the_run_that_is_worked_on() {
+    let gyms = r#"{"gyms": {"local": {"command": "sh", "args": ["-c", "exec sleep 600"]}}}"#;
+    let bed = bed().with("gyms.json", gyms);
+    let said = json(&bed, "run h.json --background --model script:play.json");
+    let run = said["run_id"].as_str().unwrap();
+    let marker = format!("BENCH_RUN_ID={run}");
+    until("a server is there", || !processes_with(&marker).is_empty());
+    let copied = std::process::Command::new("cp")
+        .args(["-r", "results", "backup"])
+        .current_dir(bed.path())
+        .status();
+    assert!(copied.unwrap().success());
+    let servers = processes_with(&marker).len();
+
+    let why = format!(
+        "looks like a copy of a run that is still worked on (pid {})",
+        said["pid"]
+    );
+    let plan = bed.bench("cleanup --results backup");
+    let now = processes_with(&marker);
+    assert!(plan.contains("left alone: a copy"), "{plan}\n{now:?}");
+    for command in ["list", "cleanup --no-dry-run", "resume latest"] {
+        let said = bed.bench(&format!("{command} --results backup"));
+        assert!(said.contains(&why), "{said}");
+        assert_eq!(processes_with(&marker).len(), servers, "{said}");
+    }
+    assert_eq!(
+        json(&bed, "kill latest --results backup")["runs"][0]["how"],
+        "already_over"
+    );
+    assert_eq!(processes_with(&marker).len(), servers);
+    assert_eq!(json(&bed, "list")["runs"][0]["status"], "running");
+    json(&bed, "kill latest");
+    until("nothing is left", || processes_with(&marker).is_empty());
+}
+
+#[test]
 fn attach_shows_logs_and_progress_until_it_is_over_and_ends_as_run_would() {
     let bed = bed();
     let (run, pid) = launch(&bed, "--model script:play.json");

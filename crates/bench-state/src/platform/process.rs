@@ -98,6 +98,31 @@ pub(crate) fn signal(_worker: &Worker, _signal: Signal) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether this very process lives on this machine, as far as can be told. One that is on its way out does not.
+pub(crate) fn lives(worker: &Worker) -> bool {
+    if worker.is_of_this_boot() != Some(true) || worker.start_ticks.is_none() {
+        return false;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", worker.pid)).unwrap_or_default();
+    start_ticks_in(&stat) == worker.start_ticks && !is_exiting(&stat)
+}
+
+/// Whether a `stat` file is that of a zombie, or of a process that the kernel is taking apart: it sets this mark before
+/// it frees any lock of it.
+fn is_exiting(stat: &str) -> bool {
+    const EXITING: u32 = 0x4;
+    const FIELDS_BETWEEN: usize = 5;
+    let Some((_, after_name)) = stat.rsplit_once(')') else {
+        return true;
+    };
+    let mut fields = after_name.split_ascii_whitespace();
+    let dead = matches!(fields.next(), Some("Z" | "X") | None);
+    let flags = fields
+        .nth(FIELDS_BETWEEN)
+        .and_then(|flags| flags.parse::<u32>().ok());
+    dead || flags.is_none_or(|flags| flags & EXITING != 0)
+}
+
 /// When a process started (`self` or its number), in clock ticks since boot; Linux only. With the pid it names a
 /// process for good.
 pub(crate) fn start_ticks_of(process: &str) -> Option<u64> {

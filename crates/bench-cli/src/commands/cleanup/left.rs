@@ -31,6 +31,8 @@ pub(super) struct Left {
     databases: Vec<Database>,
     processes: usize,
     folders: usize,
+    /// The folder is only a copy: a living worker needs all of it.
+    in_use: bool,
 }
 
 /// What became of databases.
@@ -69,6 +71,9 @@ pub(super) fn find(store: &RunStore<BenchJob>, cx: &Context) -> Result<Vec<Left>
                 databases,
                 processes,
                 folders,
+                in_use: store
+                    .read_without_settling(&run.state.id, cx.now)
+                    .is_ok_and(|view| view.check_original().is_err()),
             });
         }
     }
@@ -123,6 +128,7 @@ fn remove_of_run(
     if !view.summary().state.status.is_over() {
         return Ok(None);
     }
+    view.check_original()?;
     let plan = view.plan()?;
     let environment = environment_of(&plan, cx)?;
     let keys: BTreeSet<&str> = left
@@ -183,29 +189,25 @@ pub(super) fn table(left: &[Left]) -> Table {
         Column::word("what is done"),
     ]);
     for left in left {
+        let done = |word: &str| if left.in_use { "left alone: a copy" } else { word }.to_owned();
         let mut by_gym: BTreeMap<&str, usize> = BTreeMap::new();
         for database in &left.databases {
             *by_gym.entry(&database.gym).or_default() += 1;
         }
         for (gym, n) in by_gym {
             let place = format!("gym {}", clean_line(gym));
-            table.row([
-                left.run.to_string(),
-                count(n, "database"),
-                place,
-                "removed".to_owned(),
-            ]);
+            table.row([left.run.to_string(), count(n, "database"), place, done("removed")]);
         }
         if left.processes > 0 {
             let (processes, place) = (sweep::processes(left.processes), "this machine".to_owned());
-            table.row([left.run.to_string(), processes, place, "ended".to_owned()]);
+            table.row([left.run.to_string(), processes, place, done("ended")]);
         }
         if left.folders > 0 {
             table.row([
                 left.run.to_string(),
                 count(left.folders, "scratch folder"),
                 "this machine".to_owned(),
-                "removed".to_owned(),
+                done("removed"),
             ]);
         }
     }
@@ -216,6 +218,6 @@ pub(super) fn table(left: &[Left]) -> Table {
 pub(super) fn document(left: &[Left]) -> Value {
     let rows = left
         .iter()
-        .map(|left| json!({"run_id": left.run, "databases": left.databases, "processes": left.processes, "scratch_folders": left.folders}));
+        .map(|left| json!({"run_id": left.run, "databases": left.databases, "processes": left.processes, "scratch_folders": left.folders, "in_use": left.in_use}));
     rows.collect()
 }
