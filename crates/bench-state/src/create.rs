@@ -10,7 +10,6 @@ use crate::durable;
 use crate::error::{Result, StateError};
 use crate::format::{self, FORMAT, StoreNote};
 use crate::ids::RunId;
-use crate::items::read_existing;
 use crate::job::Job;
 use crate::journal::line;
 use crate::journal::writer::JournalWriter;
@@ -71,7 +70,7 @@ pub(crate) fn prepare(store: &StoreDirs) -> Result<()> {
 /// Refuses a store that a newer version wrote to; otherwise says whether it has a format yet.
 pub(crate) fn check_writable(store: &StoreDirs) -> Result<bool> {
     let path = store.format();
-    let Some(text) = read_existing(&path)? else {
+    let Some(text) = durable::read(&path, durable::LIMIT)? else {
         return Ok(false);
     };
     match String::from_utf8_lossy(&text).trim().parse::<u32>() {

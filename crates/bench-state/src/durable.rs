@@ -10,15 +10,21 @@
 #[cfg(test)]
 pub(crate) mod crash;
 
-use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{At, FileAction, Result};
+use crate::error::{At, FileAction, Result, StateError};
 use crate::platform;
 
 /// Start of the names of temporary files. The `+` keeps them apart from every item id.
 pub(crate) const TEMPORARY: &str = ".tmp+";
+
+/// The most that is read of `state.json`, in bytes: a thousand times what it ever holds.
+pub(crate) const STATE_LIMIT: u64 = 64 << 20;
+
+/// The most that is read of any other file at once, in bytes: plans, sessions and records of trials.
+pub(crate) const LIMIT: u64 = 1 << 30;
 
 /// Creates a private folder whose parent exists. Its name is durable after the parent is synced.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
@@ -88,15 +94,75 @@ pub(crate) fn place(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Opens a file of a run as `options` say, which should come from [`platform::without_waiting`].
+///
+/// # Errors
+/// [`StateError::NotAFile`] for a pipe or a device, which could keep a reader for ever; I/O errors.
+pub(crate) fn open(options: &OpenOptions, path: &Path) -> Result<File> {
+    let file = options.open(path).at(FileAction::Open, path)?;
+    let kind = file.metadata().at(FileAction::Open, path)?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let found = if kind.is_dir() {
+        "folder"
+    } else {
+        "pipe or a device"
+    };
+    Err(StateError::NotAFile {
+        path: path.to_owned(),
+        found,
+    })
+}
+
+/// Opens a file of a run for reading. A missing one is `None`.
+pub(crate) fn open_to_read(path: &Path) -> Result<Option<File>> {
+    match open(platform::without_waiting().read(true), path) {
+        Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Reads a whole file of a run, of up to `limit` bytes. A missing one is `None`.
+///
+/// # Errors
+/// [`StateError::NotAFile`], [`StateError::TooLarge`]; I/O errors.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some(file) = open_to_read(path)? else {
+        return Ok(None);
+    };
+    let bytes = file.metadata().at(FileAction::Read, path)?.len();
+    if bytes > limit {
+        return Err(StateError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+            limit,
+        });
+    }
+    let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+    // It may grow while it is read.
+    file.take(limit)
+        .read_to_end(&mut content)
+        .at(FileAction::Read, path)?;
+    Ok(Some(content))
+}
+
+/// The error for a file that has to be there.
+pub(crate) fn missing(path: &Path) -> StateError {
+    StateError::Io {
+        action: FileAction::Read,
+        path: path.to_owned(),
+        source: io::ErrorKind::NotFound.into(),
+    }
+}
+
 /// Opens a file to append to, and creates it if it is missing. Its name is durable after the folder is synced.
 pub(crate) fn open_to_append(path: &Path) -> Result<File> {
     crash::before(&Step::CreateFile(path));
-    platform::private_file()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .at(FileAction::Open, path)
+    open(
+        platform::without_waiting().read(true).append(true).create(true),
+        path,
+    )
 }
 
 /// A file that is appended to bit by bit, and synced by those who care.
@@ -150,9 +216,9 @@ pub(crate) fn sync_content(file: &File, path: &Path) -> Result<()> {
 
 /// Flushes a file that another process wrote, which may have died before it could. One that is missing is fine.
 pub(crate) fn sync_written(path: &Path) -> Result<()> {
-    match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        opened => sync_content(&opened.at(FileAction::Open, path)?, path),
+    match open_to_read(path)? {
+        None => Ok(()),
+        Some(file) => sync_content(&file, path),
     }
 }
 

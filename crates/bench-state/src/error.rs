@@ -217,6 +217,24 @@ pub enum StateError {
         /// What lies there.
         path: PathBuf,
     },
+    /// Something else where a file of a run should be: a pipe, a device, a folder.
+    #[error("`{}` is no ordinary file, but a {found}", path.display())]
+    NotAFile {
+        /// What lies there.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A file far larger than any that is written there.
+    #[error("`{}` has {bytes} bytes, more than the {limit} that are read of it", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
+    },
     /// The system refused a file operation.
     #[error("cannot {action} `{}`", path.display())]
     Io {

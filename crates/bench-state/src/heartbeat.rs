@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::classify::HEARTBEAT_SECONDS;
 use crate::error::{At, FileAction, Result};
-use crate::platform;
+use crate::{durable, platform};
 
 /// Beats until it is dropped.
 #[derive(Debug)]
@@ -28,10 +28,7 @@ impl Heartbeat {
 
     fn every(interval: Duration, lease: &Path) -> Result<Self> {
         // A descriptor of its own: it shares no lock with the lease's, so closing it frees nothing.
-        let file = platform::private_file()
-            .write(true)
-            .open(lease)
-            .at(FileAction::Open, lease)?;
+        let file = durable::open(platform::without_waiting().write(true), lease)?;
         let (stop, stopped) = mpsc::channel::<()>();
         let beat = move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {

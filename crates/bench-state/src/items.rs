@@ -3,7 +3,7 @@
 //! An item's files become durable in two steps: their content when they are put or synced, their names with the
 //! next journal record, which is what makes them count anyway. So a batch of items costs one folder sync.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, LineWriter, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -196,7 +196,7 @@ pub struct ItemLines<T> {
 impl<T> ItemLines<T> {
     /// `None` if there is no such log.
     pub(crate) fn open(path: PathBuf) -> Result<Option<Self>> {
-        let file = open_existing(&path)?;
+        let file = durable::open_to_read(&path)?;
         Ok(file.map(|file| Self {
             input: BufReader::new(file),
             path,
@@ -228,26 +228,10 @@ impl<T: DeserializeOwned> Iterator for ItemLines<T> {
     }
 }
 
-/// Opens a file that may not exist.
-pub(crate) fn open_existing(path: &Path) -> Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).at(FileAction::Open, path),
-    }
-}
-
-/// Reads a file that may not exist.
-pub(crate) fn read_existing(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).at(FileAction::Read, path),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn open(path: &Path) -> ItemLog {

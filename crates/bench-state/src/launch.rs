@@ -219,12 +219,18 @@ fn ended_early(dir: &RunDir, status: ExitStatus) -> String {
 }
 
 /// The end of a file, from the beginning of a line.
-fn tail(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let start = file.metadata()?.len().saturating_sub(TAIL);
-    file.seek(SeekFrom::Start(start))?;
+fn tail(path: &Path) -> Result<String> {
+    let mut file = durable::open_to_read(path)?.ok_or_else(|| durable::missing(path))?;
+    let start = file
+        .metadata()
+        .at(FileAction::Read, path)?
+        .len()
+        .saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(start)).at(FileAction::Read, path)?;
     let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
+    file.take(TAIL)
+        .read_to_end(&mut bytes)
+        .at(FileAction::Read, path)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(match text.split_once('\n') {
         Some((_cut, whole)) if start > 0 => whole.to_owned(),

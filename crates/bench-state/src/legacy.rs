@@ -155,7 +155,7 @@ fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read(root: &Path, folder: &Path, path: &Path, kind: LegacyKind) -> Result<LegacyRow> {
-    let document = format::parse(path, &fs::read(path).at(FileAction::Read, path)?)?;
+    let document = format::parse(path, &bytes_of(path)?)?;
     let mut row = match kind {
         LegacyKind::Background => format::background(&document),
         LegacyKind::Session => format::session(&document),
@@ -178,6 +178,10 @@ fn read(root: &Path, folder: &Path, path: &Path, kind: LegacyKind) -> Result<Leg
         row.completed_at = row.completed_at.or(Some(row.last_write));
     }
     Ok(row)
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>> {
+    durable::read(path, durable::LIMIT)?.ok_or_else(|| durable::missing(path))
 }
 
 /// When a file in the folder was last written. Its lock does not count: looking at a run may create that.
@@ -205,7 +209,7 @@ pub(crate) fn settle(root: &Path, row: &LegacyRow, now: DateTime<Utc>, threshold
         let Some(fault) = present.fault(now, threshold) else {
             return Ok(false);
         };
-        let bytes = fs::read(&row.path).at(FileAction::Read, &row.path)?;
+        let bytes = bytes_of(&row.path)?;
         let text = format::ended(&row.path, &bytes, fault, now, threshold)?;
         let permissions = fs::metadata(&row.path)
             .at(FileAction::Open, &row.path)?

@@ -42,13 +42,9 @@ pub(crate) fn with_state_lock<T>(path: &Path, work: impl FnOnce() -> Result<T>) 
     let started = Instant::now();
     let (mut pause, longest) = PAUSES;
     loop {
-        let options = platform::private_file()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .clone();
-        let mut lock = RwLock::new(options.open(path).at(FileAction::Open, path)?);
+        let mut options = platform::without_waiting();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut lock = RwLock::new(durable::open(&options, path)?);
         match lock.try_write() {
             Ok(guard) if platform::is_same_file(&guard, path).at(FileAction::Open, path)? => {
                 let outcome = work();
@@ -92,10 +88,8 @@ impl Drop for Lease {
 
 /// Gives back what the lease at this path keeps of the disk. To be called by whoever is about to write the ending.
 pub(crate) fn make_room(path: &Path) {
-    let opened = platform::private_file().write(true).open(path);
-    let made = opened
-        .at(FileAction::Open, path)
-        .and_then(|file| durable::truncate(&file, path, 0));
+    let opened = durable::open(platform::without_waiting().write(true), path);
+    let made = opened.and_then(|file| durable::truncate(&file, path, 0));
     if let Err(error) = made {
         tracing::debug!(%error, "the ending has to do with the room there is");
     }
@@ -124,9 +118,9 @@ impl Lease {
     /// Takes the lease of a run that is over, if it is free at this instant.
     pub(crate) fn try_take(path: &Path) -> Result<Option<Self>> {
         loop {
-            let mut options = platform::private_file();
+            let mut options = platform::without_waiting();
             options.read(true).write(true).create(true).truncate(false);
-            let file = options.open(path).at(FileAction::Open, path)?;
+            let file = durable::open(&options, path)?;
             match file.try_lock() {
                 Ok(()) if platform::is_same_file(&file, path).at(FileAction::Open, path)? => {
                     return Ok(Some(Self { held: Some(file) }));
@@ -235,10 +229,8 @@ impl LeaseProbe {
     /// Looks, without writing anything.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         loop {
-            let file = match File::open(path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Untrusted),
-                Err(error) => return Err(error).at(FileAction::Open, path),
+            let Some(file) = durable::open_to_read(path)? else {
+                return Ok(Self::Untrusted);
             };
             match file.try_lock_shared() {
                 Err(TryLockError::WouldBlock) => return Ok(Self::Held),

@@ -4,11 +4,12 @@
 //! Lines come whole; what is left without a newline comes with the last reading.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::durable;
 use crate::error::{At, FileAction, Result};
 use crate::ids::{ItemId, RunId};
 use crate::job::Job;
@@ -131,7 +132,9 @@ impl LogTail {
             return Ok(None);
         }
         let path = self.path(source);
-        let mut file = File::open(&path).at(FileAction::Open, &path)?;
+        let Some(mut file) = durable::open_to_read(&path)? else {
+            return Ok(None);
+        };
         file.seek(SeekFrom::Start(from)).at(FileAction::Read, &path)?;
         let mut bytes = Vec::new();
         file.take(CHUNK)

@@ -14,7 +14,6 @@ use uuid::Uuid;
 use crate::durable;
 use crate::error::Result;
 use crate::ids::RunId;
-use crate::items::read_existing;
 use crate::job::Job;
 use crate::layout::{RunDir, STAGED, StoreDirs};
 use crate::lock::LeaseProbe;
@@ -56,7 +55,7 @@ fn may_run(dir: &RunDir) -> bool {
     struct OnlyEnd {
         completed_at: Option<DateTime<Utc>>,
     }
-    let state = read_existing(&dir.state()).ok().flatten();
+    let state = durable::read(&dir.state(), durable::STATE_LIMIT).ok().flatten();
     let end = state.and_then(|state| serde_json::from_slice::<OnlyEnd>(&state).ok());
     end.is_none_or(|end| end.completed_at.is_none())
 }

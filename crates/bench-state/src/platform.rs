@@ -23,6 +23,17 @@ pub(crate) fn private_file() -> OpenOptions {
     options
 }
 
+/// Options that never wait for the other end of a pipe that lies where a file should be.
+pub(crate) fn without_waiting() -> OpenOptions {
+    let mut options = private_file();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    options
+}
+
 /// A builder of folders which only their owner may enter.
 pub(crate) fn private_folder() -> DirBuilder {
     let mut builder = DirBuilder::new();

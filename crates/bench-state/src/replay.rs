@@ -8,6 +8,7 @@ use std::fs;
 
 use chrono::{DateTime, Utc};
 
+use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::format::{self, StoreNote};
 use crate::ids::RunId;
@@ -64,7 +65,7 @@ impl<J: Job> Replay<J> {
 
     /// The quick way; `None` if the snapshots do not fit each other or the journal.
     fn continued(dir: &RunDir, state: &RunState<J>) -> Result<Option<Self>> {
-        let Ok(bytes) = fs::read(dir.session()) else {
+        let Ok(Some(bytes)) = durable::read(&dir.session(), durable::LIMIT) else {
             return Ok(None);
         };
         let Ok((session, mark)) = format::decode_session(&bytes) else {
@@ -196,7 +197,7 @@ impl<J: Job> Replay<J> {
 
 /// Reads a file that holds one of the job's types.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T> {
-    let bytes = fs::read(path).at(FileAction::Read, path)?;
+    let bytes = durable::read(path, durable::LIMIT)?.ok_or_else(|| durable::missing(path))?;
     serde_json::from_slice(&bytes).map_err(|source| StateError::Malformed {
         path: path.to_owned(),
         source,

@@ -214,7 +214,11 @@ fn catch_up<J: Job>(
 
 /// Whether it may go better next time. A file that is gone stays gone.
 fn may_pass(error: &StateError) -> bool {
-    matches!(error, StateError::Io { source, .. } if source.kind() != ErrorKind::NotFound)
+    match error {
+        StateError::Io { source, .. } => source.kind() != ErrorKind::NotFound,
+        StateError::NotAFile { .. } => true,
+        _ => false,
+    }
 }
 
 /// What was known about an orphan when it was last looked at.

@@ -3,11 +3,8 @@
 //! Reading needs no lock, because files are replaced in one step. Every change is a read, a decision and a write
 //! inside the state lock, so that nobody's change is lost and nobody ends a run twice.
 
-use std::fs;
-use std::io::ErrorKind;
-
 use crate::durable;
-use crate::error::{At, FileAction, Result, StateError};
+use crate::error::{Result, StateError};
 use crate::format::{self, FORMAT, SessionMark, Unreadable};
 use crate::ids::RunId;
 use crate::job::Job;
@@ -30,10 +27,13 @@ pub(crate) enum Found<J: Job> {
 /// [`StateError::NewerFormat`] if it is so new that it makes no sense here: such a file is not damaged.
 pub(crate) fn read<J: Job>(dir: &RunDir) -> Result<Found<J>> {
     let path = dir.state();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Missing),
-        Err(error) => return Err(error).at(FileAction::Read, &path),
+    let bytes = match durable::read(&path, durable::STATE_LIMIT) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(Found::Missing),
+        Err(error @ (StateError::NotAFile { .. } | StateError::TooLarge { .. })) => {
+            return Ok(Found::Bad(error.to_string()));
+        }
+        Err(error) => return Err(error),
     };
     match format::decode_state(&bytes) {
         Ok(state) => Ok(Found::Good(Box::new(state))),

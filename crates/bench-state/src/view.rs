@@ -6,10 +6,11 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::format;
 use crate::ids::{ItemId, RunId};
-use crate::items::{ItemLines, open_existing, read_existing};
+use crate::items::ItemLines;
 use crate::job::Job;
 use crate::journal::Checkpoint;
 use crate::journal::line::{Line, Said};
@@ -67,7 +68,7 @@ impl<J: Job> RunView<J> {
     /// The results: final if the run is over, else with every event recorded until now.
     pub fn session(&self) -> Result<J::Session> {
         if self.summary.state.status.is_over()
-            && let Ok(bytes) = fs::read(self.dir.session())
+            && let Ok(Some(bytes)) = durable::read(&self.dir.session(), durable::LIMIT)
             && let Ok((session, mark)) = format::decode_session(&bytes)
             && mark.journal == self.summary.state.journal
         {
@@ -88,7 +89,7 @@ impl<J: Job> RunView<J> {
     /// The record of an item; `None` if there is none (yet).
     pub fn item(&self, id: &ItemId) -> Result<Option<J::Item>> {
         let path = self.dir.item(id);
-        let Some(content) = read_existing(&path)? else {
+        let Some(content) = durable::read(&path, durable::LIMIT)? else {
             return Ok(None);
         };
         serde_json::from_slice(&content)
@@ -118,7 +119,7 @@ impl<J: Job> RunView<J> {
 
     /// An item's log for people; `None` if there is none (yet).
     pub fn text_log(&self, id: &ItemId) -> Result<Option<BufReader<fs::File>>> {
-        Ok(open_existing(&self.dir.text_log(id))?.map(BufReader::new))
+        Ok(durable::open_to_read(&self.dir.text_log(id))?.map(BufReader::new))
     }
 }
 

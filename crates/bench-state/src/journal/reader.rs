@@ -6,15 +6,19 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use crate::durable;
 use crate::error::{At, FileAction, Result};
 use crate::journal::Checkpoint;
 use crate::journal::line::{self, Line};
+
+/// The longest line that is read, in bytes: far more than any event takes up. A longer one is damage.
+const LINE_LIMIT: u64 = 64 << 20;
 
 /// Something wrong in a journal, with valid lines after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +88,7 @@ pub(crate) struct JournalReader<E, R = BufReader<File>> {
 impl<E: DeserializeOwned> JournalReader<E> {
     /// Opens a journal just after `from`. A journal shorter than that reads as empty and torn by 0 bytes.
     pub(crate) fn open(path: &Path, from: Checkpoint) -> Result<Self> {
-        let mut file = File::open(path).at(FileAction::Open, path)?;
+        let mut file = durable::open_to_read(path)?.ok_or_else(|| durable::missing(path))?;
         file.seek(SeekFrom::Start(from.bytes))
             .at(FileAction::Read, path)?;
         Ok(Self::new(BufReader::with_capacity(64 * 1024, file), from))
@@ -109,11 +113,17 @@ impl<E: DeserializeOwned, R: BufRead> JournalReader<E, R> {
     pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<E>>> {
         loop {
             self.buffer.clear();
-            let length = self.input.read_until(b'\n', &mut self.buffer)?;
+            let length = (&mut self.input)
+                .take(LINE_LIMIT)
+                .read_until(b'\n', &mut self.buffer)? as u64;
             if length == 0 {
                 return Ok(None);
             }
-            self.read += length as u64;
+            self.read += length;
+            if length == LINE_LIMIT && !self.buffer.ends_with(b"\n") {
+                self.buffer = Vec::new(); // not a line of ours: gone through, but not kept
+                self.read += self.input.skip_until(b'\n')? as u64;
+            }
             self.lines += 1;
             // Without its newline a line is still being written, or was torn just there: not ours yet.
             let line = self.buffer.strip_suffix(b"\n").and_then(line::decode::<E>);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use crate::durable;
-use crate::error::{At, FileAction, Result, StateError};
+use crate::error::{Result, StateError};
 use crate::journal::Checkpoint;
 use crate::journal::line::{Members, encode};
 use crate::journal::reader::JournalReport;
@@ -51,10 +51,7 @@ impl JournalWriter {
     }
 
     fn open_at(path: &Path, end: Checkpoint) -> Result<Self> {
-        let file = platform::private_file()
-            .append(true)
-            .open(path)
-            .at(FileAction::Open, path)?;
+        let file = durable::open(platform::without_waiting().append(true), path)?;
         Ok(Self {
             file,
             path: path.to_owned(),

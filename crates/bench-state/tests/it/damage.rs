@@ -57,8 +57,8 @@ fn bad_folders_do_not_hide_good_runs() {
     `ROOT/runs/notes.txt` is not a run folder; it is left alone
     `ROOT/runs/run_20260103_000000_00000000/state.json` contradicts itself: it belongs to `ANOTHER`; was the folder renamed or copied?
     `ROOT/runs/BROKEN/plan.json` is not readable as JSON of the expected shape
+    cannot open `ROOT/runs/run_20260106_000000_00000000/state.json`
     cannot read `ROOT/runs/run_20260105_000000_00000000/plan.json`
-    cannot read `ROOT/runs/run_20260106_000000_00000000/state.json`
     ");
     assert!(
         bed.dir(&broken).join("state.json").exists(),
@@ -322,4 +322,78 @@ fn a_run_that_is_removed_under_its_worker_gives_errors_with_paths() {
     let error = bed.store.read(run.id(), now()).unwrap_err();
     assert!(matches!(error, StateError::UnknownRun { .. }), "{error}");
     assert!(run.finish(bench_state::Ending::Completed, now()).is_err());
+}
+
+/// What nobody writes there, but somebody's backup, script or malice may: none of it may keep a reader waiting.
+#[cfg(unix)]
+#[test]
+fn pipes_devices_and_huge_files_in_place_of_a_runs_files_keep_nobody() {
+    let pipe = |path: &std::path::Path| {
+        fs::remove_file(path).ok();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let zeros = |path: &std::path::Path| {
+        fs::remove_file(path).ok();
+        std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    };
+    let huge = |path: &std::path::Path| {
+        let file = fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
+        file.unwrap().set_len(1 << 40).unwrap();
+    };
+    let kinds: [(&str, &dyn Fn(&std::path::Path)); 3] = [("pipe", &pipe), ("zeros", &zeros), ("huge", &huge)];
+    for (kind, put) in kinds {
+        for file in [
+            "state.json",
+            "session.json",
+            "plan.json",
+            "events.jsonl",
+            "lease.lock",
+            "state.lock",
+        ] {
+            // Through a huge journal one would go for minutes; each of its lines is bounded.
+            if kind == "huge" && file == "events.jsonl" {
+                continue;
+            }
+            let bed = Bed::new();
+            let bad = bed.orphan();
+            let good = bed.finished(at("2026-01-04T00:00:00Z"));
+            put(&bed.dir(&bad).join(file));
+            for _ in 0..2 {
+                let listing = bed.store.list(None, now()).unwrap();
+                assert!(
+                    listing.runs.iter().any(|run| run.state.id == good),
+                    "{kind} {file}"
+                );
+                let shown = listing.runs.iter().any(|run| run.state.id == bad);
+                assert!(shown || !listing.problems.is_empty(), "{kind} {file}");
+            }
+            if let Ok(view) = bed.store.read(&bad, now()) {
+                view.plan().ok();
+                view.session().ok();
+                view.events().map(Iterator::count).ok();
+            }
+            bed.store.plan_cleanup(now(), TimeDelta::hours(1)).unwrap();
+            bed.store.resume(&bad, now()).map(drop).ok();
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_the_state_is_named_and_put_aside() {
+    let bed = Bed::new();
+    let run = bed.finished(at("2026-01-04T00:00:00Z"));
+    let path = bed.dir(&run).join("state.json");
+    fs::remove_file(&path).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let told = problems(&bed).join("\n").replace(run.as_str(), "RUN");
+    insta::assert_snapshot!(told, @"`ROOT/runs/RUN/state.json` was unreadable (`ROOT/runs/RUN/state.json` is no ordinary file, but a pipe or a device) and was rebuilt from plan and journal; the old one is kept as `ROOT/runs/RUN/state.json.corrupt-1`");
+    assert!(path.is_file());
+    assert_eq!(bed.store.list(None, now()).unwrap().problems.len(), 0);
 }
