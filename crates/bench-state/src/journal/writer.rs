@@ -33,6 +33,7 @@ impl JournalWriter {
     /// it. Damage before the last valid line is left as it is; every reader reports it.
     #[cfg(test)]
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        use crate::error::{At, FileAction};
         let mut reader = crate::journal::reader::JournalReader::<serde::de::IgnoredAny>::open(
             path,
             Checkpoint::default(),

@@ -328,6 +328,7 @@ fn a_run_that_is_removed_under_its_worker_gives_errors_with_paths() {
 #[cfg(unix)]
 #[test]
 fn pipes_devices_and_huge_files_in_place_of_a_runs_files_keep_nobody() {
+    type Put<'a> = &'a dyn Fn(&std::path::Path);
     let pipe = |path: &std::path::Path| {
         fs::remove_file(path).ok();
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
@@ -345,7 +346,7 @@ fn pipes_devices_and_huge_files_in_place_of_a_runs_files_keep_nobody() {
             .open(path);
         file.unwrap().set_len(1 << 40).unwrap();
     };
-    let kinds: [(&str, &dyn Fn(&std::path::Path)); 3] = [("pipe", &pipe), ("zeros", &zeros), ("huge", &huge)];
+    let kinds: [(&str, Put<'_>); 3] = [("pipe", &pipe), ("zeros", &zeros), ("huge", &huge)];
     for (kind, put) in kinds {
         for file in [
             "state.json",
