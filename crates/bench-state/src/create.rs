@@ -10,6 +10,7 @@ use crate::durable;
 use crate::error::{Result, StateError};
 use crate::format::{self, FORMAT, StoreNote};
 use crate::ids::RunId;
+use crate::items::ItemRef;
 use crate::job::Job;
 use crate::journal::line;
 use crate::journal::writer::JournalWriter;
@@ -119,6 +120,7 @@ fn stage<J: Job>(
         run_id: id.clone(),
         summary: format::to_value("summary", &summary)?,
         worker: worker.clone(),
+        plan: Some(Box::new(ItemRef::of(plan_text.as_bytes()))),
     };
     journal.append(1, [(now, line::note_members(&begun)?)])?;
 

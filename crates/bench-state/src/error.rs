@@ -167,6 +167,12 @@ pub enum StateError {
         /// What the parser says, with line and column.
         source: serde_json::Error,
     },
+    /// The plan of a run is not the one it was created with, so its results cannot be continued.
+    #[error("`{}` was changed after the run was created; put it back, or start a new run", path.display())]
+    PlanChanged {
+        /// The plan.
+        path: PathBuf,
+    },
     /// A file that parses but contradicts itself or its folder.
     #[error("`{}` contradicts itself: {reason}", path.display())]
     Inconsistent {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Result, StateError};
 use crate::ids::RunId;
+use crate::items::ItemRef;
 use crate::job::Job;
 use crate::journal::Checkpoint;
 use crate::state::{CancelRequest, RunState};
@@ -214,6 +215,9 @@ pub(crate) enum StoreNote {
         run_id: RunId,
         summary: Value,
         worker: Worker,
+        /// `plan.json` as it was written; runs of earlier versions have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Box<ItemRef>>,
     },
     /// The worker that the run was handed to took it up.
     Adopted { worker: Worker },

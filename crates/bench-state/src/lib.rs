@@ -110,6 +110,7 @@
 
 mod active;
 mod afterwards;
+mod altered;
 mod cancel;
 mod classify;
 mod cleanup;
@@ -148,6 +149,7 @@ mod view;
 mod worker;
 
 pub use active::{ActiveRun, CompletionGuard};
+pub use altered::{Altered, Depth};
 pub use classify::{HEARTBEAT_SECONDS, LeaseSign, SILENCE, Signs, Standing, classify};
 pub use cleanup::{Action, Applied, CleanupPlan, CleanupRow, Subject, Why};
 pub use error::{FileAction, Result, StateError};

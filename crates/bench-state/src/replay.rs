@@ -12,6 +12,7 @@ use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::format::{self, StoreNote};
 use crate::ids::RunId;
+use crate::items::ItemRef;
 use crate::job::Job;
 use crate::journal::Checkpoint;
 use crate::journal::line::{Line, Said};
@@ -34,6 +35,8 @@ pub(crate) struct Replay<J: Job> {
     pub(crate) report: JournalReport,
     /// The first and the last worker's note; only when read from the beginning.
     begun: Option<Begun<J>>,
+    /// The plan that the run was created with, as its first note names it; only when read from the beginning.
+    pub(crate) plan: Option<Box<ItemRef>>,
 }
 
 struct Begun<J: Job> {
@@ -94,6 +97,7 @@ impl<J: Job> Replay<J> {
             ending: None,
             report: JournalReport::default(),
             begun: None,
+            plan: None,
         }
     }
 
@@ -117,7 +121,9 @@ impl<J: Job> Replay<J> {
                 run_id,
                 summary,
                 worker,
+                plan,
             }) => {
+                self.plan = self.plan.take().or(plan);
                 self.ending = None;
                 let Ok(summary) = serde_json::from_value(summary) else {
                     return;
@@ -140,6 +146,16 @@ impl<J: Job> Replay<J> {
             }
             Said::Store(note) => self.ending = note.ending().map(|ending| (ending, line.at)),
             Said::Unknown => {}
+        }
+    }
+
+    /// Refuses a plan that was changed after the run was created: what the journal says is about another one.
+    pub(crate) fn check_plan(&self, dir: &RunDir) -> Result<()> {
+        let path = dir.plan();
+        let content = durable::read(&path, durable::LIMIT)?.ok_or_else(|| durable::missing(&path))?;
+        match &self.plan {
+            Some(plan) if **plan != ItemRef::of(&content) => Err(StateError::PlanChanged { path }),
+            _ => Ok(()),
         }
     }
 

@@ -35,7 +35,8 @@ impl<J: Job> RunStore<J> {
     ///
     /// # Errors
     /// [`StateError::StillRunning`] if a worker is on it, or may be; [`StateError::NotResumable`] if the journal is
-    /// damaged in its middle (a torn end is not damage); [`StateError::LockTimeout`] if others look at the run without
+    /// damaged in its middle (a torn end is not damage); [`StateError::PlanChanged`] if `plan.json` is no longer what the
+    /// run was created with; [`StateError::LockTimeout`] if others look at the run without
     /// end; [`StateError::UnknownRun`], [`StateError::NewerFormat`], I/O errors. Then the run is over as before.
     pub fn resume(&self, id: &RunId, now: DateTime<Utc>) -> Result<ActiveRun<J>> {
         let dir = self.dirs().run(id);
@@ -84,6 +85,7 @@ fn reopen<J: Job>(dir: &RunDir, lease: &Lease, now: DateTime<Utc>) -> Result<Arc
         state_file::check_format(&state, dir)?;
         lease.reserve(&dir.lease())?;
         let replay = Replay::<J>::from_scratch(dir)?;
+        replay.check_plan(dir)?;
         let mut journal = open_journal(dir, &state, &replay)?;
         let worker = platform::this_worker();
         let begun = StoreNote::Begun {
@@ -91,6 +93,7 @@ fn reopen<J: Job>(dir: &RunDir, lease: &Lease, now: DateTime<Utc>) -> Result<Arc
             run_id: state.id.clone(),
             summary: format::to_value("summary", &state.summary)?,
             worker: worker.clone(),
+            plan: replay.plan.clone(),
         };
         state.generation += 1;
         journal.append(state.generation, [(now, line::note_members(&begun)?)])?;

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::altered::{self, Altered, Depth};
 use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::format;
 use crate::ids::{ItemId, RunId};
-use crate::items::ItemLines;
+use crate::items::{ItemLines, ItemRef};
 use crate::job::Job;
 use crate::journal::Checkpoint;
 use crate::journal::line::{Line, Said};
@@ -63,6 +64,30 @@ impl<J: Job> RunView<J> {
     /// The input.
     pub fn plan(&self) -> Result<J::Plan> {
         read_json(&self.dir.plan())
+    }
+
+    /// Refuses a plan that is not the one the run was created with. Runs of earlier versions do not know theirs.
+    ///
+    /// # Errors
+    /// [`StateError::PlanChanged`], and those of reading plan and journal.
+    pub fn check_plan(&self) -> Result<()> {
+        Replay::<J>::from_scratch(&self.dir)?.check_plan(&self.dir)
+    }
+
+    /// What became of an item's record since it was written as `written`, if something did.
+    ///
+    /// # Errors
+    /// I/O errors other than that it is missing.
+    pub fn altered_item(&self, id: &ItemId, written: &ItemRef, depth: Depth) -> Result<Option<Altered>> {
+        altered::since(self.dir.item(id), written, depth)
+    }
+
+    /// The same for an item's log.
+    ///
+    /// # Errors
+    /// I/O errors other than that it is missing.
+    pub fn altered_item_log(&self, id: &ItemId, written: &ItemRef, depth: Depth) -> Result<Option<Altered>> {
+        altered::since(self.dir.item_log(id), written, depth)
     }
 
     /// The results: final if the run is over, else with every event recorded until now.

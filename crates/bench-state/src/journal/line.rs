@@ -22,6 +22,7 @@ pub(crate) type Members = Map<String, Value>;
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one line at a time is in memory")]
 pub(crate) enum Said<E> {
     /// The job's event.
     Event(E),
