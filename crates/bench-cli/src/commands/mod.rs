@@ -6,6 +6,7 @@ mod check;
 mod cleanup;
 mod completions;
 mod doctor;
+mod evidence;
 mod execute;
 mod gate;
 mod gym;

@@ -8,12 +8,12 @@ use bench_core::{Gate, Outcome, Session, Transport};
 use bench_report::causes::{self, CauseCount};
 use bench_report::{runs, scenarios, summary, text};
 use bench_runner::BenchJob;
-use bench_state::{Ending, RunId, RunStatus, RunSummary, RunView};
+use bench_state::{Depth, Ending, RunId, RunStatus, RunSummary, RunView};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{attach, gate, list};
+use super::{attach, evidence, gate, list};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -84,6 +84,9 @@ impl Page {
                 }
                 _ => {}
             }
+        }
+        for finished in last.values() {
+            problems.extend(evidence::problems(view, finished, Depth::Length)?);
         }
         // The built-in tracker's databases end with its worker.
         let tracker = |key: &str| {

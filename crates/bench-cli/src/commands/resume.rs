@@ -22,10 +22,10 @@ use crate::exit::Exit;
 pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let (id, view) = over(&args.run, cx)?;
     view.check_original()?;
+    view.check_plan()?;
     let mut plan = plan_now(&view)?;
     let earlier = earlier(&view)?;
-    let open = plan.trials().len() - with_verdict(&earlier);
-    if open == 0 && view.summary().state.status.word() == "completed" {
+    if nothing_open(&plan, &earlier) && view.summary().state.status.word() == "completed" {
         start::tell(
             &format!("nothing to do: every trial of run `{id}` has a verdict"),
             cx,
@@ -152,11 +152,13 @@ pub(super) fn earlier(view: &RunView<BenchJob>) -> Result<Earlier, CliError> {
     Ok(Earlier::of(events.collect::<Result<Vec<_>, StateError>>()?))
 }
 
-fn with_verdict(earlier: &Earlier) -> usize {
-    earlier
+/// Whether every trial of the plan has a verdict.
+fn nothing_open(plan: &Plan, earlier: &Earlier) -> bool {
+    let verdicts = earlier
         .finished()
-        .filter(|finished| finished.outcome.is_verdict())
-        .count()
+        .filter(|finished| finished.outcome.is_verdict());
+    let done: BTreeSet<&TrialId> = verdicts.map(|finished| &finished.trial).collect();
+    plan.trials().iter().all(|trial| done.contains(&trial.id))
 }
 
 /// The variables of now, with those of the env file that the run was started with.

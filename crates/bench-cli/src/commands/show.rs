@@ -7,11 +7,11 @@ use bench_core::transcript::{Entry, Line};
 use bench_report::conversation::{self, Detail};
 use bench_report::{text, trial};
 use bench_runner::BenchJob;
-use bench_state::{ItemId, RunView, StateError};
+use bench_state::{Depth, ItemId, RunView, StateError};
 use serde_json::json;
 
 use super::page::Page;
-use super::{older, sweep, write_json};
+use super::{evidence, older, sweep, write_json};
 use crate::args::runs::ShowArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -78,8 +78,20 @@ fn show_trial(
     args: &ShowArgs,
     cx: &mut Context,
 ) -> Result<(), CliError> {
+    let end = evidence::end_of(view, id)?;
+    if let Some(end) = &end {
+        for problem in evidence::problems(view, end, Depth::Content)? {
+            writeln!(cx.err, "warning: {}", text::clean_line(&problem))?;
+        }
+    }
     let lines = view.item_log::<Line>(id)?;
     let Some(record) = view.item(id)? else {
+        if let Some(end) = end {
+            return Err(CliError::unfinished(format!(
+                "the record of trial `{id}` is lost; by the journal of the run it ended as `{}`",
+                end.outcome.name()
+            )));
+        }
         let lines = lines.ok_or_else(|| CliError::usage(format!("trial `{id}` has not begun")))?;
         writeln!(cx.err, "this trial is not over; what was said so far:")?;
         return write_conversation(lines, Detail::Brief, cx);

@@ -187,3 +187,27 @@ fn of_many_who_resume_at_once_one_gets_the_run() {
         }
     }
 }
+
+#[test]
+fn a_plan_that_was_changed_meanwhile_is_refused_with_its_path() {
+    let bed = Bed::new();
+    let run = bed.finished(now());
+    let path = bed.dir(&run).join("plan.json");
+    let plan = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{plan} ")).unwrap();
+    let refused = |error: Option<StateError>| match error {
+        Some(StateError::PlanChanged { path: named }) => assert_eq!(named, path),
+        other => panic!("{other:?}"),
+    };
+    refused(bed.store.resume(&run, now()).err());
+    refused(bed.view(&run).check_plan().err());
+    assert_eq!(told(&bed.only()), "completed 2/3", "as before");
+
+    fs::write(&path, &plan).unwrap();
+    bed.view(&run).check_plan().unwrap();
+    let again = bed.store.resume(&run, now()).unwrap();
+    again.finish(Ending::Completed, now()).unwrap();
+    // The resumed run still knows it.
+    fs::write(&path, format!("{plan} ")).unwrap();
+    refused(bed.store.resume(&run, now()).err());
+}
