@@ -23,9 +23,14 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&error).into(),
     };
-    match Context::of_process(&cli.global) {
+    match Context::of_process(&cli.global, cli.command.reads_the_folder()) {
         Ok(mut cx) => run(cli, &mut cx).into(),
-        Err(error) => error.exit().into(),
+        Err(error) => {
+            let text = render::error::text(&error, crate::context::PLAIN_WIDTH);
+            // With stderr gone there is nobody left to tell; the exit code still does.
+            write!(anstream::stderr(), "{text}").unwrap_or_default();
+            error.exit().into()
+        }
     }
 }
 

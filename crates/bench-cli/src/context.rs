@@ -17,7 +17,7 @@ use crate::error::CliError;
 use crate::sink::Sink;
 
 /// Columns of a stream that is no terminal.
-const PLAIN_WIDTH: usize = 120;
+pub(crate) const PLAIN_WIDTH: usize = 120;
 
 /// The world around a command.
 pub(crate) struct Context {
@@ -51,15 +51,27 @@ pub(crate) struct Look {
 }
 
 impl Context {
-    /// The context of this process.
-    pub(crate) fn of_process(global: &GlobalArgs) -> Result<Self, CliError> {
+    /// The context of this process. A current folder that was deleted is no trouble if the command does not read it
+    /// (`reads_folder`) and the results are named by an absolute path.
+    pub(crate) fn of_process(global: &GlobalArgs, reads_folder: bool) -> Result<Self, CliError> {
         let (out, err) = (std::io::stdout(), std::io::stderr());
         let variables = read_variables();
         let columns = variables.get("COLUMNS").and_then(|text| text.parse().ok());
         let out_look = Look::of(&out, columns, global.color);
         let err_look = Look::of(&err, columns, global.color);
-        let cwd = std::env::current_dir()
-            .map_err(|error| CliError::unfinished("cannot tell the current folder").because(error))?;
+        let results = global.results.clone().or_else(|| {
+            let named = variables.get("BENCH_RESULTS").filter(|v| !v.is_empty());
+            named.map(PathBuf::from)
+        });
+        let cwd = match std::env::current_dir() {
+            Ok(cwd) => cwd,
+            Err(_) if !reads_folder && results.is_some_and(|dir| dir.is_absolute()) => PathBuf::new(),
+            Err(error) => {
+                return Err(CliError::unfinished("cannot tell the current folder")
+                    .because(error)
+                    .hint("change to a folder that exists"));
+            }
+        };
         Ok(Self {
             out: Sink::new(AutoStream::new(out, global.color.choice())),
             err: Sink::new(AutoStream::new(err, global.color.choice())),
@@ -115,6 +127,7 @@ impl Context {
     /// A path for people: relative to the current folder where it is inside.
     pub(crate) fn shown(&self, path: &Path) -> String {
         match path.strip_prefix(&self.cwd) {
+            Ok(_) if self.cwd.as_os_str().is_empty() => path.display().to_string(),
             Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
             Ok(inside) => inside.display().to_string(),
             Err(_) => path.display().to_string(),

@@ -108,6 +108,23 @@ pub(crate) enum Command {
     Man(extras::ManArgs),
 }
 
+impl Command {
+    /// Whether it reads files by names that are relative to the current folder, or starts processes in it.
+    pub(crate) fn reads_the_folder(&self) -> bool {
+        !matches!(
+            self,
+            Self::List(_)
+                | Self::Show(_)
+                | Self::Logs(_)
+                | Self::Attach(_)
+                | Self::Kill(_)
+                | Self::Cleanup(_)
+                | Self::Prune(_)
+                | Self::Doctor(_)
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

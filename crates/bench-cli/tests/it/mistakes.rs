@@ -354,3 +354,67 @@ fn results_that_cannot_be_written_are_named() {
 fn regex_escape(text: &str) -> String {
     text.replace('.', r"\.")
 }
+
+#[test]
+fn evidence_that_was_changed_after_the_run_is_named() {
+    let harness = r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go.", "verifier": {
+        "verifier_type": "response_check", "validation_config": {"contains": "done"}}}],
+        "solution": {"calls": [], "answer": "done"}}]}"#;
+    let bed = Bed::new().with("h.json", harness);
+    assert_eq!(bed.output("run h.json --model oracle").status.code(), Some(0));
+    let runs = std::fs::read_dir(bed.path().join("results/runs")).unwrap();
+    let run = runs.map(|run| run.unwrap().path()).next().unwrap();
+    let (record, transcript) = (
+        run.join("trials/a~oracle~1.json"),
+        run.join("trials/a~oracle~1.jsonl"),
+    );
+    let shown = bed.bench("show latest --trial a~oracle~1") + &bed.bench("show latest");
+    assert!(!shown.contains("after the run wrote it"), "{shown}");
+
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("passed", "failed")).unwrap();
+    let shown = bed.bench("show latest --trial a~oracle~1");
+    assert!(
+        shown.contains("a~oracle~1.json` was changed after the run wrote it"),
+        "{shown}"
+    );
+
+    std::fs::remove_file(&transcript).unwrap();
+    for command in ["show latest --trial a~oracle~1", "show latest"] {
+        let shown = bed.bench(command);
+        assert!(shown.contains("a~oracle~1.jsonl` is missing"), "{shown}");
+    }
+
+    let plan = std::fs::read_to_string(run.join("plan.json")).unwrap();
+    std::fs::write(run.join("plan.json"), plan.replace("Go.", "No.")).unwrap();
+    let refused = bed.bench("resume latest");
+    assert!(
+        refused.contains("plan.json` was changed after the run was created"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_deleted_current_folder_is_named_where_it_is_needed() {
+    let bed = Bed::new().with("gone/x", "");
+    let gone = |args: &str| {
+        let output = std::process::Command::new("sh")
+            .args([
+                "-c",
+                "rm x; rmdir ../gone; exec \"$0\" $1",
+                env!("CARGO_BIN_EXE_bench-cli"),
+                args,
+            ])
+            .current_dir(bed.path().join("gone"))
+            .output()
+            .unwrap();
+        std::fs::create_dir(bed.path().join("gone")).unwrap();
+        std::fs::write(bed.path().join("gone/x"), "").unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = gone("list");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("cannot tell the current folder"), "{said}");
+    let (code, said) = gone(&format!("list --results {}", bed.path().join("r").display()));
+    assert_eq!(code, Some(0), "{said}");
+}
