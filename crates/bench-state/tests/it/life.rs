@@ -104,7 +104,7 @@ fn the_files_of_a_run_that_is_over() {
     }
     "#);
     insta::assert_snapshot!(anonymous(&bed, "events.jsonl"), @r#"
-    {"seq":1,"at":"2026-01-02T03:04:05.678Z","generation":1,"store":{"begun":{"format":1,"run_id":"<run>","summary":{"label":"red"},"worker":{"pid": <pid>,"host":"<host>","boot_id":"<boot>","start_ticks": <ticks>,"exe":"<exe>"}}},"crc":"<crc>"}
+    {"seq":1,"at":"2026-01-02T03:04:05.678Z","generation":1,"store":{"begun":{"format":1,"run_id":"<run>","summary":{"label":"red"},"worker":{"pid": <pid>,"host":"<host>","boot_id":"<boot>","start_ticks": <ticks>,"exe":"<exe>"},"plan":{"sha256":"75de1b2d2973ceecad323eb6c2b3b34324d96e196e41bfa8542f9d80b79ff0dc","len":17}}},"crc":"<crc>"}
     {"seq":2,"at":"2026-01-02T03:04:05.678Z","generation":1,"event":"packed","weight":5,"crc":"<crc>"}
     {"seq":3,"at":"2026-01-02T04:00:00.000Z","generation":1,"store":{"over":{"status":"cancelled","error":null,"cause":"interrupted"}},"crc":"<crc>"}
     "#);
