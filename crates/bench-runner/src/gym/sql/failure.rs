@@ -103,6 +103,7 @@ fn said(fields: &Map<String, Value>) -> String {
             ROWS.iter()
                 .find_map(|key| reason_in(fields.get(*key)?.as_object()?))
         })
+        .or_else(|| Some(shortened(&text_of(fields.get("content")?.as_array()?)?, 600)))
         .unwrap_or_else(|| "failed without a reason".to_owned())
 }
 
@@ -189,6 +190,10 @@ mod tests {
             (json!({"errors": ["a", "b"], "data": []}), r#"["a","b"]"#),
             (json!({"result": {"error": "inner", "rows": []}}), "inner"),
             (json!({"success": false, "result": {"error": "inner"}}), "inner"),
+            (
+                json!({"isError": true, "content": [{"type": "text", "text": "no such table"}]}),
+                "no such table",
+            ),
             (json!({"ok": false, "rows": []}), "failed without a reason"),
         ] {
             assert_eq!(failure(&answer, "").as_deref(), Some(want), "{answer}");
