@@ -108,18 +108,19 @@ impl Reporter {
     /// Adds an entry to the transcript of a trial.
     pub async fn entry(&self, trial: &TrialId, entry: Entry) {
         let at = Utc::now();
-        let line = self
-            .secrets
-            .redacted(Line { at, entry })
-            .unwrap_or_else(|_| Line {
-                at,
-                entry: Entry::Note {
-                    text: "[left out: it could not be told from the secrets in it]".into(),
-                },
-            });
-        let Ok(mut line) = serde_json::to_vec(&line) else {
-            return;
+        let left_out = || Entry::Note {
+            text: "[left out: it could not be told from the secrets in it]".into(),
         };
+        let line = self.secrets.redacted_json(&Line { at, entry });
+        let line = line.or_else(|| {
+            serde_json::to_string(&Line {
+                at,
+                entry: left_out(),
+            })
+            .ok()
+        });
+        let Some(line) = line else { return };
+        let mut line = line.into_bytes();
         line.push(b'\n');
         let report = Report::Entry {
             trial: trial.clone(),

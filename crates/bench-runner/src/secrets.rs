@@ -98,11 +98,25 @@ impl Secrets {
         if let Cow::Borrowed(_) = self.redact(&text) {
             return Ok(value);
         }
-        let clean = [Care::All, Care::Texts].into_iter().find_map(|care| {
-            let clean = self.cleaned(serde_json::from_str(&text).ok()?, care, true);
+        self.read_cleaned(&text).ok_or(value)
+    }
+
+    /// The same as JSON, for a value that is only to be written: one without secrets is serialized once. `None` where
+    /// [`redacted`](Self::redacted) has an error.
+    pub(crate) fn redacted_json<T: Serialize + DeserializeOwned>(&self, value: &T) -> Option<String> {
+        let text = serde_json::to_string(value).ok()?;
+        if let Cow::Borrowed(_) = self.redact(&text) {
+            return Some(text);
+        }
+        serde_json::to_string(&self.read_cleaned::<T>(&text)?).ok()
+    }
+
+    /// A value read from JSON, without the secrets in its strings.
+    fn read_cleaned<T: DeserializeOwned>(&self, text: &str) -> Option<T> {
+        [Care::All, Care::Texts].into_iter().find_map(|care| {
+            let clean = self.cleaned(serde_json::from_str(text).ok()?, care, true);
             serde_json::from_value(clean).ok()
-        });
-        clean.ok_or(value)
+        })
     }
 
     fn cleaned(&self, value: Value, care: Care, top: bool) -> Value {
