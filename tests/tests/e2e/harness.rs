@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 pub(crate) use bench_tests::bed::GymServe;
+use bench_tests::bed::{TestBed, binary};
+use bench_tests::model_stub::ModelStub;
+use bench_tests::model_stub::script::{Conversation, Fault, Reply, Script, Turn, call};
 use serde_json::{Value, json};
 
 /// When the tracker's sample world ends: what is younger was made by a trial.
@@ -55,4 +58,38 @@ pub(crate) fn answers(text: &str) -> Value {
 /// The quickstart of the repository.
 pub(crate) fn quickstart() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart")
+}
+
+/// A run of one trial that finishes at once and one whose model never answers.
+pub(crate) fn half_done() -> (ModelStub, TestBed) {
+    let never = Turn::from(Reply::Fault(Fault::Hang));
+    let stub = ModelStub::start(Script {
+        conversations: vec![
+            Conversation::when("[quick]", [Turn::say("done")]),
+            Conversation::when("[hangs]", [never]),
+        ],
+    });
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai");
+    bed.write_json(
+        "harness.json",
+        &harness([
+            scenario("quick", [answers("done")]),
+            scenario("hangs", [answers("done")]),
+        ]),
+    );
+    (stub, bed)
+}
+
+/// A server that ignores SIGTERM and the end of its input, asked by a tool call that it never answers.
+pub(crate) fn stubborn() -> (ModelStub, TestBed) {
+    let stub = ModelStub::start(Script::always([Turn::call([call("hang", json!({}))])]));
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai");
+    let server = json!({"command": binary::own("bad-stdio-gym"), "args": ["--fault", "ignore-sigterm"]});
+    bed.write_json("gyms.json", &json!({"mcpServers": {"stubborn": server}}));
+    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+    (stub, bed)
 }

@@ -3,37 +3,12 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bench_tests::bed::{Shot, Started, TestBed, binary};
-use bench_tests::model_stub::ModelStub;
-use bench_tests::model_stub::script::{Conversation, Fault, Reply, Script, Turn, call};
+use bench_tests::bed::{Shot, Started, TestBed};
 use rustix::process::Signal;
-use serde_json::json;
 
-use crate::harness::{answers, harness, scenario};
+use crate::harness::{half_done, stubborn};
 
 const SOON: Duration = Duration::from_secs(20);
-
-/// A run of one trial that finishes at once and one whose model never answers.
-fn half_done() -> (ModelStub, TestBed) {
-    let never = Turn::from(Reply::Fault(Fault::Hang));
-    let stub = ModelStub::start(Script {
-        conversations: vec![
-            Conversation::when("[quick]", [Turn::say("done")]),
-            Conversation::when("[hangs]", [never]),
-        ],
-    });
-    let bed = TestBed::new()
-        .env("OPENAI_BASE_URL", stub.openai_url())
-        .env("OPENAI_API_KEY", "sk-canary-openai");
-    bed.write_json(
-        "harness.json",
-        &harness([
-            scenario("quick", [answers("done")]),
-            scenario("hangs", [answers("done")]),
-        ]),
-    );
-    (stub, bed)
-}
 
 /// Waits until the quick trial is on disk.
 fn started(bed: &TestBed) -> Started {
@@ -140,13 +115,7 @@ fn kill_nine_is_seen_by_the_next_reader() {
 
 #[test]
 fn a_tool_that_hangs_does_not_hold_up_the_end() {
-    let stub = ModelStub::start(Script::always([Turn::call([call("hang", json!({}))])]));
-    let bed = TestBed::new()
-        .env("OPENAI_BASE_URL", stub.openai_url())
-        .env("OPENAI_API_KEY", "sk-canary-openai");
-    let server = json!({"command": binary::own("bad-stdio-gym"), "args": ["--fault", "ignore-sigterm"]});
-    bed.write_json("gyms.json", &json!({"mcpServers": {"stubborn": server}}));
-    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
+    let (stub, bed) = stubborn();
     let started = bed.start("run harness.json --model openai:m --gym-config gyms.json --json");
     started.stdout_line(SOON, |line| line.contains("\"trial_started\""));
     // The server is asked to hang once the model has answered.

@@ -4,35 +4,13 @@
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
-use bench_tests::bed::{Terminal, TestBed, binary};
-use bench_tests::model_stub::ModelStub;
-use bench_tests::model_stub::script::{Conversation, Fault, Reply, Script, Turn, call};
+use bench_tests::bed::{Terminal, TestBed};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{answers, harness, scenario};
+use crate::harness::{half_done, stubborn};
 
 const SOON: Duration = Duration::from_secs(30);
-
-/// A harness whose scenario `quick` is over at once; `hangs` waits for a model that never answers.
-fn half_done() -> (ModelStub, TestBed) {
-    let never = Turn::from(Reply::Fault(Fault::Hang));
-    let stub = ModelStub::start(Script {
-        conversations: vec![
-            Conversation::when("[quick]", [Turn::say("done")]),
-            Conversation::when("[hangs]", [never]),
-        ],
-    });
-    let bed = TestBed::new()
-        .env("OPENAI_BASE_URL", stub.openai_url())
-        .env("OPENAI_API_KEY", "sk-canary-openai");
-    let scenarios = [
-        scenario("quick", [answers("done")]),
-        scenario("hangs", [answers("done")]),
-    ];
-    bed.write_json("harness.json", &harness(scenarios));
-    (stub, bed)
-}
 
 fn until(what: &str, mut is: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -213,18 +191,6 @@ fn the_older_tools_clean_up_settles_its_rows() {
     assert!(stuck["completed_at"].is_string() && broken["completed_at"].is_string());
     let screen = terminal.run("bench-cli cleanup --stale-hours 24", SOON);
     assert!(screen.contains("every run is as it should be"), "{screen}");
-}
-
-/// A server that ignores SIGTERM and the end of its input, asked by a tool call that it never answers.
-fn stubborn() -> (ModelStub, TestBed) {
-    let stub = ModelStub::start(Script::always([Turn::call([call("hang", json!({}))])]));
-    let bed = TestBed::new()
-        .env("OPENAI_BASE_URL", stub.openai_url())
-        .env("OPENAI_API_KEY", "sk-canary-openai");
-    let server = json!({"command": binary::own("bad-stdio-gym"), "args": ["--fault", "ignore-sigterm"]});
-    bed.write_json("gyms.json", &json!({"mcpServers": {"stubborn": server}}));
-    bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
-    (stub, bed)
 }
 
 #[test]
