@@ -252,6 +252,19 @@ pub fn for_each<H: Sync, T: Sync>(
     faults.into_inner().expect("a step of the test")
 }
 
+/// Passes where nothing failed, and tells all that did.
+///
+/// # Panics
+/// If there are faults.
+pub fn assert_none(faults: &[Fault]) {
+    assert!(
+        faults.is_empty(),
+        "{} violations:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
 /// How many things are worth doing at once: a little more than there are processors, since much is waiting.
 pub fn hands() -> usize {
     thread::available_parallelism().map_or(2, usize::from) + 1

@@ -16,7 +16,8 @@ use bench_tests::battery::{Need, lacks};
 use bench_tests::bed::{RunFolder, await_none};
 
 use bench_tests::battery::world::{
-    RUN, SOON, TRIALS, Try, World, acknowledged, for_each, hands, stop_in_the_middle, with_dispatcher,
+    RUN, SOON, TRIALS, Try, World, acknowledged, assert_none, for_each, hands, stop_in_the_middle,
+    with_dispatcher,
 };
 
 /// Which process is killed.
@@ -99,12 +100,7 @@ fn at_every_file_system_call() {
         faults.len()
     )
     .ok();
-    assert!(
-        faults.is_empty(),
-        "{} violations:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert_none(&faults);
     // Some calls more or less are made from run to run; more would mean that nothing is attacked.
     assert!(
         struck * 10 >= points.len() * 8,

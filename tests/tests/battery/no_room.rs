@@ -18,7 +18,8 @@ use bench_tests::bed::{Shot, TestBed};
 use serde_json::Value;
 
 use bench_tests::battery::world::{
-    RUN, SOON, TRIALS, Try, World, acknowledged, copy_folder, for_each, hands, stop_in_the_middle,
+    RUN, SOON, TRIALS, Try, World, acknowledged, assert_none, copy_folder, for_each, hands,
+    stop_in_the_middle,
 };
 
 /// Somebody who owns nothing here.
@@ -68,12 +69,7 @@ fn a_disk_that_fills_up_at_any_moment() {
         faults.len()
     )
     .ok();
-    assert!(
-        faults.is_empty(),
-        "{} violations:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert_none(&faults);
     assert!(failed < room.len(), "the largest disk must be large enough");
     assert!(
         told >= 5,
@@ -306,11 +302,6 @@ fn too_few_descriptors() {
         faults.len()
     )
     .ok();
-    assert!(
-        faults.is_empty(),
-        "{} violations:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert_none(&faults);
     assert!(enough > 0, "the highest limit must be enough");
 }

@@ -16,7 +16,8 @@ use bench_tests::battery::{Need, lacks};
 use bench_tests::bed::{RunFolder, Shot};
 
 use bench_tests::battery::world::{
-    RUN, SOON, TRIALS, Try, World, acknowledged, for_each, hands, stop_in_the_middle, with_dispatcher,
+    RUN, SOON, TRIALS, Try, World, acknowledged, assert_none, for_each, hands, stop_in_the_middle,
+    with_dispatcher,
 };
 
 /// Which process meets the fault.
@@ -89,12 +90,7 @@ fn at_every_call_that_writes() {
         faults.len()
     )
     .ok();
-    assert!(
-        faults.is_empty(),
-        "{} violations:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    assert_none(&faults);
     assert!(
         met * 10 >= points.len() * 9,
         "only {met} of {} were met",
