@@ -27,6 +27,8 @@ const WORKERS: usize = 6;
 const READERS: usize = 3;
 /// Longer than a machine that is busy with all of this takes for anything.
 const SOON: Duration = Duration::from_secs(180);
+/// Trials of a run.
+const SCENARIOS: usize = 6;
 /// A turn of the model: long enough that a kill meets a run in its middle.
 const THINKING: Duration = Duration::from_millis(150);
 
@@ -162,7 +164,7 @@ impl Soak {
         };
         bed.write_json(
             "harness.json",
-            &json!({"scenarios": (0..6).map(scenario).collect::<Vec<_>>()}),
+            &json!({"scenarios": (0..SCENARIOS).map(scenario).collect::<Vec<_>>()}),
         );
         Self {
             options,
@@ -210,6 +212,13 @@ impl Soak {
             let id = launched["run_id"].as_str().unwrap_or_default().to_owned();
             let counted = if again == 0 { &self.runs } else { &self.resumes };
             counted.fetch_add(1, Relaxed);
+            // A worker that was killed after its last trial leaves nothing to do: the run is over without another one.
+            if again > 0 && launched["event"] == "run_over" {
+                let all_done = launched["progress"]["trials_done"] == SCENARIOS;
+                return check(launched["status"] == "completed" && all_done, || {
+                    format!("over, but not all done: {shot}")
+                });
+            }
             let pid = launched["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
             let worker = pid
                 .and_then(Pid::from_raw)
