@@ -101,7 +101,8 @@ impl<J: Job> CompletionGuard<J> {
     ///
     /// # Errors
     /// [`AlreadyOver`](crate::StateError::AlreadyOver) or [`Superseded`](crate::StateError::Superseded) if the run was
-    /// settled by somebody else: their ending stands. I/O errors if `state.json` could not be written: then the next
+    /// settled by somebody else: their ending stands. I/O errors if `state.json` could not be written, and
+    /// [`LockTimeout`](crate::StateError::LockTimeout) if somebody keeps its lock for more than 30 s: then the next
     /// reader ends the run (as said here, if the journal could be written), because the lease is free when this returns.
     pub fn finish(mut self, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
         self.owed = false;

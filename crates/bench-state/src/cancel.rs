@@ -19,7 +19,7 @@ use crate::format;
 use crate::ids::RunId;
 use crate::job::Job;
 use crate::layout::RunDir;
-use crate::lock::LeaseProbe;
+use crate::lock::{self, LeaseProbe};
 use crate::platform::process::{self, Signal};
 use crate::platform::{self, FileVersion};
 use crate::state::{CancelRequest, RunSummary};
@@ -46,7 +46,7 @@ impl<J: Job> RunStore<J> {
         // Whoever died before the request was lost, not cancelled.
         let view = self.read(id, now)?;
         state_file::check_running(&view.summary().state)?;
-        state_file::locked(&dir, |found: Found<J>| {
+        state_file::locked_within(lock::REQUEST, &dir, |found: Found<J>| {
             let Found::Good(mut state) = found else {
                 return Err(StateError::Inconsistent {
                     path: dir.state(),

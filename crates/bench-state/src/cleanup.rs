@@ -248,7 +248,7 @@ impl<J: Job> RunStore<J> {
         }
         // Reading is what ends an orphan and what repairs a state; whether that was stored is another matter.
         let dir = self.dirs().run(&run.state.id);
-        let settled = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::Settles)?;
+        let settled = settle::read_run::<J>(&dir, &run.state.id, plan.made_at, Reading::SETTLES)?;
         let stored = match state_file::read::<J>(&dir)? {
             Found::Good(state) if row.action == Action::Repair => state.id == run.state.id,
             Found::Good(state) => state.status.is_over() && state.generation == run.state.generation,

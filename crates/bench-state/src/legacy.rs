@@ -204,7 +204,7 @@ pub(crate) fn settle(root: &Path, row: &LegacyRow, now: DateTime<Utc>, threshold
     let Some(folder) = row.path.parent() else {
         return Ok(false);
     };
-    lock::with_state_lock(&folder.join(LOCK), || {
+    lock::with_state_lock(&folder.join(LOCK), lock::PATIENCE, || {
         let present = read(root, folder, &row.path, row.kind)?;
         let Some(fault) = present.fault(now, threshold) else {
             return Ok(false);

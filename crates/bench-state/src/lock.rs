@@ -21,8 +21,23 @@ use crate::classify::LeaseSign;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::{durable, platform};
 
-/// How long to wait for a state lock before giving up: far longer than anyone holds one.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for a state lock if nothing else is said: far longer than anyone should hold one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same for a snapshot of a run under way, which the next one makes up for: the work must not wait for it.
+pub(crate) const SNAPSHOT: Duration = Duration::from_millis(250);
+
+/// The same for readers, who can tell the truth without storing it.
+pub(crate) const READER: Duration = Duration::from_secs(1);
+
+/// The same for a reader who has waited in vain already, and has many more runs to read.
+pub(crate) const HURRIED: Duration = Duration::from_millis(10);
+
+/// The same for a request to end a run, which is not the only way to say so.
+pub(crate) const REQUEST: Duration = Duration::from_secs(2);
+
+/// The same for the ending of a run by its worker, who has nothing else to do any more.
+pub(crate) const ENDING: Duration = Duration::from_secs(30);
 
 /// How long to wait for the lease of a run that is over: far longer than any reader looks at it.
 const LEASE_PATIENCE: Duration = Duration::from_secs(2);
@@ -37,8 +52,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from
 /// Does `work` while holding the state lock at `path`, which is created if it is missing.
 ///
 /// # Errors
-/// [`StateError::LockTimeout`] if it stays taken for 5 s; otherwise those of `work`.
-pub(crate) fn with_state_lock<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// [`StateError::LockTimeout`] if it stays taken for longer than `patience`; otherwise those of `work`.
+pub(crate) fn with_state_lock<T>(
+    path: &Path,
+    patience: Duration,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     let started = Instant::now();
     let (mut pause, longest) = PAUSES;
     loop {
@@ -58,13 +77,13 @@ pub(crate) fn with_state_lock<T>(path: &Path, work: impl FnOnce() -> Result<T>) 
             Err(error) => return Err(error).at(FileAction::Lock, path),
         }
         let waited = started.elapsed();
-        if waited > PATIENCE {
+        if waited > patience {
             return Err(StateError::LockTimeout {
                 path: path.to_owned(),
                 waited,
             });
         }
-        thread::sleep(pause);
+        thread::sleep(pause.min(patience.saturating_sub(waited)));
         pause = (pause * 2).min(longest);
     }
 }
@@ -320,7 +339,7 @@ mod tests {
                 let (path, inside) = (&path, &inside);
                 scope.spawn(move || {
                     for round in 0..400 {
-                        with_state_lock(path, || {
+                        with_state_lock(path, PATIENCE, || {
                             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                             thread::yield_now();
                             assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);

@@ -43,7 +43,7 @@ impl<J: Job> RunStore<J> {
         dry_run: bool,
         now: DateTime<Utc>,
     ) -> Result<Pruned> {
-        let reading = if dry_run { Reading::Looks } else { Reading::Settles };
+        let reading = if dry_run { Reading::Looks } else { Reading::SETTLES };
         if !dry_run {
             create::check_writable(self.dirs())?;
         }

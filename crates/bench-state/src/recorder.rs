@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -103,18 +104,22 @@ impl<J: Job> Recorder<J> {
 
     /// Rewrites `state.json` and `session.json` if the last time is 2 s ago or more; says whether it did.
     ///
+    /// The work does not wait for somebody who keeps the state lock: after 250 ms it goes on without this snapshot, and
+    /// the next one is tried in 2 s. Readers see no difference, as they add what the journal has.
+    ///
     /// # Errors
-    /// As [`snapshot`](Self::snapshot).
+    /// As [`snapshot`](Self::snapshot), but for the lock.
     pub fn snapshot_if_due(&self, now: DateTime<Utc>) -> Result<bool> {
         let now = format::to_millis(now);
         self.shared.with_ledger(|ledger| {
             // A clock that was set back must not stop snapshots until it has caught up.
             let since = now - ledger.last_snapshot;
             let due = since >= SNAPSHOT_EVERY || since < TimeDelta::zero();
-            if due {
-                self.shared.snapshot(ledger, now)?;
+            if !due {
+                return Ok(false);
             }
-            Ok(due)
+            let written = self.shared.snapshot(ledger, now, lock::SNAPSHOT);
+            self.shared.or_later(written)
         })
     }
 
@@ -122,9 +127,12 @@ impl<J: Job> Recorder<J> {
     ///
     /// # Errors
     /// [`StateError::AlreadyOver`] or [`StateError::Superseded`] if the run is not ours any more: stop working on it.
+    /// [`StateError::LockTimeout`] if somebody keeps the state lock for more than 5 s.
     pub fn snapshot(&self, now: DateTime<Utc>) -> Result<()> {
-        self.shared
-            .with_ledger(|ledger| self.shared.snapshot(ledger, format::to_millis(now)))
+        self.shared.with_ledger(|ledger| {
+            self.shared
+                .snapshot(ledger, format::to_millis(now), lock::PATIENCE)
+        })
     }
 
     /// Whether somebody asked through the store that the run ends; the first request, if there are several. Cheap
@@ -154,6 +162,8 @@ pub(crate) struct Shared<J: Job> {
     /// A thread that had a recorder panicked: the ending should say so, although that thread cannot write it.
     panicked: AtomicBool,
     handed_over: AtomicBool,
+    /// The last snapshot that was due is not written, and that was said.
+    snapshot_late: AtomicBool,
     cancel: CancelWatch,
 }
 
@@ -185,6 +195,7 @@ impl<J: Job> Shared<J> {
             names: NamesPending::default(),
             panicked: AtomicBool::new(false),
             handed_over: AtomicBool::new(false),
+            snapshot_late: AtomicBool::new(false),
             cancel: CancelWatch::default(),
         })
     }
@@ -266,20 +277,40 @@ impl<J: Job> Shared<J> {
         journal.append(generation, lines)
     }
 
-    fn snapshot(&self, ledger: &mut Ledger<J>, now: DateTime<Utc>) -> Result<()> {
+    fn snapshot(&self, ledger: &mut Ledger<J>, now: DateTime<Utc>, patience: Duration) -> Result<()> {
         ledger.last_snapshot = now;
         ledger.state.updated_at = now;
         let Ledger { state, session, .. } = ledger;
-        state_file::replace_ours(&self.dir, state.generation, state, Some(session))
+        state_file::replace_ours(patience, &self.dir, state.generation, state, Some(session))
+    }
+
+    /// Whether a snapshot was written. One that only lacked the lock is no error; that it is late is said once.
+    fn or_later(&self, written: Result<()>) -> Result<bool> {
+        let late = match written {
+            Ok(()) => None,
+            Err(error @ StateError::LockTimeout { .. }) => Some(error),
+            Err(error) => return Err(error),
+        };
+        let known = self.snapshot_late.swap(late.is_some(), Ordering::SeqCst);
+        if let Some(error) = &late
+            && !known
+        {
+            tracing::warn!(run = %self.id, %error, "state.json is behind until then; the journal is not");
+        }
+        Ok(late.is_none())
     }
 
     /// Ends the run: in the journal, then in the snapshots. Closes the ledger even if the disk refuses.
     ///
     /// # Errors
-    /// [`StateError::AlreadyOver`] or [`StateError::Superseded`] if somebody else has settled it; I/O errors if
-    /// `state.json` could not be written. An ending that reached the journal only is found there by the next reader; one
+    /// [`StateError::AlreadyOver`] or [`StateError::Superseded`] if somebody else has settled it; I/O errors, or
+    /// [`StateError::LockTimeout`] after 30 s, if `state.json` could not be written. An ending that reached the journal only is found there by the next reader; one
     /// that reached nothing is replaced by that reader, who finds the lease free.
     pub(crate) fn end(&self, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
+        self.end_within(lock::ENDING, ending, now)
+    }
+
+    fn end_within(&self, patience: Duration, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
         let (ledger, whole) = match self.ledger.lock() {
             Ok(mut ledger) => (ledger.take(), true),
             Err(poisoned) => (poisoned.into_inner().take(), false),
@@ -302,10 +333,11 @@ impl<J: Job> Shared<J> {
         } = ledger;
         state.status = RunStatus::Over { completed_at, ending };
         state.updated_at = completed_at;
-        let stored = state_file::replace_ours(&self.dir, generation, &mut state, whole.then_some(&session));
+        let last = whole.then_some(&session);
+        let stored = state_file::replace_ours(patience, &self.dir, generation, &mut state, last);
         if let Err(error @ StateError::Io { .. }) = stored {
             // No room for both, perhaps: the session can be added up from the journal, the ending cannot.
-            match state_file::replace_ours(&self.dir, generation, &mut state, None) {
+            match state_file::replace_ours(patience, &self.dir, generation, &mut state, None) {
                 // It was written, only that it is durable could not be made sure.
                 Err(StateError::AlreadyOver { .. }) => return Err(error),
                 second => second?,
@@ -400,5 +432,27 @@ mod tests {
             }
         );
         assert_eq!(seen.summary().state.progress.done, 1);
+    }
+
+    #[test]
+    fn an_ending_that_waited_in_vain_for_the_state_lock_names_it_and_is_left_to_the_next_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RunStore::<Tally>::open(folder.path()).unwrap();
+        let run = store
+            .create(&Planned { total: 1 }, Label { label: "x".into() }, now())
+            .unwrap();
+        let dir = store.dirs().run(run.id());
+        let lock = std::fs::File::open(dir.state_lock()).unwrap();
+        lock.lock().unwrap();
+        let shared = Arc::clone(&run.shared);
+        let ended = shared.end_within(Duration::from_millis(20), Ending::Completed, now());
+        let Err(StateError::LockTimeout { path, .. }) = ended else {
+            panic!("ended without the lock, or for another reason");
+        };
+        assert_eq!(path, dir.state_lock());
+        drop((run, lock));
+        let seen = store.read(&shared.id, now()).unwrap();
+        assert_eq!(seen.summary().state.status.ending(), Some(&Ending::Completed));
+        assert!(seen.problems().is_empty(), "{:?}", seen.problems());
     }
 }

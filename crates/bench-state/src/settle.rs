@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -34,10 +35,28 @@ pub(crate) struct Settled<J: Job> {
 /// What a reader may do about what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// End a run whose worker is gone, and repair a damaged `state.json`.
-    Settles,
+    /// End a run whose worker is gone, and repair a damaged `state.json`; wait so long for its lock. What cannot be
+    /// stored in time is told all the same.
+    Settles(Duration),
     /// Change nothing on the disk. A run whose worker is gone is told as running and orphaned.
     Looks,
+}
+
+impl Reading {
+    /// The usual way of settling.
+    pub(crate) const SETTLES: Self = Self::Settles(lock::READER);
+
+    /// For the next one of many runs after this one was read: somebody who keeps locks keeps a reader once, not once a
+    /// run.
+    pub(crate) fn after(self, problems: &[StateError]) -> Self {
+        let waited = problems
+            .iter()
+            .any(|problem| matches!(problem, StateError::LockTimeout { .. }));
+        match self {
+            Self::Settles(_) if waited => Self::Settles(lock::HURRIED),
+            reading => reading,
+        }
+    }
 }
 
 /// Reads a run, and ends it if its worker is gone.
@@ -65,13 +84,13 @@ pub(crate) fn read_run<J: Job>(
     let probe = LeaseProbe::of(&dir.lease())?;
     let heartbeat_at = heartbeat(dir);
     let standing = classify(&signs(&state, &probe, heartbeat_at, now));
-    match standing {
-        Standing::Orphaned { rebooted } if reading == Reading::Settles => {
+    match (standing, reading) {
+        (Standing::Orphaned { rebooted }, Reading::Settles(patience)) => {
             let orphan = Orphan {
                 rebooted,
                 heartbeat_at,
             };
-            state = end_orphan(dir, state, &orphan, &mut problems);
+            state = end_orphan(patience, dir, state, &orphan, &mut problems);
         }
         _ => match catch_up(dir, &mut state, &mut problems) {
             Ok(replay) => drop(replay),
@@ -82,7 +101,7 @@ pub(crate) fn read_run<J: Job>(
     let (standing, heartbeat_at) = if state.status.is_over() {
         (Standing::Over, None)
     } else {
-        if reading == Reading::Settles {
+        if reading != Reading::Looks {
             markers::heal(dir);
         }
         (standing, heartbeat_at)
@@ -122,18 +141,20 @@ fn read_or_rebuild<J: Job>(
     if rebuilt.format > FORMAT {
         return Ok(rebuilt);
     }
-    if reading == Reading::Looks {
-        problems.push(StateError::Rebuilt {
-            path: dir.state(),
-            reason: match found {
-                Found::Bad(reason) => reason,
-                Found::Good(_) | Found::Missing => "it was missing".to_owned(),
-            },
-            kept: None,
-        });
+    let path = dir.state();
+    let in_memory = move |path| StateError::Rebuilt {
+        path,
+        reason: match found {
+            Found::Bad(reason) => reason,
+            Found::Good(_) | Found::Missing => "it was missing".to_owned(),
+        },
+        kept: None,
+    };
+    let Reading::Settles(patience) = reading else {
+        problems.push(in_memory(path));
         return Ok(rebuilt);
-    }
-    let repaired = state_file::locked(dir, |found| {
+    };
+    let repaired = state_file::locked_within(patience, dir, |found| {
         let reason = match found {
             Found::Good(state) => return Ok((*state, None)),
             Found::Missing => ("it was missing".to_owned(), None),
@@ -144,12 +165,15 @@ fn read_or_rebuild<J: Job>(
         state_file::write_state(dir, &state)?;
         Ok((state, Some(reason)))
     });
-    let path = dir.state();
     match repaired {
         Ok((state, None)) => Ok(state),
         Ok((state, Some((reason, kept)))) => {
             problems.push(StateError::Rebuilt { path, reason, kept });
             Ok(state)
+        }
+        Err(error @ StateError::LockTimeout { .. }) => {
+            problems.extend([in_memory(path), error]);
+            Ok(rebuilt)
         }
         Err(error) => {
             problems.push(StateError::Rebuilt {
@@ -229,13 +253,14 @@ struct Orphan {
 
 /// Gives a run without a worker its ending. The caller holds the free lease.
 fn end_orphan<J: Job>(
+    patience: Duration,
     dir: &RunDir,
     seen: RunState<J>,
     orphan: &Orphan,
     problems: &mut Vec<StateError>,
 ) -> RunState<J> {
     let mut state = seen;
-    let stored = state_file::locked(dir, |found| {
+    let stored = state_file::locked_within(patience, dir, |found| {
         if let Found::Good(newest) = found {
             state = *newest;
         }

@@ -3,6 +3,8 @@
 //! Reading needs no lock, because files are replaced in one step. Every change is a read, a decision and a write
 //! inside the state lock, so that nobody's change is lost and nobody ends a run twice.
 
+use std::time::Duration;
+
 use crate::durable;
 use crate::error::{Result, StateError};
 use crate::format::{self, FORMAT, SessionMark, Unreadable};
@@ -49,7 +51,16 @@ pub(crate) fn read<J: Job>(dir: &RunDir) -> Result<Found<J>> {
 
 /// Does `work` with the present `state.json`, while nobody else can change it.
 pub(crate) fn locked<J: Job, T>(dir: &RunDir, work: impl FnOnce(Found<J>) -> Result<T>) -> Result<T> {
-    lock::with_state_lock(&dir.state_lock(), || work(read(dir)?))
+    locked_within(lock::PATIENCE, dir, work)
+}
+
+/// The same, waiting for the lock for as long as is said.
+pub(crate) fn locked_within<J: Job, T>(
+    patience: Duration,
+    dir: &RunDir,
+    work: impl FnOnce(Found<J>) -> Result<T>,
+) -> Result<T> {
+    lock::with_state_lock(&dir.state_lock(), patience, || work(read(dir)?))
 }
 
 /// Refuses unless the state found is one that generation `ours` of run `id` may replace. A missing or damaged one is:
@@ -81,12 +92,13 @@ pub(crate) fn check_running<J: Job>(state: &RunState<J>) -> Result<()> {
 /// Replaces the snapshots of a run that generation `ours` works on, with `session` or leaving that one as it is. What
 /// others may have written there meanwhile, a request to cancel, is taken over into `state`.
 pub(crate) fn replace_ours<J: Job>(
+    patience: Duration,
     dir: &RunDir,
     ours: u32,
     state: &mut RunState<J>,
     session: Option<&J::Session>,
 ) -> Result<()> {
-    locked(dir, |found: Found<J>| {
+    locked_within(patience, dir, |found: Found<J>| {
         check_ours(&found, dir, &state.id, ours)?;
         match found {
             Found::Good(stored) => state.cancel_requested = stored.cancel_requested,

@@ -100,7 +100,7 @@ impl<J: Job> RunStore<J> {
     /// # Errors
     /// Only if the runs folder itself cannot be listed. What is wrong with one run is in [`Listing::problems`].
     pub fn list(&self, limit: Option<usize>, now: DateTime<Utc>) -> Result<Listing<J>> {
-        self.list_as(limit, now, Reading::Settles)
+        self.list_as(limit, now, Reading::SETTLES)
     }
 
     /// The same, but changes nothing on the disk: a run whose worker is gone is told as running, its standing as
@@ -125,7 +125,7 @@ impl<J: Job> RunStore<J> {
             Some(ids) => (true, ids),
             None => (false, self.ids(&mut problems)?),
         };
-        let mut listing = self.read_all(ids, None, problems, now, Reading::Settles);
+        let mut listing = self.read_all(ids, None, problems, now, Reading::SETTLES);
         listing.runs.retain(|run| {
             let over = run.state.status.is_over();
             if over && marked {
@@ -148,7 +148,7 @@ impl<J: Job> RunStore<J> {
         limit: Option<usize>,
         mut problems: Vec<Problem>,
         now: DateTime<Utc>,
-        reading: Reading,
+        mut reading: Reading,
     ) -> Listing<J> {
         let mut ids = ids.into_iter();
         let mut runs = Vec::new();
@@ -161,6 +161,7 @@ impl<J: Job> RunStore<J> {
             };
             match settle::read_run(&dir, &id, now, reading) {
                 Ok(settled) => {
+                    reading = reading.after(&settled.problems);
                     runs.push(settled.summary);
                     problems.extend(settled.problems.into_iter().map(problem));
                 }
@@ -181,7 +182,7 @@ impl<J: Job> RunStore<J> {
     /// # Errors
     /// [`StateError::UnknownRun`], or what makes the run unreadable.
     pub fn read(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
-        self.read_as(id, now, Reading::Settles)
+        self.read_as(id, now, Reading::SETTLES)
     }
 
     fn read_as(&self, id: &RunId, now: DateTime<Utc>, reading: Reading) -> Result<RunView<J>> {

@@ -1,17 +1,18 @@
 //! `bench-cli kill`: ends runs, in order if they let us, and leaves no process behind.
 //!
 //! First the request in writing, which stands whatever happens; then the signal; after the grace period the hard way,
-//! which the next look turns into an ending. Last, what the worker could not take with it.
+//! which the next look turns into an ending. Last, what the worker could not take with it. Where the request cannot be
+//! written down, because the disk is full or somebody keeps the lock, the signal has to do: it says less, and that is said.
 
 use std::io::Write;
 use std::time::Duration;
 
 use bench_runner::BenchJob;
-use bench_state::{CancelReason, RunId, RunStore, Signal, StateError};
+use bench_state::{CancelReason, Problem, RunId, RunStore, Signal, StateError};
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::{sweep, write_json};
+use super::{list, sweep, write_json};
 use crate::args::life::KillArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -32,6 +33,16 @@ pub(super) struct Killed {
     /// For programs.
     code: &'static str,
     status: &'static str,
+    /// Why the request is not in writing.
+    unwritten: Option<StateError>,
+}
+
+/// What came of a request to end.
+enum Asked {
+    /// The run is over.
+    NothingToEnd,
+    /// The worker knows. In writing, unless something was in the way.
+    Told { unwritten: Option<StateError> },
 }
 
 /// Ends runs, one after the other.
@@ -51,6 +62,7 @@ pub(super) fn cmd(args: &KillArgs, cx: &mut Context) -> Result<Exit, CliError> {
         did,
         code,
         status,
+        unwritten,
     } in killed
     {
         let swept = left.remove(run.as_str()).unwrap_or(0);
@@ -62,7 +74,12 @@ pub(super) fn cmd(args: &KillArgs, cx: &mut Context) -> Result<Exit, CliError> {
             };
             writeln!(cx.out, "{run}  {status}: {did}{also}")?;
         }
-        rows.push(json!({"run_id": run, "status": status, "how": code, "processes_ended": swept}));
+        let mut row = json!({"run_id": run, "status": status, "how": code, "processes_ended": swept});
+        if let Some(error) = unwritten {
+            row["not_written"] = error.to_string().into();
+            tell_unwritten(&run, error, cx)?;
+        }
+        rows.push(row);
     }
     if args.json {
         write_json(&json!({"runs": Value::from(rows)}), cx)?;
@@ -76,7 +93,7 @@ pub(super) fn end_all(
     runs: Vec<RunId>,
     grace: Duration,
 ) -> Result<Vec<Killed>, CliError> {
-    let asked: Vec<(RunId, bool)> = runs
+    let asked: Vec<(RunId, Asked)> = runs
         .into_iter()
         .map(|run| request(store, &run).map(|asked| (run, asked)))
         .collect::<Result<_, _>>()?;
@@ -86,27 +103,43 @@ pub(super) fn end_all(
         .collect()
 }
 
-/// Writes the request down and signals; `false` if there is nothing to end.
-fn request(store: &RunStore<BenchJob>, run: &RunId) -> Result<bool, CliError> {
-    match store.request_cancel(run, CancelReason::Requested, Utc::now()) {
-        Ok(_) => {}
-        Err(StateError::AlreadyOver { .. }) => return Ok(false),
-        Err(error) => return Err(error.into()),
+/// Writes the request down and signals. One that cannot be written down is made by the signal alone, if there is
+/// somebody to signal.
+fn request(store: &RunStore<BenchJob>, run: &RunId) -> Result<Asked, CliError> {
+    let unwritten = match store.request_cancel(run, CancelReason::Requested, Utc::now()) {
+        Ok(_) => None,
+        Err(StateError::AlreadyOver { .. }) => return Ok(Asked::NothingToEnd),
+        Err(error @ StateError::UnknownRun { .. }) => return Err(error.into()),
+        Err(error) => Some(error),
+    };
+    match (store.signal(run, Signal::Terminate), unwritten) {
+        (Ok(false) | Err(_), Some(error)) | (Err(error), None) => Err(error.into()),
+        (Ok(_), unwritten) => Ok(Asked::Told { unwritten }),
     }
-    store.signal(run, Signal::Terminate)?;
-    Ok(true)
 }
 
-fn end(store: &RunStore<BenchJob>, run: RunId, asked: bool, grace: Duration) -> Result<Killed, CliError> {
-    if !asked {
+/// Says what could not be written down, and what that means.
+fn tell_unwritten(run: &RunId, error: StateError, cx: &mut Context) -> Result<(), CliError> {
+    writeln!(
+        cx.err,
+        "run `{run}` was asked to end by a signal only, because the request could not be written down; had its worker died \
+         instead of obeying, the run would be told as failed"
+    )?;
+    let path = run.as_str().into();
+    list::write_problems(&[Problem { path, error }], cx)
+}
+
+fn end(store: &RunStore<BenchJob>, run: RunId, asked: Asked, grace: Duration) -> Result<Killed, CliError> {
+    let Asked::Told { unwritten } = asked else {
         let status = store.read(&run, Utc::now())?.summary().state.status.word();
         return Ok(Killed {
             run,
             did: "it was over already",
             code: "already_over",
             status,
+            unwritten: None,
         });
-    }
+    };
     if let Some(over) = store.wait_over(&run, grace, Utc::now())? {
         let status = over.state.status.word();
         return Ok(Killed {
@@ -114,6 +147,7 @@ fn end(store: &RunStore<BenchJob>, run: RunId, asked: bool, grace: Duration) -> 
             did: "it ended in order",
             code: "in_order",
             status,
+            unwritten,
         });
     }
     let sent = store.signal(&run, Signal::Kill)?;
@@ -124,6 +158,7 @@ fn end(store: &RunStore<BenchJob>, run: RunId, asked: bool, grace: Duration) -> 
             did: "it did not end in time, so its worker was killed",
             code: "killed",
             status,
+            unwritten,
         });
     }
     let why = if sent {
@@ -131,6 +166,11 @@ fn end(store: &RunStore<BenchJob>, run: RunId, asked: bool, grace: Duration) -> 
     } else {
         "its worker is not within reach"
     };
-    Err(CliError::unfinished(format!("run `{run}` still runs: {why}"))
-        .hint("the request to end stays written down: its worker obeys it as soon as it sees it"))
+    let still = CliError::unfinished(format!("run `{run}` still runs: {why}"));
+    Err(match unwritten {
+        None => {
+            still.hint("the request to end stays written down: its worker obeys it as soon as it sees it")
+        }
+        Some(error) => still.because(error),
+    })
 }

@@ -20,12 +20,12 @@ const PLAY: &str = r#"{"scenarios": {"quick": [{"answer": "hello"}], "stuck": [{
 /// Nothing here takes longer on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
-fn bed() -> Bed {
+pub(crate) fn bed() -> Bed {
     Bed::new().with("h.json", HARNESS).with("play.json", PLAY)
 }
 
 /// What a command printed as JSON.
-fn json(bed: &Bed, args: &str) -> Value {
+pub(crate) fn json(bed: &Bed, args: &str) -> Value {
     let output = bed.output(&format!("{args} --json"));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args}: {err}");
@@ -33,7 +33,7 @@ fn json(bed: &Bed, args: &str) -> Value {
 }
 
 /// Starts a run in the background, and waits until its quick trial is over.
-fn launch(bed: &Bed, args: &str) -> (String, u32) {
+pub(crate) fn launch(bed: &Bed, args: &str) -> (String, u32) {
     let said = json(bed, &format!("run h.json --background {args}"));
     assert_eq!(said["event"], "run_launched");
     let pid = u32::try_from(said["pid"].as_u64().unwrap()).unwrap();
@@ -43,7 +43,7 @@ fn launch(bed: &Bed, args: &str) -> (String, u32) {
     (said["run_id"].as_str().unwrap().to_owned(), pid)
 }
 
-fn until(what: &str, mut is: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is() {
         assert!(started.elapsed() < LONG, "not within {LONG:?}: {what}");
@@ -69,7 +69,7 @@ fn processes_with(text: &str) -> Vec<String> {
 
 /// Whether a process is alive, and no zombie. One whose first thread is a zombie lives, and holds its locks, as long as
 /// another thread of it does.
-fn lives(pid: u32) -> bool {
+pub(crate) fn lives(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     if threads > 1 {
         return true;

@@ -4,6 +4,7 @@
 
 mod background;
 mod help;
+mod locked;
 mod mistakes;
 mod quickstart;
 

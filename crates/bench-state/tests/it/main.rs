@@ -1,5 +1,5 @@
 //! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, what passes for their death and is not, damaged and
-//! foreign files, files of released versions, background runs, resuming, what is recorded after the end, cleaning up, results of the old tool, what a reader may touch, and random histories against a model.
+//! foreign files, files of released versions, background runs, resuming, what is recorded after the end, cleaning up, locks that somebody keeps, results of the old tool, what a reader may touch, and random histories against a model.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@ mod formats;
 mod job;
 mod lies;
 mod life;
+mod locked;
 mod model;
 mod old_tool;
 mod reading;
