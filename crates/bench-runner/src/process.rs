@@ -14,6 +14,7 @@
 //! | [`spawn`], [`ChildGuard`] | start and end |
 //! | `stderr` | drains stderr into a log, bounded in lines and bytes |
 //! | `sweep` | finds processes by their marker (Linux) and ends them |
+//! | `worker` | whose child a process is, and whether that one lives |
 //!
 //! What is said over stdin and stdout is the business of [`crate::gym`] and [`crate::verify`].
 
@@ -21,6 +22,7 @@ mod stderr;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,12 +38,21 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::env::Environment;
-pub use sweep::{processes_of_runs, sweep_runs};
+pub use sweep::{ProcessOfRun, processes_of_runs, sweep_runs};
 
 use stderr::StderrDrain;
+use sweep::Ended as SweptUp;
 
 /// The variables that every child gets from our own environment.
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "USER"];
+
+/// Marks a child: its run, its trial and role, and the worker that started it.
+const RUN: &str = "BENCH_RUN_ID";
+const TRIAL: &str = "BENCH_TRIAL_ID";
+const WORKER: &str = "BENCH_WORKER";
+
+/// The variables that mark the children of a run. A worker is nobody's child, and must not inherit them.
+pub const MARKERS: [&str; 3] = [RUN, TRIAL, WORKER];
 
 /// How often the group is killed: a process that forks while it dies needs a second round.
 const KILL_ROUNDS: u32 = 3;
@@ -97,8 +108,8 @@ impl Marker {
         }
     }
 
-    fn variables(&self) -> [(&'static str, &str); 2] {
-        [("BENCH_RUN_ID", &self.run_id), ("BENCH_TRIAL_ID", &self.trial)]
+    fn variables(&self) -> [(&'static str, &str); 3] {
+        [(RUN, &self.run_id), (TRIAL, &self.trial), (WORKER, worker::own())]
     }
 }
 
@@ -153,14 +164,21 @@ pub fn spawn(
             source,
         })?;
     let (stdin, stdout) = (child.stdin().take(), child.stdout().take());
-    let stderr = StderrDrain::start(child.stderr().take(), log);
+    let stderr = StderrDrain::start(child.stderr().take(), Arc::clone(&log));
     let guard = ChildGuard {
         child,
         marker: marker.clone(),
         stderr,
+        log,
         ended: false,
     };
     Ok(Spawned { stdin, stdout, guard })
+}
+
+/// Ends what this process has started for a run and what is left of it at its end: nothing, unless a server hid from
+/// its trial. Blocking.
+pub(crate) fn end_of_run(run_id: &str) {
+    sweep::end_of_run(run_id);
 }
 
 /// A running child with its process group. Dropping it kills both.
@@ -168,6 +186,7 @@ pub struct ChildGuard {
     child: Box<dyn ChildWrapper>,
     marker: Marker,
     stderr: StderrDrain,
+    log: LineLog,
     ended: bool,
 }
 
@@ -245,11 +264,18 @@ impl ChildGuard {
     async fn sweep_off_thread(&self) -> u32 {
         let marker = self.marker.clone();
         let sweep = tokio::task::spawn_blocking(move || sweep::end_marked(&marker));
-        timeout(REAP_TIMEOUT, sweep)
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .unwrap_or(0)
+        let ended = timeout(REAP_TIMEOUT, sweep).await.ok().and_then(Result::ok);
+        self.told(ended.unwrap_or_default())
+    }
+
+    /// How many were ended; what is left is told in the log.
+    fn told(&self, ended: SweptUp) -> u32 {
+        if ended.more {
+            let left = "[bench] this server's processes become others faster than they are found: \
+                what is left is ended with the run";
+            (self.log)(left);
+        }
+        ended.processes
     }
 }
 
@@ -260,7 +286,7 @@ impl Drop for ChildGuard {
             return;
         }
         self.signal(Signal::KILL);
-        sweep::end_marked(&self.marker);
+        self.told(sweep::end_marked(&self.marker));
     }
 }
 

@@ -25,6 +25,7 @@ use crate::journal::{Journal, JournalError, MemoryJournal};
 use crate::model::ModelClient;
 use crate::model::retry::{RetryPolicy, WorkSlot};
 use crate::preflight::{Offered, preflight};
+use crate::process;
 use crate::slots::{Slots, TrialSlot};
 use crate::trial::{Attempt, Next};
 use crate::verify::Verifier;
@@ -114,7 +115,8 @@ pub struct RunnerBuilder {
 }
 
 impl Runner {
-    /// Starts collecting what a run of `plan` needs. `run_id` reaches child processes as `BENCH_RUN_ID`.
+    /// Starts collecting what a run of `plan` needs. `run_id` reaches child processes as `BENCH_RUN_ID`:
+    /// what still bears it at the end is ended, so no two runs of this process may have the same.
     pub fn builder(run_id: impl Into<String>, plan: Plan) -> RunnerBuilder {
         RunnerBuilder {
             run_id: run_id.into(),
@@ -259,6 +261,8 @@ impl Runner {
             Err(error) => return RunEnd::Failed(RunError::Thread(error)),
         };
         let tried = run_all(&self.work, &self.earlier, &reporter, &stop).await;
+        let run_id = self.work.run_id.clone();
+        drop(tokio::task::spawn_blocking(move || process::end_of_run(&run_id)).await); // the run has its end all the same
         drop(reporter);
         let written = tokio::task::spawn_blocking(|| dispatcher.finish()).await;
         let panicked = |error| JournalError::new(std::io::Error::other(error));

@@ -1,12 +1,14 @@
 //! The scratch folder of a trial, `{{trial_dir}}`.
 //!
 //! Most trials need none, and making and removing hundreds of folders a second is slow: so it is made when it is first
-//! asked for. A worker that is killed cannot remove its own: the name says whose it is, and [`sweep_scratch`] removes
-//! those of runs that are over.
+//! asked for. A worker that is killed cannot remove its own: the name says of which run it is, and [`sweep_scratch`]
+//! removes those of runs that are over. Since a copy of results may say so of a run that is worked on elsewhere, its
+//! maker also holds a lock on the folder, which the kernel frees when it dies.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -20,7 +22,14 @@ const PREFIX: &str = "bench-";
 pub struct Scratch {
     /// Whose it is; nobody's without a run.
     run: Option<Arc<str>>,
-    made: Arc<Mutex<Option<TempDir>>>,
+    made: Arc<Mutex<Option<Made>>>,
+}
+
+/// A folder that exists.
+struct Made {
+    folder: TempDir,
+    /// Locked for as long as the folder is in use. None where folders cannot be locked.
+    _lock: Option<File>,
 }
 
 impl Scratch {
@@ -39,8 +48,8 @@ impl Scratch {
     pub fn path(&self) -> io::Result<PathBuf> {
         // A panic elsewhere leaves nothing half done here.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(folder) = &*made {
-            return Ok(folder.path().to_owned());
+        if let Some(made) = &*made {
+            return Ok(made.folder.path().to_owned());
         }
         let prefix = match &self.run {
             Some(run) => format!("{PREFIX}{run}-"),
@@ -50,7 +59,10 @@ impl Scratch {
         let folder = folder.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make a scratch folder: {error}"))
         })?;
-        Ok(made.insert(folder).path().to_owned())
+        let lock = File::open(folder.path())
+            .ok()
+            .filter(|lock| lock.try_lock().is_ok());
+        Ok(made.insert(Made { folder, _lock: lock }).folder.path().to_owned())
     }
 }
 
@@ -69,6 +81,11 @@ pub fn scratch_folders() -> Vec<(String, PathBuf)> {
     found.collect()
 }
 
+/// Whether somebody holds its lock.
+fn in_use(folder: &Path) -> bool {
+    File::open(folder).is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 fn run_of(name: &str) -> Option<&str> {
     let (run, random) = name.strip_prefix(PREFIX)?.rsplit_once('-')?;
     (!run.is_empty() && !random.is_empty()).then_some(run)
@@ -76,12 +93,12 @@ fn run_of(name: &str) -> Option<&str> {
 
 /// Removes the scratch folders of every run of which `over` says that it is over, and returns how many there were.
 ///
-/// A folder is seen before `over` is asked about its run, so nothing is hit that a resume has made since. What cannot be
-/// removed stays for the next time. Blocking.
+/// A folder is seen before `over` is asked about its run, so nothing is hit that a resume has made since. One that its
+/// worker still uses stays, whatever `over` says; what cannot be removed stays for the next time. Blocking.
 pub fn sweep_scratch(mut over: impl FnMut(&str) -> bool) -> u32 {
     let mut removed = 0;
     for (run, folder) in scratch_folders() {
-        if over(&run) && std::fs::remove_dir_all(folder).is_ok() {
+        if over(&run) && !in_use(&folder) && std::fs::remove_dir_all(folder).is_ok() {
             removed += 1;
         }
     }
@@ -97,6 +114,19 @@ impl fmt::Debug for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_in_use_stays_whatever_is_said_of_its_run() {
+        let run = format!("run_{}_in_use", std::process::id());
+        let scratch = Scratch::of_run(&run);
+        let folder = scratch.path().unwrap();
+        let left = folder.with_file_name(format!("{PREFIX}{run}-left"));
+        std::fs::create_dir(&left).unwrap();
+        assert_eq!(sweep_scratch(|of| of == run), 1);
+        assert!(folder.exists() && !left.exists());
+        drop(scratch);
+        assert!(!folder.exists());
+    }
 
     #[test]
     fn it_is_one_folder_made_when_needed_and_gone_with_the_last_clone() {
@@ -117,8 +147,7 @@ mod tests {
         // Names of their own, because other tests and programs use the same folder.
         let name = |n: u32| format!("run_20260101_000000_{:08x}-{n}", std::process::id());
         let (dead, alive) = (name(1), name(2));
-        let killed = Scratch::of_run(&dead);
-        let left = killed.path().unwrap();
+        let left = std::env::temp_dir().join(format!("{PREFIX}{dead}-left"));
         std::fs::create_dir_all(left.join("deep/down")).unwrap();
         let lives = Scratch::of_run(&alive);
         let used = lives.path().unwrap();

@@ -13,6 +13,7 @@ use bench_core::Plan;
 use bench_report::text::count;
 use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, TrackerAddress};
+use bench_runner::process::MARKERS;
 use bench_state::{Ending, Launched};
 use chrono::Utc;
 use serde_json::json;
@@ -27,9 +28,6 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::error::in_a_line;
 use crate::render::paint::{CODE, FAINT, paint};
-
-/// Marks the children of a run; a worker is nobody's child.
-const MARKERS: [&str; 2] = ["BENCH_RUN_ID", "BENCH_TRIAL_ID"];
 
 /// Starts a run in the background and says how to watch it.
 pub(super) fn launch(start: &Start, how: How, cx: &mut Context) -> Result<Exit, CliError> {
@@ -61,6 +59,7 @@ fn worker(plan: &Plan, environment: &Environment, cx: &Context) -> Result<Comman
     for setting in plan.gyms.iter().flat_map(|gym| gym.settings()) {
         command.envs(environment.hand_over(setting).map_err(unresolved)?);
     }
+    // A worker is nobody's child.
     for marker in MARKERS {
         command.env_remove(marker);
     }

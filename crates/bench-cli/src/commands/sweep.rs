@@ -5,7 +5,7 @@ use std::io::Write;
 
 use bench_runner::process::sweep_runs;
 use bench_runner::{BenchJob, sweep_scratch};
-use bench_state::{RunStore, StateError};
+use bench_state::{RunStore, RunView, StateError};
 use chrono::Utc;
 
 use crate::context::Context;
@@ -28,18 +28,31 @@ pub(super) fn leftovers(store: &RunStore<BenchJob>, cx: &Context) {
 
 /// Removes scratch folders of runs of this store that are over. Nobody misses them, so nothing is said.
 pub(super) fn folders(store: &RunStore<BenchJob>) {
-    sweep_scratch(|run| matches!(is_over(store, run), Some(Ok(()))));
+    sweep_scratch(|run| matches!(is_over(store, run, None), Some(Ok(()))));
 }
 
-/// Whether a run of this store is over; an error if the folder is a copy of one that is not.
-fn is_over(store: &RunStore<BenchJob>, run: &str) -> Option<Result<(), StateError>> {
+/// Whether a run of this store is over; an error if the folder is a copy of one that is not, also if that shows only in
+/// the living worker of a process that bears the run's name.
+fn is_over(store: &RunStore<BenchJob>, run: &str, worker: Option<u32>) -> Option<Result<(), StateError>> {
     let view = store.read(&run.parse().ok()?, Utc::now()).ok()?;
     let over = view.summary().state.status.is_over();
-    over.then(|| view.check_original())
+    over.then(|| check_original(&view, worker))
+}
+
+/// Refuses if the run is worked on elsewhere: by the worker that it names, or by this one, which has processes.
+pub(super) fn check_original(view: &RunView<BenchJob>, worker: Option<u32>) -> Result<(), StateError> {
+    view.check_original()?;
+    let known = view.summary().state.worker.as_ref().map(|worker| worker.pid);
+    match worker {
+        Some(pid) if known != Some(pid) => Err(StateError::Copied {
+            path: view.dir().to_owned(),
+            pid,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// What came of looking for processes.
-#[derive(Default)]
 pub(super) struct Swept {
     /// How many processes of which run were ended.
     pub(super) ended: BTreeMap<String, usize>,
@@ -49,19 +62,16 @@ pub(super) struct Swept {
 
 /// Ends what is left, and says how many processes of which run there were.
 pub(super) fn of_runs(store: &RunStore<BenchJob>) -> Swept {
-    let mut swept = Swept::default();
-    sweep_runs(|run| match is_over(store, run) {
+    let mut left_alone = BTreeMap::new();
+    let ended = sweep_runs(|run, worker| match is_over(store, run, worker) {
         None => false,
-        Some(Ok(())) => {
-            *swept.ended.entry(run.to_owned()).or_default() += 1;
-            true
-        }
+        Some(Ok(())) => true,
         Some(Err(copied)) => {
-            swept.left_alone.insert(run.to_owned(), copied);
+            left_alone.insert(run.to_owned(), copied);
             false
         }
     });
-    swept
+    Swept { ended, left_alone }
 }
 
 /// `1 process`, `2 processes`.

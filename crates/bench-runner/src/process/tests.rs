@@ -79,7 +79,17 @@ async fn the_environment_holds_what_was_promised_and_no_key() {
         .map(|(name, _)| name)
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["BENCH_RUN_ID", "BENCH_TRIAL_ID", "HOME", "OWN", "PATH"]);
+    assert_eq!(
+        names,
+        [
+            "BENCH_RUN_ID",
+            "BENCH_TRIAL_ID",
+            "BENCH_WORKER",
+            "HOME",
+            "OWN",
+            "PATH"
+        ]
+    );
     let ended = child.guard.end(Duration::from_secs(5)).await;
     assert!(ended.by_itself && ended.status.unwrap().success(), "{ended:?}");
 }
@@ -127,6 +137,129 @@ async fn dropping_the_guard_ends_child_and_escapee() {
     drop(child);
     assert_gone(&escapee).await;
     assert_gone(&pid).await;
+}
+
+/// Leaves the group, and then is another process every few milliseconds: each writes a byte, begins the next and exits.
+/// Ends with its folder, if nobody else ends it.
+const RUNNER_UP: &str = "import os, time
+os.setsid()
+while os.path.exists('beats'):
+    with open('beats', 'a') as beats:
+        beats.write('.')
+    time.sleep(0.002)
+    if os.fork():
+        os._exit(0)
+";
+
+/// The same for where there is no Python.
+const RUNNER_UP_IN_SH: &str =
+    "next() { [ -e beats ] || exit; printf . >> beats; sleep 0.002; next & }; next &";
+
+#[tokio::test]
+async fn a_child_that_is_always_another_process_is_ended_all_the_same() {
+    for round in 0..3 {
+        for (program, args) in [
+            ("sh", ["-c", &format!("setsid sh -c '{RUNNER_UP_IN_SH}'; cat")]),
+            ("sh", ["-c", &format!("python3 -c \"{RUNNER_UP}\" & cat")]),
+        ] {
+            let bed = Bed::new("chain");
+            let beats = bed.folder.path().join("beats");
+            std::fs::write(&beats, "").unwrap();
+            let beaten = || std::fs::metadata(&beats).map_or(0, |found| found.len());
+            let mut child = bed.spawn(program, &args);
+            if await_that(Duration::from_secs(5), || beaten() >= 20)
+                .await
+                .is_err()
+            {
+                assert!(!args[1].starts_with("setsid"), "{args:?} does not run");
+                continue; // no Python here
+            }
+            drop(child.stdin.take());
+            let ended = child.guard.end(Duration::from_secs(5)).await;
+            let mut last = beaten();
+            let silent = async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    let now = beaten();
+                    if now == std::mem::replace(&mut last, now) {
+                        break;
+                    }
+                }
+            };
+            let silent = timeout(Duration::from_secs(2), silent).await;
+            silent.unwrap_or_else(|_| panic!("round {round}: it goes on after {ended:?}: {args:?}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_hides_its_trial_is_ended_with_the_run_and_others_are_not() {
+    let (bed, other) = (Bed::new("hidden"), Bed::new("beside"));
+    let hide = "BENCH_TRIAL_ID=another setsid sh -c 'echo $$; exec sleep 600' & cat";
+    let mut child = bed.spawn("sh", &["-c", hide]);
+    let mut beside = other.spawn("sh", &["-c", "echo ready; exec sleep 600"]);
+    let foreign = "BENCH_WORKER=1.1.1 setsid sh -c 'echo $$; exec sleep 600' & cat";
+    let mut foreign = bed.spawn("sh", &["-c", foreign]);
+    let hidden = first_line(&mut child).await;
+    let of_another_worker = first_line(&mut foreign).await;
+    first_line(&mut beside).await;
+    drop((child.stdin.take(), foreign.stdin.take()));
+    child.guard.end(Duration::from_secs(5)).await;
+    foreign.guard.end(Duration::from_secs(5)).await;
+    assert!(is_alive(&hidden) && is_alive(&of_another_worker));
+    end_of_run(&bed.marker.run_id);
+    assert_gone(&hidden).await;
+    assert!(
+        is_alive(&beside.guard.id().unwrap().to_string()),
+        "of another run"
+    );
+    assert!(is_alive(&of_another_worker), "of another worker");
+    let pid = rustix::process::Pid::from_raw(of_another_worker.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_is_told_the_worker_that_lives() {
+    let bed = Bed::new("owner");
+    let mut child = bed.spawn("sh", &["-c", ESCAPE]);
+    let orphan = "BENCH_WORKER=999999999.1.NS setsid sh -c 'echo $$; exec sleep 600' & cat";
+    let own = worker::own();
+    let namespace = own.rsplit_once('.').unwrap().1;
+    let mut orphan = bed.spawn("sh", &["-c", &orphan.replace("NS", namespace)]);
+    let (ours, orphaned) = (first_line(&mut child).await, first_line(&mut orphan).await);
+    let run = bed.marker.run_id.clone();
+    let mut workers = Vec::new();
+    for process in processes_of_runs()
+        .into_iter()
+        .filter(|process| process.run == run)
+    {
+        workers.push(process.worker);
+    }
+    workers.sort_unstable();
+    let me = Some(std::process::id());
+    // Two shells, two `cat`, one that escaped from us, and the orphan.
+    assert_eq!(
+        workers.iter().filter(|worker| worker.is_none()).count(),
+        1,
+        "{workers:?}"
+    );
+    assert!(workers[1..].iter().all(|worker| *worker == me), "{workers:?}");
+    let ended = sweep_runs(|of, worker| of == run && worker.is_none());
+    assert_eq!(ended, BTreeMap::from([(run, 1)]));
+    assert_gone(&orphaned).await;
+    assert!(is_alive(&ours));
+}
+
+async fn await_that(
+    within: Duration,
+    mut is: impl FnMut() -> bool,
+) -> Result<(), tokio::time::error::Elapsed> {
+    let looking = async {
+        while !is() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(within, looking).await
 }
 
 /// SIGKILL works soon, but not before the signalling call returns.

@@ -32,7 +32,7 @@ pub(super) struct Left {
     processes: usize,
     folders: usize,
     /// The folder is only a copy: a living worker needs all of it.
-    in_use: bool,
+    copied: Option<StateError>,
 }
 
 /// What became of databases.
@@ -46,9 +46,9 @@ pub(super) struct Removed {
 
 /// Looks at every run that is over, or whose worker is gone. Changes nothing.
 pub(super) fn find(store: &RunStore<BenchJob>, cx: &Context) -> Result<Vec<Left>, CliError> {
-    let mut processes: BTreeMap<String, usize> = BTreeMap::new();
-    for run in processes_of_runs() {
-        *processes.entry(run).or_default() += 1;
+    let mut processes: BTreeMap<String, Vec<Option<u32>>> = BTreeMap::new();
+    for process in processes_of_runs() {
+        processes.entry(process.run).or_default().push(process.worker);
     }
     let mut folders: BTreeMap<String, usize> = BTreeMap::new();
     for (run, _) in scratch_folders() {
@@ -63,17 +63,21 @@ pub(super) fn find(store: &RunStore<BenchJob>, cx: &Context) -> Result<Vec<Left>
         let id = run.state.id.clone();
         // A run that cannot be read has a row of its own, with the reason.
         let databases = databases_of(store, &id, cx).unwrap_or_default();
-        let processes = processes.remove(id.as_str()).unwrap_or(0);
+        let workers = processes.remove(id.as_str()).unwrap_or_default();
+        let processes = workers.len();
         let folders = folders.remove(id.as_str()).unwrap_or(0);
         if processes > 0 || folders > 0 || !databases.is_empty() {
+            let worker = workers.into_iter().flatten().next();
+            let view = store.read_without_settling(&id, cx.now);
+            let copied = view
+                .ok()
+                .and_then(|view| sweep::check_original(&view, worker).err());
             left.push(Left {
                 run: id,
                 databases,
                 processes,
                 folders,
-                in_use: store
-                    .read_without_settling(&run.state.id, cx.now)
-                    .is_ok_and(|view| view.check_original().is_err()),
+                copied,
             });
         }
     }
@@ -103,6 +107,12 @@ pub(super) fn remove(
 ) -> Result<Removed, CliError> {
     let mut removed = Removed::default();
     for left in left.iter().filter(|left| !left.databases.is_empty()) {
+        if let Some(copied) = &left.copied {
+            removed
+                .problems
+                .push(format!("{}: databases stay: {copied}", left.run));
+            continue;
+        }
         match remove_of_run(left, store, cx) {
             Ok(Some(events)) => removed.take_in(&left.run, &events),
             Ok(None) => {}
@@ -189,7 +199,14 @@ pub(super) fn table(left: &[Left]) -> Table {
         Column::word("what is done"),
     ]);
     for left in left {
-        let done = |word: &str| if left.in_use { "left alone: a copy" } else { word }.to_owned();
+        let done = |word: &str| {
+            if left.copied.is_some() {
+                "left alone: a copy"
+            } else {
+                word
+            }
+            .to_owned()
+        };
         let mut by_gym: BTreeMap<&str, usize> = BTreeMap::new();
         for database in &left.databases {
             *by_gym.entry(&database.gym).or_default() += 1;
@@ -218,6 +235,6 @@ pub(super) fn table(left: &[Left]) -> Table {
 pub(super) fn document(left: &[Left]) -> Value {
     let rows = left
         .iter()
-        .map(|left| json!({"run_id": left.run, "databases": left.databases, "processes": left.processes, "scratch_folders": left.folders, "in_use": left.in_use}));
+        .map(|left| json!({"run_id": left.run, "databases": left.databases, "processes": left.processes, "scratch_folders": left.folders, "in_use": left.copied.is_some()}));
     rows.collect()
 }
