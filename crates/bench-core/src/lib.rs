@@ -35,6 +35,7 @@ pub mod record;
 pub mod schema;
 pub mod session;
 pub mod setting;
+pub mod shown;
 pub mod solution;
 mod suggest;
 pub mod transcript;

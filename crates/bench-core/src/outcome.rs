@@ -22,7 +22,7 @@ pub struct Verdict {
     /// What was expected.
     #[serde(default)]
     pub expected: Value,
-    /// What was found.
+    /// What was found; of a large value the head as text, see [`SHOWN_BYTES`](crate::shown::SHOWN_BYTES).
     #[serde(default)]
     pub actual: Value,
     /// The SQL query, tool call, URL or command that was executed.

@@ -1,9 +1,8 @@
 //! What a check found, and the verdict that it makes.
 
-use bench_core::verifier::{CommandCheck, ResponseCheck, Selector};
+use bench_core::verifier::{CommandCheck, ResponseCheck};
 use bench_core::{Check, Comparison, Verdict, VerdictStatus, VerifierSpec};
 use serde_json::{Value, json};
-use serde_json_path::JsonPath;
 
 use crate::gym::GymError;
 
@@ -134,26 +133,10 @@ fn planned(check: &Check) -> (String, Value) {
     }
 }
 
-/// The selected part of a value. A pointer that leads nowhere selects null.
-pub(super) fn select(selector: &Selector, value: &Value) -> Result<Value, String> {
-    match selector {
-        Selector::Whole => Ok(value.clone()),
-        Selector::Pointer(pointer) => Ok(value.pointer(pointer).cloned().unwrap_or_default()),
-        Selector::JsonPath(path) => {
-            let parsed = JsonPath::parse(path).map_err(|e| format!("`{path}` is not a JSON path: {e}"))?;
-            let nodes: Vec<Value> = parsed.query(value).all().into_iter().cloned().collect();
-            Ok(match nodes.len() {
-                0 => Value::Null,
-                1 => nodes.into_iter().next().unwrap_or_default(),
-                _ => Value::Array(nodes),
-            })
-        }
-        other => Err(format!("the selector {other:?} is not known to this version")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bench_core::verifier::Selector;
+
     use super::*;
 
     #[test]
@@ -202,24 +185,5 @@ mod tests {
             let known = Finding::known(true, "own", json!(1), json!(1)).verdict(&spec);
             assert_eq!((known.comparison.as_str(), known.expected), ("own", json!(1)));
         }
-    }
-
-    #[test]
-    fn parts_are_selected() {
-        let value = json!({"issues": [{"key": "WEB-1"}, {"key": "WEB-2"}], "total": 2});
-        for (selector, want) in [
-            (Selector::Whole, value.clone()),
-            (Selector::Pointer("/total".into()), json!(2)),
-            (Selector::Pointer("/none".into()), Value::Null),
-            (Selector::JsonPath("$.issues[0].key".into()), json!("WEB-1")),
-            (
-                Selector::JsonPath("$.issues[*].key".into()),
-                json!(["WEB-1", "WEB-2"]),
-            ),
-            (Selector::JsonPath("$.nothing".into()), Value::Null),
-        ] {
-            assert_eq!(select(&selector, &value).as_ref(), Ok(&want), "{selector:?}");
-        }
-        assert!(select(&Selector::JsonPath("$[".into()), &value).is_err());
     }
 }

@@ -6,7 +6,8 @@ use bench_core::Comparison;
 use bench_core::verifier::Selector;
 use serde_json::{Value, json};
 
-use super::finding::{Finding, select};
+use super::finding::Finding;
+use super::select::select;
 use crate::gym::api::read_bounded;
 use crate::gym::client::{causes, client};
 

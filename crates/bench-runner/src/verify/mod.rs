@@ -6,12 +6,14 @@
 //! |---|---|
 //! | [`verify_all`] | every verifier of a scenario in order, each under a deadline |
 //! | `finding` | what a check found → verdict |
+//! | `select` | which part of an answer a check looks at |
 //! | `state`, `response`, `tools`, `http`, `command` | the kinds of checks |
 
 mod command;
 mod finding;
 mod http;
 mod response;
+mod select;
 mod state;
 mod tools;
 
@@ -74,7 +76,7 @@ pub struct CallRecord {
     pub failed: bool,
 }
 
-/// Executes every check in order. There is one verdict for each.
+/// Executes every check in order. There is one verdict for each, which keeps the head of what was found.
 pub async fn verify_all(
     specs: &[VerifierSpec],
     end: &TrialEnd<'_>,
@@ -87,6 +89,7 @@ pub async fn verify_all(
         let checked = timeout(limit, verify(spec, end, custom)).await;
         let late = || Finding::errored(format!("not done within {} s", limit.as_secs())).verdict(spec);
         let verdict = checked.unwrap_or_else(|_| late());
+        let verdict = verdict.shortened(|text| end.env.secrets().redact(text));
         verdicts.push(Verdict {
             took_ms: millis(started.elapsed()),
             ..verdict
@@ -154,5 +157,97 @@ impl TrialEnd<'_> {
             let wanted = spec.gym.as_deref().unwrap_or("(any)");
             format!("no gym `{wanted}` in this trial; there are: {}", names.join(", "))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bench_core::Comparison;
+    use bench_core::verifier::{CallPattern, ResponseCheck, Selector, ToolExecution};
+    use serde_json::{Value, json};
+
+    async fn verdicts(answer: &str, checks: Vec<Check>) -> Vec<Verdict> {
+        let origin = json!({"file": "h.json", "line": 1, "sha256": ""});
+        let scenario = json!({"scenario_id": "s", "origin": origin, "prompts": [], "verifiers": []});
+        let scenario: Scenario = serde_json::from_value(scenario).unwrap();
+        let specs: Vec<VerifierSpec> = checks
+            .into_iter()
+            .map(|check| VerifierSpec {
+                name: "v".into(),
+                description: None,
+                gym: None,
+                prompt: None,
+                check,
+            })
+            .collect();
+        let call = ToolCall {
+            id: String::new(),
+            name: "x".repeat(1_000_000),
+            arguments: json!({}),
+        };
+        let end = TrialEnd {
+            scenario: &scenario,
+            answer: Some(answer),
+            calls: &[CallRecord { call, failed: false }],
+            gyms: &[],
+            scratch: &Scratch::default(),
+            harness_dir: Path::new("/"),
+            run_id: "run",
+            trial: "trial",
+            env: &Environment::default(),
+            log: Arc::new(|_| {}),
+        };
+        verify_all(&specs, &end, &BTreeMap::new()).await
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_compared_whole_and_kept_in_part() {
+        let rows: Vec<Value> = (0..10_000).map(|n| json!({"id": n, "é": "ü"})).collect();
+        let answer = format!(
+            "{{\"rows\": {}, \"last\": \"needle\"}}",
+            Value::Array(rows.clone())
+        );
+        let json = |select, comparison| Check::ResponseCheck(ResponseCheck::Json { select, comparison });
+        let all = Selector::JsonPath("$.rows[*].id".into());
+        let contains = |expected: Value| Comparison {
+            operator: bench_core::Operator::Contains,
+            expected,
+        };
+        let checks = vec![
+            Check::ResponseCheck(ResponseCheck::Text {
+                comparison: contains(json!("needle")),
+                ignore_case: true,
+            }),
+            json(all.clone(), contains(json!(9_999))),
+            json(all, contains(json!(10_000))),
+            json(Selector::Whole, contains(json!("needle"))),
+            Check::ToolExecution(ToolExecution {
+                calls: vec![CallPattern {
+                    tool: "y".into(),
+                    arguments: serde_json::Map::new(),
+                }],
+                ..ToolExecution::default()
+            }),
+        ];
+        let verdicts = verdicts(&answer, checks).await;
+        let held: Vec<Option<bool>> = verdicts
+            .iter()
+            .map(|verdict| match verdict.status {
+                bench_core::VerdictStatus::True => Some(true),
+                bench_core::VerdictStatus::False => Some(false),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(held, [Some(true), Some(true), Some(false), None, Some(false)]);
+        for verdict in verdicts {
+            let text = serde_json::to_string(&verdict).unwrap();
+            assert!(text.len() < 10_000, "{} bytes: {}…", text.len(), &text[..200]);
+            let shown = verdict.actual.as_str().unwrap();
+            assert!(
+                verdict.status.clone() != bench_core::VerdictStatus::True || shown.ends_with(" bytes)"),
+                "{shown}"
+            );
+        }
     }
 }

@@ -3,7 +3,8 @@
 use bench_core::verifier::ResponseCheck;
 use serde_json::{Value, json};
 
-use super::finding::{Finding, select};
+use super::finding::Finding;
+use super::select::select;
 
 /// Judges the answer. No answer at all is an empty one: the model had its say.
 pub(super) fn check(check: &ResponseCheck, answer: Option<&str>) -> Finding {

@@ -6,7 +6,8 @@ use bench_core::Comparison;
 use bench_core::verifier::Selector;
 use serde_json::{Map, Value};
 
-use super::finding::{Finding, select};
+use super::finding::Finding;
+use super::select::select;
 use crate::gym::{GymSession, ToolDeadline};
 
 /// A reading tool that takes longer is an error of the check.
