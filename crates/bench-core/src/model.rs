@@ -1,14 +1,15 @@
 //! Models: `provider:name`, with settings.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use thiserror::Error;
 
+pub use self::settings::{Api, BadSetting, ModelSettings, Thinking};
 use crate::suggest;
+
+mod settings;
 
 /// Who answers. The last four need no network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,7 +71,7 @@ impl Provider {
 
     /// Whether this version has a client for it.
     pub fn is_supported(self) -> bool {
-        !matches!(self, Self::Google | Self::Replay)
+        self != Self::Replay
     }
 
     /// Whether it answers without any network.
@@ -85,7 +86,11 @@ impl fmt::Display for Provider {
     }
 }
 
-/// A model by provider and name. Shown and parsed as `provider:name`; `oracle` and `noop` need no name.
+/// A model by provider and name, and in which variant. Shown and parsed as `provider:name`, or `provider:name?variant`;
+/// `oracle` and `noop` need no name.
+///
+/// The variant is settings as they were typed behind the name: `openai:gpt-5?effort=high` and `…?effort=low` are two
+/// models of one run, and stay apart in every table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ModelRef {
@@ -93,6 +98,8 @@ pub struct ModelRef {
     pub provider: Provider,
     /// The provider's name of the model; the file for `script`; empty for `oracle` and `noop`.
     pub name: String,
+    /// What stands behind the `?`, without it; mostly empty. Only parsing writes it, so it can be read.
+    variant: String,
 }
 
 /// Why a text names no model.
@@ -128,6 +135,14 @@ pub enum BadModel {
         /// A provider without models (`oracle`, `noop`) whose name is near.
         meant: Option<Provider>,
     },
+    /// What stands behind the `?` of a model.
+    #[error("`{model}`: {bad}")]
+    Setting {
+        /// The model without it.
+        model: String,
+        /// What is wrong with it.
+        bad: BadSetting,
+    },
     /// The provider needs a name after a colon: that of a model, or of a file.
     #[error("`{provider}` lacks {}", what_follows(*provider))]
     NoName {
@@ -161,17 +176,37 @@ impl ModelRef {
         Self {
             provider,
             name: name.into(),
+            variant: String::new(),
         }
+    }
+
+    /// What its variant says.
+    pub fn settings(&self) -> ModelSettings {
+        ModelSettings::from_query(&self.variant).unwrap_or_default() // was read once when it was parsed
+    }
+
+    /// Takes what stands behind the `?`, if that makes sense.
+    fn with_variant(mut self, query: &str) -> Result<Self, BadModel> {
+        let read = ModelSettings::from_query(query);
+        read.map_err(|bad| BadModel::Setting {
+            model: self.to_string(),
+            bad,
+        })?;
+        query.clone_into(&mut self.variant);
+        Ok(self)
     }
 }
 
 impl fmt::Display for ModelRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.is_empty() {
-            write!(f, "{}", self.provider)
-        } else {
-            write!(f, "{}:{}", self.provider, self.name)
+        write!(f, "{}", self.provider)?;
+        if !self.name.is_empty() {
+            write!(f, ":{}", self.name)?;
         }
+        if !self.variant.is_empty() {
+            write!(f, "?{}", self.variant)?;
+        }
+        Ok(())
     }
 }
 
@@ -179,6 +214,12 @@ impl FromStr for ModelRef {
     type Err = BadModel;
 
     fn from_str(text: &str) -> Result<Self, BadModel> {
+        if let Some((model, query)) = text.split_once('?')
+            && let Ok(model) = model.parse::<Self>()
+            && !model.provider.is_local()
+        {
+            return model.with_variant(query);
+        }
         let known = |name: &str| Provider::ALL.into_iter().find(|p| p.name() == name);
         if let Some(provider @ (Provider::Oracle | Provider::Noop)) = known(text) {
             return Ok(Self::new(provider, ""));
@@ -236,27 +277,6 @@ impl From<ModelRef> for String {
     }
 }
 
-/// What is sent with every request. A setting that is absent is not sent.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ModelSettings {
-    /// Sampling temperature.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Nucleus sampling.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
-    /// The most tokens of one reply.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_output_tokens: Option<u64>,
-    /// Sampling seed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// Further fields of the request body, as they are.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<String, Value>,
-}
-
 /// A model with its settings, as a plan holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
@@ -276,12 +296,12 @@ pub struct ModelSpec {
 }
 
 impl ModelSpec {
-    /// A model with nothing said about it. Its slug is given to it by the plan.
+    /// A model with the settings of its variant. Its slug is given to it by the plan.
     pub fn new(model: ModelRef) -> Self {
         Self {
+            settings: model.settings(),
             model,
             slug: String::new(),
-            settings: ModelSettings::default(),
             base_url: None,
             script_sha256: None,
         }
@@ -310,6 +330,8 @@ mod tests {
             ),
             ("script:play.json", "script:play.json"),
             ("gpt-oss:20b", "openai:gpt-oss:20b"),
+            ("gpt-5?effort=high", "openai:gpt-5?effort=high"),
+            ("script:is it?.json", "script:is it?.json"),
         ] {
             assert_eq!(
                 text.parse::<ModelRef>().map(|m| m.to_string()).as_deref(),
@@ -317,6 +339,19 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_variant_is_another_model_with_its_settings() {
+        let high: ModelRef = "anthropic:claude-x?effort=high&body.top_k=4".parse().unwrap();
+        let low: ModelRef = "anthropic:claude-x?effort=low".parse().unwrap();
+        assert_ne!(high, low);
+        assert_eq!((high.name.as_str(), &high.name), ("claude-x", &low.name));
+        assert_eq!(ModelSpec::new(high).settings.effort.as_deref(), Some("high"));
+        let error = "gpt-5?efort=high".parse::<ModelRef>().unwrap_err().to_string();
+        insta::assert_snapshot!(error, @r"
+        `openai:gpt-5`: there is no setting `efort`; did you mean `effort`? Else, a field of the request body is written `body.efort`
+        ");
     }
 
     #[test]
@@ -330,7 +365,7 @@ mod tests {
         assert!(error("openai").contains("write openai:NAME"));
         assert!(error("script").contains("write script:FILE"));
         let unknown = error("zzz:x");
-        assert!(unknown.contains("script") && !unknown.contains("google") && !unknown.contains("replay"));
+        assert!(unknown.contains("script") && unknown.contains("google") && !unknown.contains("replay"));
         assert!(
             error("orange").contains("cannot tell"),
             "a word with o is no reasoning model"

@@ -52,8 +52,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Models")]
 pub(crate) struct ModelArgs {
-    /// provider:name, or a well-known name such as gpt-4o; oracle plays the solutions, script:FILE a file, noop does
-    /// nothing; repeatable
+    /// provider:name, or a well-known name such as gpt-4o, with settings behind it if you like: 'gpt-5?effort=high';
+    /// oracle plays the solutions, script:FILE a file, noop does nothing; repeatable
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Vec<String>,
     /// Sampling temperature [default: not sent]

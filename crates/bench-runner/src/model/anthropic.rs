@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use bench_core::model::Thinking;
 use bench_core::transcript::ToolCall;
 use bench_core::{ModelRef, Usage};
 use futures_util::future::BoxFuture;
@@ -98,7 +99,37 @@ impl Serialize for Body<'_> {
         }
         fields.put_some("temperature", settings.temperature.as_ref())?;
         fields.put_some("top_p", settings.top_p.as_ref())?;
+        fields.put_some("thinking", settings.thinking.map(thinking).as_ref())?;
+        fields.put_some(
+            "output_config",
+            settings
+                .effort
+                .as_deref()
+                .map(|effort| OutputConfig { effort })
+                .as_ref(),
+        )?;
         fields.end()
+    }
+}
+
+#[derive(Serialize)]
+struct OutputConfig<'a> {
+    effort: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum SentThinking {
+    Adaptive,
+    Enabled { budget_tokens: u64 },
+    Disabled,
+}
+
+fn thinking(setting: Thinking) -> SentThinking {
+    match setting {
+        Thinking::Budget(0) => SentThinking::Disabled,
+        Thinking::Budget(budget_tokens) => SentThinking::Enabled { budget_tokens },
+        _ => SentThinking::Adaptive,
     }
 }
 

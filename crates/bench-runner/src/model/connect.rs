@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bench_core::model::Api;
 use bench_core::{ModelSpec, Provider};
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -16,16 +17,18 @@ use url::Url;
 
 use super::ModelClient;
 use super::anthropic::{Anthropic, VERSION};
+use super::gemini::Gemini;
 use super::http::{Endpoint, is_loopback, model_client, shown};
 use super::noop::Noop;
 use super::openai_chat::OpenAiChat;
+use super::openai_responses::OpenAiResponses;
 use super::oracle::Oracle;
 use super::providers::{Access, access};
 use super::script::{Script, ScriptError};
 use crate::env::Environment;
 
 /// Fields of a request that belong to the agent loop: `extra` may not replace them.
-const RESERVED: [&str; 3] = ["messages", "tools", "model"];
+const RESERVED: [&str; 5] = ["messages", "input", "contents", "tools", "model"];
 
 /// Why there is no client for a model.
 #[derive(Debug, Error)]
@@ -76,7 +79,7 @@ pub enum ConnectError {
     },
     /// A known provider without a client yet.
     #[error(
-        "{provider} models are not supported yet; supported are openai, anthropic, xai, openrouter, script, \
+        "{provider} models are not supported yet; supported are openai, anthropic, google, xai, openrouter, script, \
          oracle, noop, and `compatible` for every server that speaks chat completions"
     )]
     NotSupported {
@@ -94,6 +97,15 @@ pub enum ConnectError {
         /// The library's words.
         source: reqwest::Error,
     },
+}
+
+/// The wire formats over HTTP.
+#[derive(Clone, Copy)]
+enum Format {
+    Chat,
+    Responses,
+    Messages,
+    Gemini,
 }
 
 /// A client for one model; shorthand for a [`Connector`] that is used once.
@@ -138,42 +150,93 @@ impl<'a> Connector<'a> {
             }
             provider => {
                 let access = access(provider).ok_or(ConnectError::NotSupported { provider })?;
-                match provider {
-                    Provider::Anthropic => Arc::new(Anthropic::new(self.messages_endpoint(spec, access)?)),
-                    _ => Arc::new(OpenAiChat::new(self.chat_endpoint(spec, access)?)),
+                let format = self.format(spec, access)?;
+                let endpoint = self.endpoint_of(format, spec, access)?;
+                match format {
+                    Format::Chat => Arc::new(OpenAiChat::new(endpoint)),
+                    Format::Responses => Arc::new(OpenAiResponses::new(endpoint)),
+                    Format::Messages => Arc::new(Anthropic::new(endpoint)),
+                    Format::Gemini => Arc::new(Gemini::new(endpoint)),
                 }
             }
         })
     }
 
-    fn chat_endpoint(&mut self, spec: &ModelSpec, access: &Access) -> Result<Endpoint, ConnectError> {
-        let mut endpoint = self.endpoint(spec, access)?;
-        extend(&mut endpoint.url, &["chat", "completions"]);
-        if let Some(key) = self.key(access, &endpoint.url)? {
-            let bearer = format!("Bearer {key}");
-            endpoint
-                .headers
-                .insert(AUTHORIZATION, header_value(&bearer, access.key)?);
+    /// The wire format of a model, if it can take the model's settings.
+    ///
+    /// `OpenAI` and xAI, where they are asked themselves, are asked in responses: there alone reasoning lasts from turn
+    /// to turn. Who only speaks like them is asked in what everybody speaks, chat completions.
+    fn format(&self, spec: &ModelSpec, access: &Access) -> Result<Format, ConnectError> {
+        let settings = &spec.settings;
+        let format = match (access.provider, settings.api) {
+            (Provider::Anthropic | Provider::Google, Some(_)) => {
+                return Err(bad_setting(
+                    spec,
+                    "this provider has one API only; leave `api` out",
+                ));
+            }
+            (Provider::Anthropic, None) => Format::Messages,
+            (Provider::Google, None) => Format::Gemini,
+            (_, Some(Api::Chat)) => Format::Chat,
+            (_, Some(Api::Responses)) => Format::Responses,
+            (Provider::Openai | Provider::Xai, _) if self.asks_the_provider_itself(spec, access) => {
+                Format::Responses
+            }
+            _ => Format::Chat,
+        };
+        if settings.seed.is_some() && matches!(format, Format::Messages | Format::Responses) {
+            return Err(bad_setting(spec, "this API takes no seed; leave it out"));
         }
-        Ok(endpoint)
+        if settings.thinking.is_some() && matches!(format, Format::Chat | Format::Responses) {
+            return Err(bad_setting(spec, "this API takes no `thinking`; set `effort`"));
+        }
+        Ok(format)
     }
 
-    fn messages_endpoint(&mut self, spec: &ModelSpec, access: &Access) -> Result<Endpoint, ConnectError> {
-        if spec.settings.seed.is_some() {
-            return Err(bad_setting(spec, "this provider takes no seed; leave it out"));
-        }
+    fn asks_the_provider_itself(&self, spec: &ModelSpec, access: &Access) -> bool {
+        let own = access.default_base_url.and_then(|text| Url::parse(text).ok());
+        let asked = self.base_url(spec, access).ok(); // a bad one is told when it is used
+        own.zip(asked)
+            .is_some_and(|(own, asked)| own.host() == asked.host())
+    }
+
+    /// Where and with what a model is asked in a format.
+    fn endpoint_of(
+        &mut self,
+        format: Format,
+        spec: &ModelSpec,
+        access: &Access,
+    ) -> Result<Endpoint, ConnectError> {
         let mut endpoint = self.endpoint(spec, access)?;
-        if !endpoint.url.path().trim_end_matches('/').ends_with("/v1") {
-            extend(&mut endpoint.url, &["v1"]);
-        }
-        extend(&mut endpoint.url, &["messages"]);
-        endpoint
-            .headers
-            .insert("anthropic-version", HeaderValue::from_static(VERSION));
-        if let Some(key) = self.key(access, &endpoint.url)? {
-            endpoint
-                .headers
-                .insert("x-api-key", header_value(key, access.key)?);
+        let key = self.key(access, &endpoint.url)?;
+        let url = &mut endpoint.url;
+        let header = match format {
+            Format::Chat => {
+                extend(url, &["chat", "completions"]);
+                AUTHORIZATION
+            }
+            Format::Responses => {
+                extend(url, &["responses"]);
+                AUTHORIZATION
+            }
+            Format::Messages => {
+                with_version(url, &["v1"]);
+                extend(url, &["messages"]);
+                let version = HeaderValue::from_static(VERSION);
+                endpoint.headers.insert("anthropic-version", version);
+                HeaderName::from_static("x-api-key")
+            }
+            Format::Gemini => {
+                with_version(url, &["v1beta", "v1"]);
+                let name = spec.model.name.trim_start_matches("models/");
+                extend(url, &["models", &format!("{name}:generateContent")]);
+                HeaderName::from_static("x-goog-api-key")
+            }
+        };
+        if let Some((variable, key)) = key {
+            let bearer = if header == AUTHORIZATION { "Bearer " } else { "" };
+            let value = header_value(&format!("{bearer}{key}"), variable)?;
+            endpoint.headers.insert(header, value);
         }
         Ok(endpoint)
     }
@@ -244,8 +307,9 @@ impl<'a> Connector<'a> {
         }
     }
 
-    fn key(&self, access: &Access, url: &Url) -> Result<Option<&'a str>, ConnectError> {
-        let key = self.env.get(access.key).map(str::trim);
+    /// The key, and the variable that holds it.
+    fn key(&self, access: &Access, url: &Url) -> Result<Option<(&'static str, &'a str)>, ConnectError> {
+        let key = access.key_in(self.env);
         if key.is_none() && access.key_needed && !is_loopback(url) {
             return Err(ConnectError::MissingKey {
                 provider: access.provider,
@@ -293,6 +357,16 @@ fn bad_setting(spec: &ModelSpec, reason: &str) -> ConnectError {
     }
 }
 
+/// Appends the first of these versions to an address that ends with none of them.
+fn with_version(url: &mut Url, versions: &[&str]) {
+    let last = url
+        .path_segments()
+        .and_then(|mut path| path.rfind(|part| !part.is_empty()));
+    if !last.is_some_and(|last| versions.contains(&last)) {
+        extend(url, versions.get(..1).unwrap_or_default());
+    }
+}
+
 /// Appends segments to the path of an HTTP address.
 fn extend(url: &mut Url, segments: &[&str]) {
     if let Ok(mut path) = url.path_segments_mut() {
@@ -308,20 +382,14 @@ fn header_value(text: &str, variable: &'static str) -> Result<HeaderValue, Conne
 
 #[cfg(test)]
 mod tests {
-    use bench_core::{ModelRef, ModelSettings};
     use serde_json::json;
 
     use super::*;
 
     fn spec(model: &str) -> ModelSpec {
-        let model: ModelRef = model.parse().unwrap();
-        let settings = ModelSettings::default();
         ModelSpec {
-            model,
             slug: "m".into(),
-            settings,
-            base_url: None,
-            script_sha256: None,
+            ..ModelSpec::new(model.parse().unwrap())
         }
     }
 
@@ -341,10 +409,8 @@ mod tests {
         let env = env(pairs);
         let mut connector = Connector::new(&env, Path::new("/launch"), 8);
         let access = access(spec.model.provider).unwrap();
-        match spec.model.provider {
-            Provider::Anthropic => connector.messages_endpoint(spec, access).unwrap(),
-            _ => connector.chat_endpoint(spec, access).unwrap(),
-        }
+        let format = connector.format(spec, access).unwrap();
+        connector.endpoint_of(format, spec, access).unwrap()
     }
 
     #[test]
@@ -356,7 +422,7 @@ mod tests {
         );
         let mut own = spec("openai:gpt-4o");
         let url = |spec: &ModelSpec, pairs: &[_]| endpoint(spec, pairs).url.to_string();
-        assert_eq!(url(&own, &[key]), "https://api.openai.com/v1/chat/completions");
+        assert_eq!(url(&own, &[key]), "https://api.openai.com/v1/responses");
         let want = "http://gate.example:8080/openai/v1/chat/completions?api-version=2";
         assert_eq!(url(&own, &[key, moved]), want);
         own.base_url = Some("http://127.0.0.1:1/v1".into());
@@ -365,6 +431,15 @@ mod tests {
             "http://127.0.0.1:1/v1/chat/completions",
             "needs no key"
         );
+        let mut gemini = spec("google:models/gemini-x");
+        let asked = "v1beta/models/gemini-x:generateContent";
+        let key = [("GOOGLE_GENAI_API_KEY", "sk-canary-4")];
+        assert_eq!(
+            url(&gemini, &key),
+            format!("https://generativelanguage.googleapis.com/{asked}")
+        );
+        gemini.base_url = Some("http://127.0.0.1:1".into());
+        assert_eq!(url(&gemini, &[]), format!("http://127.0.0.1:1/{asked}"));
         let mut claude = spec("anthropic:claude-x");
         for base in [
             "http://127.0.0.1:1",
@@ -374,6 +449,48 @@ mod tests {
         ] {
             claude.base_url = Some(base.into());
             assert_eq!(url(&claude, &[]), "http://127.0.0.1:1/v1/messages");
+        }
+    }
+
+    #[test]
+    fn the_format_is_the_providers_own_or_the_one_that_is_asked_for() {
+        let keys = ["OPENAI", "XAI", "OPENROUTER"].map(|name| format!("{name}_API_KEY"));
+        let keys: Vec<_> = keys.iter().map(|name| (name.as_str(), "sk-canary-1")).collect();
+        for (model, base, want) in [
+            ("openai:gpt-5", None, "/responses"),
+            ("openai:gpt-5?api=chat", None, "/chat/completions"),
+            ("xai:grok-4", None, "/responses"),
+            ("openai:m", Some("http://127.0.0.1:1/v1"), "/chat/completions"),
+            (
+                "openai:m?api=responses",
+                Some("http://127.0.0.1:1/v1"),
+                "/responses",
+            ),
+            ("openrouter:a/b", None, "/chat/completions"),
+            ("openrouter:a/b?api=responses", None, "/responses"),
+            ("compatible:m", Some("http://127.0.0.1:1/v1"), "/chat/completions"),
+        ] {
+            let mut spec = spec(model);
+            spec.base_url = base.map(str::to_owned);
+            let url = endpoint(&spec, &keys).url;
+            assert!(url.path().ends_with(want), "{model}: {url}");
+        }
+    }
+
+    #[test]
+    fn what_a_format_cannot_say_is_refused() {
+        for (model, want) in [
+            ("anthropic:c?seed=1", "takes no seed"),
+            ("openai:gpt-5?seed=1", "takes no seed"),
+            ("openai:gpt-5?thinking=100", "set `effort`"),
+            ("compatible:m?thinking=adaptive", "set `effort`"),
+            ("anthropic:c?api=chat", "one API only"),
+            ("google:g?api=responses", "one API only"),
+        ] {
+            let mut spec = spec(model);
+            spec.base_url = (!model.starts_with("openai")).then(|| "http://127.0.0.1:1".into());
+            let error = error(&spec, &[("OPENAI_API_KEY", "sk-canary-1")]);
+            assert!(error.contains(want) && error.contains(model), "{model}: {error}");
         }
     }
 
@@ -389,6 +506,8 @@ mod tests {
         assert_eq!(anthropic.headers["x-api-key"], "sk-canary-2");
         assert_eq!(anthropic.headers["anthropic-version"], "2023-06-01");
         assert!(!format!("{:?}", anthropic.headers).contains("canary"));
+        let google = endpoint(&spec("google:gemini-x"), &[("GEMINI_API_KEY", "sk-canary-4")]);
+        assert_eq!(google.headers["x-goog-api-key"], "sk-canary-4");
         let openrouter = endpoint(
             &spec("openrouter:a/b"),
             &[
@@ -408,8 +527,8 @@ mod tests {
     fn what_is_missing_is_named_with_the_remedy() {
         insta::assert_snapshot!(error(&spec("openai:gpt-4o"), &[("OPENAI_API_KEY", "")]), @"openai: no key; set OPENAI_API_KEY in the environment or in the file given with --env-file");
         insta::assert_snapshot!(error(&spec("compatible:qwen"), &[]), @"compatible: no address; set COMPATIBLE_BASE_URL in the environment or in the file given with --env-file, such as http://127.0.0.1:11434/v1");
-        insta::assert_snapshot!(error(&spec("google:gemini-2.5-pro"), &[]), @"google models are not supported yet; supported are openai, anthropic, xai, openrouter, script, oracle, noop, and `compatible` for every server that speaks chat completions");
-        insta::assert_snapshot!(error(&spec("replay:run_1"), &[]), @"replay models are not supported yet; supported are openai, anthropic, xai, openrouter, script, oracle, noop, and `compatible` for every server that speaks chat completions");
+        insta::assert_snapshot!(error(&spec("google:gemini-2.5-pro"), &[]), @"google: no key; set GOOGLE_API_KEY in the environment or in the file given with --env-file");
+        insta::assert_snapshot!(error(&spec("replay:run_1"), &[]), @"replay models are not supported yet; supported are openai, anthropic, google, xai, openrouter, script, oracle, noop, and `compatible` for every server that speaks chat completions");
         insta::assert_snapshot!(error(&spec("script:play.json"), &[]), @"cannot read the script `/launch/play.json`");
         let address = [("COMPATIBLE_BASE_URL", "localhost:11434/v1")];
         insta::assert_snapshot!(error(&spec("compatible:qwen"), &address), @"COMPATIBLE_BASE_URL: `localhost:11434/v1` is no address of a server (scheme `localhost`); write http:// or https:// and a host");

@@ -23,6 +23,8 @@ pub(super) struct Said {
     code: Option<u16>,
     /// Whether it refused this content, not the sender.
     moderated: bool,
+    /// How long it asks to wait, where it says so in the body.
+    pub(super) retry_after: Option<Duration>,
     /// In its own words.
     pub(super) message: String,
 }
@@ -58,12 +60,17 @@ impl Said {
             other => other.map(Value::to_string),
         });
         Self {
-            names: [text("type"), text("code")].into_iter().flatten().collect(),
+            names: [text("type"), text("code")]
+                .into_iter()
+                .flatten()
+                .chain(reasons(error))
+                .collect(),
             code: error
                 .get("code")
                 .and_then(Value::as_u64)
                 .and_then(|code| u16::try_from(code).ok()),
             moderated: error.pointer("/metadata/reasons").is_some(),
+            retry_after: details(error).find_map(|detail| delay(detail.get("retryDelay")?.as_str()?)),
             message: words.unwrap_or_else(|| error.to_string()),
         }
     }
@@ -84,7 +91,7 @@ impl Said {
             return class;
         }
         match self.status(status) {
-            403 if self.moderated => ErrorClass::BadRequest,
+            403 if self.moderated => ErrorClass::ContentFilter,
             401 | 403 => ErrorClass::Auth,
             402 => ErrorClass::OutOfCredit,
             408 | 409 | 425 => ErrorClass::Timeout,
@@ -140,6 +147,8 @@ fn always(name: &str) -> Option<ErrorClass> {
         "context_length_exceeded" | "exceed_context_size_error" | "string_above_max_length" => {
             ErrorClass::ContextTooLong
         }
+        "content_filter" | "content_policy_violation" => ErrorClass::ContentFilter,
+        "API_KEY_INVALID" => ErrorClass::Auth,
         _ => return None,
     })
 }
@@ -154,6 +163,24 @@ fn inside_success(name: &str) -> Option<ErrorClass> {
         "invalid_request_error" | "not_found_error" => ErrorClass::BadRequest,
         _ => return None,
     })
+}
+
+/// What Google adds to an error: a list of objects, each with fields of its own.
+fn details(error: &Value) -> impl Iterator<Item = &Value> {
+    error
+        .get("details")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+fn reasons(error: &Value) -> impl Iterator<Item = String> {
+    details(error).filter_map(|detail| detail.get("reason")?.as_str().map(str::to_owned))
+}
+
+/// A time as protocol buffers write it: `34.5s`.
+fn delay(text: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.strip_suffix('s')?.parse().ok()?).ok()
 }
 
 /// How long a provider asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date.
@@ -220,7 +247,18 @@ mod tests {
             (
                 403,
                 json!({"error": {"code": 403, "metadata": {"reasons": ["hate"]}}}),
-                BadRequest,
+                ContentFilter,
+            ),
+            (
+                400,
+                json!({"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT",
+                    "details": [{"@type": "x/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]}}),
+                Auth,
+            ),
+            (
+                400,
+                openai("invalid_request_error", "content_filter"),
+                ContentFilter,
             ),
             (404, anthropic("not_found_error"), BadRequest),
             (404, json!({"detail": "Not Found"}), BadRequest),
@@ -279,6 +317,22 @@ mod tests {
             Said::short(&"ä".repeat(1000)).chars().count(),
             LONGEST_MESSAGE + 1
         );
+    }
+
+    #[test]
+    fn a_wait_may_stand_in_the_body() {
+        let body = |delay: &str| {
+            let details = json!([{"@type": "x/Help"}, {"@type": "x/RetryInfo", "retryDelay": delay}]);
+            Said::of_body(
+                json!({"error": {"code": 429, "details": details}})
+                    .to_string()
+                    .as_bytes(),
+            )
+        };
+        assert_eq!(body("34.5s").retry_after, Some(Duration::from_millis(34_500)));
+        for odd in ["", "s", "-1s", "5", "NaNs", "1e400s"] {
+            assert_eq!(body(odd).retry_after, None, "{odd}");
+        }
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl Endpoint {
         if let Some(hint) = self.hint(class, status) {
             text = format!("{text}; {hint}");
         }
-        let retry_after = retry_after(&answer.headers, SystemTime::now());
+        let retry_after = retry_after(&answer.headers, SystemTime::now()).or(said.retry_after);
         ModelError {
             retry_after,
             ..self.error(class, Some(status), &text)

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`ModelClient`] | the seam: one call is one request |
 //! | `http`, `failure`, `wire` | sending a request, what its failure means, what formats share |
-//! | `openai_chat`, `anthropic` | wire formats over HTTP |
+//! | `openai_chat`, `openai_responses`, `anthropic`, `gemini` | wire formats over HTTP |
 //! | [`script`], `oracle`, `noop` | models that need no network; `play` is what they share |
 //! | [`retry`] | whether a failed request is sent again, and when |
 //! | [`mod@connect`], `providers` | from a [`bench_core::ModelSpec`] and the environment to a client |
@@ -17,9 +17,11 @@ pub mod connect;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod gemini;
 pub(crate) mod http;
 mod noop;
 mod openai_chat;
+mod openai_responses;
 mod oracle;
 mod play;
 mod providers;
@@ -190,6 +192,8 @@ pub enum ErrorClass {
     BadRequest,
     /// The conversation no longer fits the model.
     ContextTooLong,
+    /// The provider's filter refused what was said. Another model's filter may not.
+    ContentFilter,
     /// The answer is not what the format promises.
     Malformed,
     /// A scripted model has nothing to play here.

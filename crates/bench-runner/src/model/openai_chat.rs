@@ -104,6 +104,7 @@ impl Serialize for Body<'_> {
         fields.put_some("top_p", settings.top_p.as_ref())?;
         fields.put_some(self.limit_name, settings.max_output_tokens.as_ref())?;
         fields.put_some("seed", settings.seed.as_ref())?;
+        fields.put_some("reasoning_effort", settings.effort.as_ref())?;
         fields.end()
     }
 }
@@ -259,7 +260,7 @@ fn call_of(call: &mut Value, index: usize, tools: &[ToolSpec]) -> ToolCall {
 }
 
 /// Arguments come as JSON in a text (none at all is an empty text); what is no JSON stays a text.
-fn arguments_of(arguments: &Value) -> Value {
+pub(super) fn arguments_of(arguments: &Value) -> Value {
     match arguments {
         Value::String(text) if text.trim().is_empty() => empty(),
         Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),

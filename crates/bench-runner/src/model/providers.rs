@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `openai` | `OPENAI_API_KEY` | `OPENAI_BASE_URL` |
 //! | `anthropic` | `ANTHROPIC_API_KEY` | `ANTHROPIC_BASE_URL` |
+//! | `google` | `GOOGLE_API_KEY`, `GEMINI_API_KEY` or `GOOGLE_GENAI_API_KEY` | `GOOGLE_BASE_URL` |
 //! | `xai` | `XAI_API_KEY` | `XAI_BASE_URL` |
 //! | `openrouter` | `OPENROUTER_API_KEY` | `OPENROUTER_BASE_URL` |
 //! | `compatible` | `COMPATIBLE_API_KEY`, if the server wants one | `COMPATIBLE_BASE_URL` |
@@ -20,6 +21,8 @@ use crate::env::Environment;
 pub(super) struct Access {
     pub(super) provider: Provider,
     pub(super) key: &'static str,
+    /// Other names of that variable, looked at where it is not set.
+    pub(super) other_keys: &'static [&'static str],
     /// Whether a server elsewhere is never asked without a key.
     pub(super) key_needed: bool,
     pub(super) base_url: &'static str,
@@ -28,10 +31,11 @@ pub(super) struct Access {
     pub(super) headers: &'static [(&'static str, &'static str)],
 }
 
-static ACCESS: [Access; 5] = [
+static ACCESS: [Access; 6] = [
     Access {
         provider: Provider::Openai,
         key: "OPENAI_API_KEY",
+        other_keys: &[],
         key_needed: true,
         base_url: "OPENAI_BASE_URL",
         default_base_url: Some("https://api.openai.com/v1"),
@@ -40,14 +44,25 @@ static ACCESS: [Access; 5] = [
     Access {
         provider: Provider::Anthropic,
         key: "ANTHROPIC_API_KEY",
+        other_keys: &[],
         key_needed: true,
         base_url: "ANTHROPIC_BASE_URL",
         default_base_url: Some("https://api.anthropic.com"),
         headers: &[],
     },
     Access {
+        provider: Provider::Google,
+        key: "GOOGLE_API_KEY",
+        other_keys: &["GEMINI_API_KEY", "GOOGLE_GENAI_API_KEY"],
+        key_needed: true,
+        base_url: "GOOGLE_BASE_URL",
+        default_base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
+        headers: &[],
+    },
+    Access {
         provider: Provider::Xai,
         key: "XAI_API_KEY",
+        other_keys: &[],
         key_needed: true,
         base_url: "XAI_BASE_URL",
         default_base_url: Some("https://api.x.ai/v1"),
@@ -56,6 +71,7 @@ static ACCESS: [Access; 5] = [
     Access {
         provider: Provider::Openrouter,
         key: "OPENROUTER_API_KEY",
+        other_keys: &[],
         key_needed: true,
         base_url: "OPENROUTER_BASE_URL",
         default_base_url: Some("https://openrouter.ai/api/v1"),
@@ -67,12 +83,23 @@ static ACCESS: [Access; 5] = [
     Access {
         provider: Provider::Compatible,
         key: "COMPATIBLE_API_KEY",
+        other_keys: &[],
         key_needed: false,
         base_url: "COMPATIBLE_BASE_URL",
         default_base_url: None,
         headers: &[],
     },
 ];
+
+impl Access {
+    /// The key, if one is set, and the variable that holds it.
+    pub(super) fn key_in<'e>(&self, env: &'e Environment) -> Option<(&'static str, &'e str)> {
+        let names = std::iter::once(self.key).chain(self.other_keys.iter().copied());
+        names
+            .into_iter()
+            .find_map(|name| Some((name, env.get(name)?.trim())))
+    }
+}
 
 /// What a provider is called with; none for those without a client over HTTP.
 pub(super) fn access(provider: Provider) -> Option<&'static Access> {
@@ -116,7 +143,7 @@ fn status(provider: Provider, env: &Environment) -> ProviderStatus {
         .and_then(|text| Url::parse(text).ok())
         .is_some_and(|url| is_loopback(&url));
     let mut missing = Vec::new();
-    if access.key_needed && !near && env.get(access.key).is_none() {
+    if access.key_needed && !near && access.key_in(env).is_none() {
         missing.push(access.key);
     }
     if address.is_none() {
@@ -151,7 +178,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         openai true true []
         anthropic true true []
-        google false false []
+        google true false ["GOOGLE_API_KEY"]
         xai true false ["XAI_API_KEY"]
         openrouter true false ["OPENROUTER_API_KEY"]
         compatible true false ["COMPATIBLE_BASE_URL"]

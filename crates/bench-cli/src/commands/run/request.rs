@@ -119,7 +119,7 @@ fn models(args: &ModelArgs, environment: &Environment, cx: &Context) -> Result<V
     }
     let spec = |model: ModelRef| {
         let mut spec = ModelSpec::new(model);
-        spec.settings = settings.clone();
+        spec.settings = spec.settings.or(&settings);
         if spec.model.provider == Provider::Script {
             // A file that cannot be read is reported with its reason when the script is loaded.
             let text = fs::read_to_string(cx.absolute(Path::new(&spec.model.name))).ok();

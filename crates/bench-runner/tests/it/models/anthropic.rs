@@ -103,6 +103,28 @@ async fn settings_are_sent_if_they_are_set_and_extra_wins() {
 }
 
 #[tokio::test]
+async fn effort_and_thinking_have_fields_of_their_own() {
+    let stub = Stub::start([message("[]", "end_turn")]).await;
+    let ask = async |variant: &str| {
+        Talk::with(&format!("anthropic:claude-x?{variant}"), &stub.url)
+            .ask()
+            .await
+            .unwrap();
+        let body = stub.seen().pop().unwrap().json();
+        check_messages(&body);
+        json!([body["thinking"], body["output_config"]])
+    };
+    assert_eq!(
+        ask("effort=high&thinking=adaptive").await,
+        json!([{"type": "adaptive"}, {"effort": "high"}])
+    );
+    let enabled = json!({"type": "enabled", "budget_tokens": 2048});
+    assert_eq!(ask("thinking=2048").await, json!([enabled, null]));
+    assert_eq!(ask("thinking=0").await, json!([{"type": "disabled"}, null]));
+    assert_eq!(ask("top_p=1").await, json!([null, null]));
+}
+
+#[tokio::test]
 async fn an_empty_turn_is_a_reply_and_is_not_sent_back() {
     let stub = Stub::start([message("[]", "end_turn")]).await;
     let mut talk = Talk::with("anthropic:claude-x", &stub.url);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::stub::{Answer, End, Stub, raw};
 use super::talk::{CANARY, Talk};
 
-const MODELS: [&str; 2] = ["openai:m", "anthropic:m"];
+const MODELS: [&str; 4] = ["openai:m", "openai:m?api=responses", "anthropic:m", "google:m"];
 
 async fn error_of(model: &str, url: &str) -> ModelError {
     let mut talk = Talk::with(model, url);

@@ -2,7 +2,9 @@
 
 mod anthropic;
 mod faults;
+mod gemini;
 mod openai_chat;
+mod openai_responses;
 mod shape;
 mod stub;
 mod talk;

@@ -98,12 +98,13 @@ async fn settings_are_sent_if_they_are_set_and_extra_wins() {
     talk.settings.top_p = Some(0.9);
     talk.settings.max_output_tokens = Some(77);
     talk.settings.seed = Some(3);
+    talk.settings.effort = Some("low".into());
     talk.settings.extra.insert("top_k".into(), json!(4));
     talk.settings.extra.insert("temperature".into(), json!(1));
     talk.ask().await.unwrap();
     let seen = stub.seen();
     check_chat(&seen[0].json());
-    insta::assert_snapshot!(seen[0].body, @r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"top_p":0.9,"max_tokens":77,"seed":3,"temperature":1,"top_k":4}"#);
+    insta::assert_snapshot!(seen[0].body, @r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"top_p":0.9,"max_tokens":77,"seed":3,"reasoning_effort":"low","temperature":1,"top_k":4}"#);
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ pub(crate) fn check_chat(body: &Value) {
             "max_completion_tokens",
             "seed",
             "top_k",
+            "reasoning_effort",
         ],
     );
     for tool in body["tools"].as_array().map_or(&[][..], Vec::as_slice) {
@@ -93,6 +94,7 @@ pub(crate) fn check_messages(body: &Value) {
         "top_p",
         "top_k",
         "thinking",
+        "output_config",
     ];
     check_fields(body, &known);
     text(body, "model");
@@ -128,6 +130,112 @@ pub(crate) fn check_messages(body: &Value) {
             .map(|b| text(b, "id"))
             .collect();
         assert!(role == "assistant" || open.is_empty());
+    }
+    assert!(open.is_empty(), "unanswered calls {open:?}");
+}
+
+/// Responses: known fields; nothing stored; each call is answered by exactly one output behind it, before anything else
+/// is said.
+pub(crate) fn check_responses(body: &Value) {
+    let known = [
+        "model",
+        "instructions",
+        "input",
+        "tools",
+        "store",
+        "include",
+        "reasoning",
+        "temperature",
+        "top_p",
+        "max_output_tokens",
+        "metadata",
+    ];
+    check_fields(body, &known);
+    text(body, "model");
+    assert_eq!(body["store"], false);
+    for tool in body["tools"].as_array().map_or(&[][..], Vec::as_slice) {
+        assert_eq!(
+            (text(tool, "type"), &tool["strict"]),
+            ("function", &Value::Bool(false))
+        );
+        check_name(text(tool, "name"));
+        assert_eq!(text(&tool["parameters"], "type"), "object");
+    }
+    let mut open: Vec<&str> = Vec::new();
+    for item in list(body, "input") {
+        match item["type"].as_str().unwrap_or("message") {
+            "function_call" => {
+                check_name(text(item, "name"));
+                text(item, "arguments");
+                open.push(text(item, "call_id"));
+            }
+            "function_call_output" => {
+                text(item, "output");
+                let id = text(item, "call_id");
+                let at = open.iter().position(|open| *open == id);
+                open.remove(at.unwrap_or_else(|| panic!("{id} answers no call")));
+            }
+            "message" => {
+                let role = text(item, "role");
+                assert!(["user", "assistant"].contains(&role), "role {role}");
+                assert!(
+                    role == "assistant" || open.is_empty(),
+                    "unanswered calls {open:?} before {item}"
+                );
+            }
+            _ => {} // reasoning and what we do not know: the model's own
+        }
+    }
+    assert!(open.is_empty(), "unanswered calls {open:?}");
+}
+
+/// generateContent: known fields; user first and in turns; no content without parts; the calls of a turn are all
+/// answered, in their order, by name and id, in the content right behind it.
+pub(crate) fn check_gemini(body: &Value) {
+    check_fields(
+        body,
+        &[
+            "systemInstruction",
+            "contents",
+            "tools",
+            "generationConfig",
+            "safetySettings",
+        ],
+    );
+    if let Value::Object(config) = &body["generationConfig"] {
+        let known = ["temperature", "topP", "maxOutputTokens", "seed", "thinkingConfig"];
+        assert!(
+            config.keys().all(|name| known.contains(&name.as_str())),
+            "{config:?}"
+        );
+    }
+    for tool in body["tools"][0]["functionDeclarations"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+    {
+        check_name(text(tool, "name"));
+        assert_eq!(text(&tool["parametersJsonSchema"], "type"), "object");
+    }
+    let key = |part: &Value| (part["name"].clone(), part["id"].clone());
+    let mut open = Vec::new();
+    for (index, content) in list(body, "contents").iter().enumerate() {
+        let parts = list(content, "parts");
+        assert!(!parts.is_empty(), "no parts at {index}");
+        let role = text(content, "role");
+        assert!(
+            role == "user" || (role == "model" && index > 0),
+            "{role} at {index}"
+        );
+        let all = |name: &str| -> Vec<_> { parts.iter().filter_map(|part| part.get(name)).collect() };
+        let answers = all("functionResponse");
+        assert!(answers.iter().all(|answer| answer["response"].is_object()));
+        let answered: Vec<_> = answers.into_iter().map(key).collect();
+        assert_eq!(
+            answered, open,
+            "each call is answered once, right behind its turn"
+        );
+        open = all("functionCall").into_iter().map(key).collect();
+        assert!(role == "model" || open.is_empty());
     }
     assert!(open.is_empty(), "unanswered calls {open:?}");
 }

@@ -31,23 +31,19 @@ impl Talk {
         let keys = [
             "OPENAI_API_KEY",
             "ANTHROPIC_API_KEY",
+            "GOOGLE_API_KEY",
             "XAI_API_KEY",
             "COMPATIBLE_API_KEY",
         ];
         let env = Environment::new(keys.map(|name| (name.to_owned(), CANARY.to_owned())), &[]);
-        let spec = ModelSpec {
-            model: model.parse().unwrap(),
-            slug: "m".into(),
-            settings: ModelSettings::default(),
-            base_url: Some(url.to_owned()),
-            script_sha256: None,
-        };
+        let mut spec = ModelSpec::new(model.parse().unwrap());
+        spec.base_url = Some(url.to_owned());
         let origin = json!({"file": "h.json", "line": 1, "sha256": ""});
         let scenario = json!({"scenario_id": "s", "origin": origin, "prompts": [], "verifiers": []});
         Self {
             client: connect(&spec, &env, Path::new("/"), 8).unwrap(),
             scenario: serde_json::from_value(scenario).unwrap(),
-            settings: ModelSettings::default(),
+            settings: spec.settings,
             system: "",
             messages: vec![Message::User("hello".into())],
             tools: Vec::new(),

@@ -1,0 +1,413 @@
+//! generateContent: the format of Google's Gemini models.
+//!
+//! Thin and not streaming. The model's content goes back as it came: thought signatures stay on the parts on which
+//! they were sent. Schemas are sent as JSON Schema, as the server wrote them. All answers to the tool calls of one
+//! turn are parts of one user content, and carry the call's id where it had one.
+
+use std::borrow::Cow;
+use std::iter;
+
+use bench_core::model::Thinking;
+use bench_core::transcript::ToolCall;
+use bench_core::{ModelRef, ModelSettings, Usage};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::http::{Answer, Endpoint};
+use super::wire::{Fields, our_name, wire_name, word};
+use super::{
+    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest,
+};
+
+/// A client for generateContent.
+pub(super) struct Gemini {
+    endpoint: Endpoint,
+}
+
+impl Gemini {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint }
+    }
+
+    async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
+        let answer = self.endpoint.post(&Body { request }, request.timeout).await?;
+        let reply: Reply = self.endpoint.parse(&answer)?;
+        self.understand(reply, &answer, request.tools)
+    }
+
+    fn understand(&self, reply: Reply, answer: &Answer, tools: &[ToolSpec]) -> Result<TurnReply, ModelError> {
+        if let Some(error) = &reply.error {
+            return Err(self.endpoint.refused_inside(error, answer));
+        }
+        let first = reply
+            .candidates
+            .and_then(|candidates| candidates.into_iter().next());
+        let Some(candidate) = first else {
+            return Err(
+                match reply.prompt_feedback.get("blockReason").and_then(Value::as_str) {
+                    Some(reason) => self.endpoint.error(
+                        ErrorClass::ContentFilter,
+                        Some(answer.status),
+                        &format!("the provider's filter refused the conversation ({reason})"),
+                    ),
+                    None => self.endpoint.malformed("it holds no candidate", answer),
+                },
+            );
+        };
+        Ok(TurnReply {
+            turn: turn_of(candidate.content, tools).map_err(|why| self.endpoint.malformed(why, answer))?,
+            stop_reason: candidate.finish_reason.unwrap_or_default(),
+            usage: usage_of(&reply.usage_metadata),
+            served_by: word(reply.model_version),
+            request_id: answer.request_id().or_else(|| word(reply.response_id)),
+        })
+    }
+}
+
+impl ModelClient for Gemini {
+    fn model(&self) -> &ModelRef {
+        &self.endpoint.model
+    }
+
+    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+        Box::pin(self.ask(request))
+    }
+}
+
+/// A request, written straight from what it borrows. The model stands in the address.
+struct Body<'a> {
+    request: &'a TurnRequest<'a>,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (request, settings) = (self.request, self.request.settings);
+        let mut fields = Fields::new(serializer.serialize_map(None)?, &settings.extra);
+        if !request.system.is_empty() {
+            fields.put(
+                "systemInstruction",
+                &Content {
+                    role: None,
+                    parts: vec![Part::Text(request.system)],
+                },
+            )?;
+        }
+        fields.put("contents", &contents(request.messages))?;
+        if !request.tools.is_empty() {
+            let function_declarations = request.tools.iter().map(tool).collect();
+            fields.put(
+                "tools",
+                &[SentTools {
+                    function_declarations,
+                }],
+            )?;
+        }
+        fields.put_some("generationConfig", config(settings).as_ref())?;
+        fields.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Config<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking_config: Option<ThinkingConfig<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ThinkingConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking_level: Option<&'a str>,
+    /// -1: as much as it finds right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking_budget: Option<i64>,
+}
+
+/// None where nothing was asked for.
+fn config(settings: &ModelSettings) -> Option<Config<'_>> {
+    let budget = |thinking: Thinking| match thinking {
+        Thinking::Budget(tokens) => i64::try_from(tokens).unwrap_or(i64::MAX),
+        _ => -1,
+    };
+    let thinking = ThinkingConfig {
+        thinking_level: settings.effort.as_deref(),
+        thinking_budget: settings.thinking.map(budget),
+    };
+    let config = Config {
+        temperature: settings.temperature,
+        top_p: settings.top_p,
+        max_output_tokens: settings.max_output_tokens,
+        seed: settings.seed,
+        thinking_config: (settings.effort.is_some() || settings.thinking.is_some()).then_some(thinking),
+    };
+    let ModelSettings {
+        temperature,
+        top_p,
+        max_output_tokens,
+        seed,
+        ..
+    } = settings;
+    let sampled = temperature.is_some() || top_p.is_some();
+    (sampled || max_output_tokens.is_some() || seed.is_some() || config.thinking_config.is_some())
+        .then_some(config)
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Sent<'a> {
+    Ours(Content<'a>),
+    Given(&'a Value),
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    parts: Vec<Part<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Part<'a> {
+    Text(&'a str),
+    FunctionResponse(FunctionResponse<'a>),
+}
+
+#[derive(Serialize)]
+struct FunctionResponse<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    name: Cow<'a, str>,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Response<'a> {
+    Output(&'a str),
+    Error(&'a str),
+}
+
+/// The conversation. A turn without any part is left out: the provider refuses to read it back.
+fn contents(messages: &[Message]) -> Vec<Sent<'_>> {
+    let ours = |parts| {
+        Sent::Ours(Content {
+            role: Some("user"),
+            parts,
+        })
+    };
+    let mut sent = Vec::with_capacity(messages.len());
+    let mut calls: Vec<&Value> = Vec::new();
+    for message in messages {
+        match message {
+            Message::User(text) => sent.push(ours(vec![Part::Text(text)])),
+            Message::Assistant(turn) => {
+                calls = parts_of(&turn.raw)
+                    .filter_map(|part| part.get("functionCall"))
+                    .collect();
+                if parts_of(&turn.raw).next().is_some() {
+                    sent.push(Sent::Given(&turn.raw));
+                }
+            }
+            Message::Tools(answers) => {
+                let calls = calls.iter().copied().map(Some).chain(iter::repeat(None));
+                sent.push(ours(
+                    answers
+                        .iter()
+                        .zip(calls)
+                        .map(|(answer, call)| response(answer, call))
+                        .collect(),
+                ));
+            }
+        }
+    }
+    sent
+}
+
+/// The answer to a call, under the name and the id that the model gave to it.
+fn response<'a>(answer: &'a ToolAnswer, call: Option<&'a Value>) -> Part<'a> {
+    let given = |name: &str| call.and_then(|call| call.get(name)).and_then(Value::as_str);
+    let response = if answer.is_error {
+        Response::Error(&answer.text)
+    } else {
+        Response::Output(&answer.text)
+    };
+    Part::FunctionResponse(FunctionResponse {
+        id: given("id"),
+        name: given("name").map_or_else(|| wire_name(&answer.tool), Cow::Borrowed),
+        response,
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SentTools<'a> {
+    function_declarations: Vec<SentTool<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SentTool<'a> {
+    name: Cow<'a, str>,
+    description: &'a str,
+    parameters_json_schema: &'a Map<String, Value>,
+}
+
+fn tool(spec: &ToolSpec) -> SentTool<'_> {
+    SentTool {
+        name: wire_name(&spec.name),
+        description: &spec.description,
+        parameters_json_schema: &spec.input_schema,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    response_id: Option<String>,
+    model_version: Option<String>,
+    candidates: Option<Vec<Candidate>>,
+    #[serde(default)]
+    prompt_feedback: Value,
+    #[serde(default)]
+    usage_metadata: Value,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate {
+    #[serde(default)]
+    content: Value,
+    finish_reason: Option<String>,
+}
+
+fn parts_of(content: &Value) -> impl Iterator<Item = &Value> {
+    content
+        .get("parts")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+/// What we read in the parts, and the content itself. It may have no parts: cut off, filtered, a broken call.
+fn turn_of(mut content: Value, tools: &[ToolSpec]) -> Result<AssistantTurn, &'static str> {
+    if let Some(fields) = content.as_object_mut() {
+        fields.entry("role").or_insert_with(|| "model".into());
+    } else if !content.is_null() {
+        return Err("its content is no object");
+    }
+    let mut turn = AssistantTurn::default();
+    for part in parts_of(&content) {
+        let thought = part.get("thought").is_some_and(|thought| *thought == true);
+        if let Some(text) = part.get("text").and_then(Value::as_str) {
+            if thought {
+                &mut turn.reasoning
+            } else {
+                &mut turn.text
+            }
+            .push_str(text);
+        }
+        if let Some(call) = part.get("functionCall") {
+            turn.tool_calls.push(call_of(call, turn.tool_calls.len(), tools)?);
+        }
+    }
+    turn.raw = content;
+    Ok(turn)
+}
+
+fn call_of(call: &Value, index: usize, tools: &[ToolSpec]) -> Result<ToolCall, &'static str> {
+    let text = |name: &str| {
+        call.get(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+    };
+    Ok(ToolCall {
+        id: text("id").map_or_else(|| format!("call_{index}"), str::to_owned),
+        name: our_name(tools, text("name").ok_or("a tool call has no name")?),
+        arguments: call
+            .get("args")
+            .filter(|args| !args.is_null())
+            .cloned()
+            .unwrap_or_else(|| Map::new().into()),
+    })
+}
+
+/// Tokens. Thoughts are counted beside the candidates, what a cache read is part of the prompt.
+fn usage_of(usage: &Value) -> Usage {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let sum = |one: &str, other: &str| match (count(one), count(other)) {
+        (None, None) => None,
+        (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+    };
+    Usage {
+        input_tokens: sum("promptTokenCount", "toolUsePromptTokenCount"),
+        output_tokens: sum("candidatesTokenCount", "thoughtsTokenCount"),
+        cached_tokens: count("cachedContentTokenCount"),
+        reasoning_tokens: count("thoughtsTokenCount"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn parts_are_read_and_kept() {
+        let content = json!({"parts": [
+            {"text": "hm", "thought": true},
+            {"text": "I look.", "thoughtSignature": "c2ln"},
+            {"functionCall": {"name": "a", "args": {"z": 1, "a": 2}}, "thoughtSignature": "c2ln"},
+            {"functionCall": {"name": "b", "id": "f-1"}},
+            {"newKind": {"z": 1}},
+        ], "role": "model"});
+        let turn = turn_of(content.clone(), &[]).unwrap();
+        assert_eq!((turn.text.as_str(), turn.reasoning.as_str()), ("I look.", "hm"));
+        let calls: Vec<_> = turn
+            .tool_calls
+            .iter()
+            .map(|c| (c.id.as_str(), c.name.as_str()))
+            .collect();
+        assert_eq!(calls, [("call_0", "a"), ("f-1", "b")]);
+        assert_eq!(turn.tool_calls[1].arguments, json!({}));
+        assert_eq!(
+            turn.raw.to_string(),
+            content.to_string(),
+            "order of fields included"
+        );
+        assert!(turn_of(json!({"parts": [{"functionCall": {"args": {}}}]}), &[]).is_err());
+        assert!(turn_of(json!("text"), &[]).is_err());
+    }
+
+    #[test]
+    fn a_turn_without_parts_is_a_turn_and_not_sent_back() {
+        for content in [Value::Null, json!({"role": "model"}), json!({"parts": []})] {
+            let turn = turn_of(content, &[]).unwrap();
+            assert_eq!((turn.text.as_str(), turn.tool_calls.len()), ("", 0));
+            assert!(contents(&[Message::Assistant(turn)]).is_empty());
+        }
+    }
+
+    #[test]
+    fn thoughts_are_part_of_the_output() {
+        let usage = usage_of(
+            &json!({"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 70,
+            "cachedContentTokenCount": 4, "totalTokenCount": 85}),
+        );
+        assert_eq!((usage.input_tokens, usage.output_tokens), (Some(10), Some(75)));
+        assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (Some(4), Some(70)));
+        assert_eq!(usage_of(&Value::Null), Usage::default(), "unknown, not 0");
+    }
+}
