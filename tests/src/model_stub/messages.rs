@@ -27,6 +27,7 @@ const BODY: &[&str] = &[
     "stop_sequences",
     "stream",
     "thinking",
+    "output_config",
     "metadata",
     "service_tier",
     "context_management",

@@ -1,13 +1,14 @@
-//! A model behind HTTP that plays a script, speaks two wire formats, and checks every request.
+//! A model behind HTTP that plays a script, speaks four wire formats, and checks every request.
 //!
-//! `POST /v1/chat/completions` and `POST /v1/messages` answer as `OpenAI` and Anthropic do. A request that
+//! `POST /v1/chat/completions`, `POST /v1/responses`, `POST /v1/messages` and `POST /v1beta/models/NAME:generateContent`
+//! answer as `OpenAI`, Anthropic and Google do. A request that
 //! the provider would refuse is answered 400 with the reason, and kept in [`ModelStub::refusals`]: a test
 //! asserts that there are none. `GET /stats` counts requests, `POST /reset` starts the count anew.
 //!
 //! | part | what it does |
 //! |---|---|
 //! | [`script`] | what is said: conversations, turns, faults |
-//! | `chat`, `messages` | one wire format each: checks requests, writes answers |
+//! | `chat`, `responses`, `messages`, `generate` | one wire format each: checks requests, writes answers |
 //! | `load` | the same for load: reads as little as possible, checks nothing |
 //! | `fault` | what a broken answer looks like |
 
@@ -32,8 +33,10 @@ use wire::Seen;
 
 mod chat;
 mod fault;
+mod generate;
 pub mod load;
 mod messages;
+mod responses;
 pub mod script;
 mod shape;
 mod wire;
@@ -110,7 +113,9 @@ impl ModelStub {
         let served = Served::start_at(addr, Closing::Reset, |_| {
             Router::new()
                 .route("/v1/chat/completions", post(chat_completions))
+                .route("/v1/responses", post(openai_responses))
                 .route("/v1/messages", post(anthropic_messages))
+                .route("/v1beta/models/{call}", post(generate_content))
                 .route(
                     "/stats",
                     get(async |State(s): State<Arc<Shared>>| Json(s.log().stats)),
@@ -120,7 +125,7 @@ impl ModelStub {
         Self { served, shared }
     }
 
-    /// `http://127.0.0.1:PORT`, for `ANTHROPIC_BASE_URL`.
+    /// `http://127.0.0.1:PORT`, for `ANTHROPIC_BASE_URL` and `GOOGLE_BASE_URL`.
     pub fn url(&self) -> String {
         self.served.url()
     }
@@ -183,13 +188,22 @@ async fn chat_completions(state: State<Arc<Shared>>, headers: HeaderMap, body: B
     answer(&state, Wire::Chat, headers, &body).await
 }
 
+async fn openai_responses(state: State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&state, Wire::Responses, headers, &body).await
+}
+
+async fn generate_content(state: State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(&state, Wire::Generate, headers, &body).await
+}
+
 async fn anthropic_messages(state: State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     answer(&state, Wire::Messages, headers, &body).await
 }
 
 async fn answer(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8]) -> Response {
     let _in_flight = shared.begin();
-    let key = headers.get("authorization").or_else(|| headers.get("x-api-key"));
+    let places = ["authorization", "x-api-key", "x-goog-api-key"];
+    let key = places.iter().find_map(|name| headers.get(*name));
     let key = key.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = key.trim_start_matches("Bearer ").to_owned();
     let answer = shared.decide(wire, headers, body);

@@ -558,7 +558,7 @@ fn no_model() {
     ── stderr
     error: no model is given
       try: `--model oracle` plays the solutions, `--model noop` does nothing; neither needs a key
-      try: for others, set their variables: openai (OPENAI_API_KEY); anthropic (ANTHROPIC_API_KEY); xai (XAI_API_KEY); openrouter (OPENROUTER_API_KEY); compatible (COMPATIBLE_BASE_URL)
+      try: for others, set their variables: openai (OPENAI_API_KEY); anthropic (ANTHROPIC_API_KEY); google (GOOGLE_API_KEY); xai (XAI_API_KEY); openrouter (OPENROUTER_API_KEY); compatible (COMPATIBLE_BASE_URL)
     "#);
 }
 

@@ -1,4 +1,4 @@
-//! Whole conversations with the tracker over both wire formats: several prompts, several turns, several
+//! Whole conversations with the tracker over all wire formats: several prompts, several turns, several
 //! tools in one turn, arguments that come from earlier results.
 
 use bench_tests::bed::TestBed;
@@ -68,28 +68,34 @@ fn scenario() -> Value {
 }
 
 #[test]
-fn both_wire_formats_play_a_conversation_to_a_pass() {
+fn all_wire_formats_play_a_conversation_to_a_pass() {
     let stub = ModelStub::start(script());
     let bed = TestBed::new()
         .env("OPENAI_BASE_URL", stub.openai_url())
         .env("OPENAI_API_KEY", "sk-canary-openai")
         .env("ANTHROPIC_BASE_URL", stub.url())
-        .env("ANTHROPIC_API_KEY", "sk-canary-anthropic");
+        .env("ANTHROPIC_API_KEY", "sk-canary-anthropic")
+        .env("GOOGLE_BASE_URL", stub.url())
+        .env("GOOGLE_API_KEY", "sk-canary-google");
     bed.write_json("harness.json", &scenario());
-    let shot = bed.bench("run harness.json --model openai:gpt-stub --model anthropic:claude-stub --model compatible:local --ui quiet");
+    let run = "run harness.json --model openai:gpt-stub --model openai:gpt-stub?api=responses&effort=high \
+        --model anthropic:claude-stub --model google:gemini-stub --model compatible:local --ui quiet";
+    let shot = bed.bench(run);
     assert_eq!(stub.refusals(), [""; 0]);
     assert_eq!(shot.code, Some(2), "compatible needs a base URL: {shot}");
 
     let bed = bed
         .env("COMPATIBLE_BASE_URL", stub.openai_url())
         .env("COMPATIBLE_API_KEY", "canary-local");
-    let shot = bed.bench("run harness.json --model openai:gpt-stub --model anthropic:claude-stub --model compatible:local --ui quiet");
+    let shot = bed.bench(run);
     assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this: {shot}");
     assert_eq!(shot.code, Some(0), "{shot}");
     let run = bed.the_run();
     insta::assert_snapshot!(run.outcome_lines(), @r#"
     file-a-bug~anthropic-claude-stub~1 passed
     file-a-bug~compatible-local~1 passed
+    file-a-bug~google-gemini-stub~1 passed
+    file-a-bug~openai-gpt-stub-api-responses-effort-high~1 passed
     file-a-bug~openai-gpt-stub~1 passed
     "#);
     for (id, trial) in run.trials() {
@@ -102,17 +108,25 @@ fn both_wire_formats_play_a_conversation_to_a_pass() {
         assert_eq!(trial["usage"]["output_tokens"], 70, "{id}: {}", trial["usage"]);
     }
     let requests = stub.requests();
-    assert_eq!(requests.len(), 21);
-    assert_eq!(requests.iter().filter(|r| r.wire == Wire::Messages).count(), 7);
+    assert_eq!(requests.len(), 35);
+    for wire in [Wire::Responses, Wire::Messages, Wire::Generate] {
+        assert_eq!(requests.iter().filter(|r| r.wire == wire).count(), 7, "{wire:?}");
+    }
     for request in &requests {
+        let tools = match request.wire {
+            Wire::Generate => &request.body["tools"][0]["functionDeclarations"],
+            _ => &request.body["tools"],
+        };
         assert!(
-            request.body["tools"].as_array().unwrap().len() >= 25,
+            tools.as_array().unwrap().len() >= 25,
             "all tools are offered each time"
         );
-        assert!(
-            request.body.get("temperature").is_none(),
-            "nobody asked for a temperature"
-        );
+        for unasked in ["temperature", "generationConfig"] {
+            assert!(
+                request.body.get(unasked).is_none(),
+                "nobody asked for `{unasked}`"
+            );
+        }
     }
 }
 
