@@ -110,7 +110,7 @@ impl Serialize for Body<'_> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Config<'a> {
+struct Generation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,7 +134,7 @@ struct ThinkingConfig<'a> {
 }
 
 /// None where nothing was asked for.
-fn config(settings: &ModelSettings) -> Option<Config<'_>> {
+fn config(settings: &ModelSettings) -> Option<Generation<'_>> {
     let budget = |thinking: Thinking| match thinking {
         Thinking::Budget(tokens) => i64::try_from(tokens).unwrap_or(i64::MAX),
         _ => -1,
@@ -143,7 +143,7 @@ fn config(settings: &ModelSettings) -> Option<Config<'_>> {
         thinking_level: settings.effort.as_deref(),
         thinking_budget: settings.thinking.map(budget),
     };
-    let config = Config {
+    let config = Generation {
         temperature: settings.temperature,
         top_p: settings.top_p,
         max_output_tokens: settings.max_output_tokens,
