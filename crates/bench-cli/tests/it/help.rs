@@ -92,7 +92,8 @@ fn run() {
       -h, --help                 Print help
 
     Models:
-          --model <MODEL>          provider:name, or a well-known name such as gpt-4o; oracle plays the
+          --model <MODEL>          provider:name, or a well-known name such as gpt-4o, with settings
+                                   behind it if you like: 'gpt-5?effort=high'; oracle plays the
                                    solutions, script:FILE a file, noop does nothing; repeatable
           --temperature <T>        Sampling temperature [default: not sent]
           --max-output-tokens <N>  The most tokens of one reply [default: the provider's]

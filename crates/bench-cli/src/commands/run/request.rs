@@ -305,7 +305,7 @@ mod tests {
         error: no model is given
           try: `--model oracle` plays the solutions, `--model noop` does nothing; neither needs a key
           try: `--model openai:NAME`: configured here
-          try: for others, set their variables: anthropic (ANTHROPIC_API_KEY); xai (XAI_API_KEY); openrouter (OPENROUTER_API_KEY); compatible (COMPATIBLE_BASE_URL)
+          try: for others, set their variables: anthropic (ANTHROPIC_API_KEY); google (GOOGLE_API_KEY); xai (XAI_API_KEY); openrouter (OPENROUTER_API_KEY); compatible (COMPATIBLE_BASE_URL)
 
         $ bench-cli run h.json --model llama3
         error: `--model llama3` names no model
