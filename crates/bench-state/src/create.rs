@@ -60,8 +60,8 @@ pub(crate) fn create<J: Job>(
 
 /// Makes sure that the store's folders exist and that this version may write to it.
 pub(crate) fn prepare(store: &StoreDirs) -> Result<()> {
-    durable::ensure_folder(&store.own())?;
-    durable::ensure_folder(&store.runs())?;
+    durable::ensure_folder(&store.own(), store.root())?;
+    durable::ensure_folder(&store.runs(), store.root())?;
     if check_writable(store)? {
         return Ok(());
     }

@@ -4,6 +4,9 @@
 //! Leave out either fsync and some file system, some day, shows an empty file or the previous version. A failed
 //! fsync is final: nothing here retries one, because the kernel may have dropped the pages it could not write.
 //!
+//! What is created inside of a store gets the owner of the folder it lies in: root who looks at somebody's runs must not
+//! lock him out of them. Only what was really created here is given away, through its descriptor.
+//!
 //! Each step is announced by `crash::before`. There the crash tests kill the process, and write down the steps to work
 //! out what a power cut may leave of them.
 
@@ -31,21 +34,26 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
     crash::before(&Step::CreateFolder(path));
     platform::private_folder()
         .create(path)
+        .and_then(|()| platform::give_folder_to_owner(path))
         .at(FileAction::CreateFolder, path)
 }
 
-/// Creates a private folder and its missing parents, durably. An existing folder is fine, whatever its mode.
-pub(crate) fn ensure_folder(path: &Path) -> Result<()> {
+/// Creates a private folder and its missing parents, durably. An existing folder is fine, whatever its mode. Those
+/// inside of `store` get its owner, the others are of who makes them.
+pub(crate) fn ensure_folder(path: &Path, store: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     let parent = parent_of(path);
     if parent != path {
-        ensure_folder(parent)?;
+        ensure_folder(parent, store)?;
     }
     crash::before(&Step::CreateFolder(path));
     match platform::private_folder().create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        Ok(()) if parent.starts_with(store) => {
+            platform::give_folder_to_owner(path).at(FileAction::CreateFolder, path)?;
+        }
         outcome => outcome.at(FileAction::CreateFolder, path)?,
     }
     sync_folder(parent)
@@ -58,6 +66,7 @@ pub(crate) fn create_file(path: &Path, content: &[u8]) -> Result<File> {
         .write(true)
         .create_new(true)
         .open(path)
+        .and_then(|file| platform::give_to_owner(&file, path).map(|()| file))
         .at(FileAction::Create, path)?;
     if !content.is_empty() {
         crash::before(&Step::Append(path, content));
@@ -82,6 +91,7 @@ pub(crate) fn place(path: &Path, content: &[u8]) -> Result<()> {
         .tempfile_in(folder)
         .at(FileAction::Create, path)?;
     let temporary = file.path().to_owned();
+    platform::give_to_owner(file.as_file(), &temporary).at(FileAction::Create, path)?;
     crash::before(&Step::CreateFile(&temporary));
     crash::before(&Step::Append(&temporary, content));
     file.write_all(content).at(FileAction::Write, path)?;
@@ -159,10 +169,27 @@ pub(crate) fn missing(path: &Path) -> StateError {
 /// Opens a file to append to, and creates it if it is missing. Its name is durable after the folder is synced.
 pub(crate) fn open_to_append(path: &Path) -> Result<File> {
     crash::before(&Step::CreateFile(path));
-    open(
-        platform::without_waiting().read(true).append(true).create(true),
-        path,
-    )
+    open_or_create(platform::without_waiting().read(true).append(true), path)
+}
+
+/// As [`open`], but creates a file that is missing, and knows then that it did.
+pub(crate) fn open_or_create(options: &mut OpenOptions, path: &Path) -> Result<File> {
+    // Others may create and remove it meanwhile; a link to nowhere is there, and is never opened.
+    for _ in 0..100 {
+        match open(options, path) {
+            Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => {
+                return created
+                    .and_then(|file| platform::give_to_owner(&file, path).map(|()| file))
+                    .at(FileAction::Create, path);
+            }
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into()).at(FileAction::Create, path)
 }
 
 /// A file that is appended to bit by bit, and synced by those who care.

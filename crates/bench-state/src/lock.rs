@@ -62,8 +62,8 @@ pub(crate) fn with_state_lock<T>(
     let (mut pause, longest) = PAUSES;
     loop {
         let mut options = platform::without_waiting();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut lock = RwLock::new(durable::open(&options, path)?);
+        options.read(true).write(true);
+        let mut lock = RwLock::new(durable::open_or_create(&mut options, path)?);
         match lock.try_write() {
             Ok(guard) if platform::is_same_file(&guard, path).at(FileAction::Open, path)? => {
                 let outcome = work();
@@ -138,8 +138,8 @@ impl Lease {
     pub(crate) fn try_take(path: &Path) -> Result<Option<Self>> {
         loop {
             let mut options = platform::without_waiting();
-            options.read(true).write(true).create(true).truncate(false);
-            let file = durable::open(&options, path)?;
+            options.read(true).write(true);
+            let file = durable::open_or_create(&mut options, path)?;
             match file.try_lock() {
                 Ok(()) if platform::is_same_file(&file, path).at(FileAction::Open, path)? => {
                     return Ok(Some(Self { held: Some(file) }));

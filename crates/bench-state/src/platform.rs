@@ -42,6 +42,58 @@ pub(crate) fn private_folder() -> DirBuilder {
     builder
 }
 
+/// Gives a file that this process has just created at `path` to the owner of the folder, if root made it in somebody
+/// else's. It must lie there still: nothing is given away that was moved elsewhere meanwhile.
+pub(crate) fn give_to_owner(file: &File, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let here = folder.as_os_str().is_empty();
+        let folder = File::open(if here { Path::new(".") } else { folder })?;
+        let (made, owner) = (file.metadata()?, folder.metadata()?);
+        if made.uid() == owner.uid() {
+            return Ok(());
+        }
+        let named = rustix::fs::statat(&folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+        if (named.st_dev, named.st_ino) == (made.dev(), made.ino()) {
+            fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, path);
+    Ok(())
+}
+
+/// The same for a folder.
+pub(crate) fn give_folder_to_owner(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+        let me = rustix::process::geteuid();
+        if !me.is_root() {
+            return Ok(());
+        }
+        let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW;
+        let made = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)?;
+        // Somebody who may write here could have put another one in its place, but none of ours.
+        if made.metadata()?.uid() == me.as_raw() {
+            give_to_owner(&made, path)?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 /// Makes names created, renamed or removed in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]

@@ -105,7 +105,7 @@ fn remove<J: Job>(
         }
         state_file::check_format(&state, dir)?;
         let place = store.trash().join(id.as_str());
-        durable::ensure_folder(&store.trash())?;
+        durable::ensure_folder(&store.trash(), store.root())?;
         durable::remove_folder(&place)?;
         durable::discard_folder(dir.path(), &place)?;
         Ok(true)

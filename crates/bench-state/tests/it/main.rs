@@ -1,5 +1,5 @@
 //! The store as an embedder sees it: an ordinary life, finding runs, refusals, the deaths of workers, what passes for their death and is not, damaged and
-//! foreign files, files of released versions, background runs, resuming, what is recorded after the end, cleaning up, locks that somebody keeps, results of the old tool, what a reader may touch, and random histories against a model.
+//! foreign files, files of released versions, background runs, resuming, what is recorded after the end, cleaning up, locks that somebody keeps, root in the store of somebody else, results of the old tool, what a reader may touch, and random histories against a model.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,6 +21,8 @@ mod life;
 mod locked;
 mod model;
 mod old_tool;
+#[cfg(unix)]
+mod owners;
 mod reading;
 mod refusals;
 mod resuming;
