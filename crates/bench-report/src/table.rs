@@ -88,14 +88,10 @@ impl Table {
         self.columns.push((text::clean_line(title), like));
     }
 
-    /// Adds a row; one cell per column.
+    /// Adds a row; one cell per column. What is in a cell stays in its line, whatever it holds.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(
-            cells
-                .into_iter()
-                .map(|cell| text::clean(&cell).into_owned())
-                .collect(),
-        );
+        self.rows
+            .push(cells.into_iter().map(|cell| text::clean_line(&cell)).collect());
     }
 
     /// Whether there is no row.

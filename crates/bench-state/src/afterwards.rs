@@ -12,7 +12,8 @@ use crate::job::Job;
 use crate::journal::line;
 use crate::lock::Lease;
 use crate::replay::Replay;
-use crate::resume::{check_over, open_journal};
+use crate::resume::{check_free, open_journal};
+use crate::settle;
 use crate::state_file::{self, Found};
 use crate::store::RunStore;
 
@@ -28,15 +29,13 @@ impl<J: Job> RunStore<J> {
         if !dir.path().exists() {
             return Err(self.unknown(id.as_str()));
         }
+        dir.check_no_link()?;
         let lines = events.iter().map(|(event, at)| {
             let at = format::to_millis(*at);
             line::event_members(event).map(|members| (at, members))
         });
         let lines = lines.collect::<Result<Vec<_>>>()?;
-        let lease = Lease::take(&dir.lease(), || match state_file::read::<J>(&dir)? {
-            Found::Good(state) => check_over(&state),
-            Found::Missing | Found::Bad(_) => Ok(()),
-        })?;
+        let lease = Lease::take(&dir.lease(), || check_free::<J>(&dir))?;
         let added = state_file::locked(&dir, |found: Found<J>| {
             let Found::Good(mut state) = found else {
                 return Err(StateError::Inconsistent {
@@ -44,8 +43,8 @@ impl<J: Job> RunStore<J> {
                     reason: "it is damaged; listing the runs repairs it".to_owned(),
                 });
             };
-            check_over(&state)?;
             state_file::check_format(&state, &dir)?;
+            settle::ensure_over(&dir, &mut state)?;
             let mut replay = Replay::<J>::from_scratch(&dir)?;
             let mut journal = open_journal(&dir, &state, &replay)?;
             journal.append(state.generation, lines)?;

@@ -223,6 +223,18 @@ pub enum StateError {
         /// What lies there.
         path: PathBuf,
     },
+    /// A link where the folder of a run should be. What is elsewhere is not the store's to change or to remove.
+    #[error("`{}` is a link, not the folder of a run; it is left alone: move that folder here, or use --results with where it is", path.display())]
+    IsALink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// The folder of a run under way is not where it was.
+    #[error("`{}` is not there any more: it was renamed, moved or deleted while its run was under way; what was recorded until then is in it, wherever it is, and can be resumed there", path.display())]
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// Something else where a file of a run should be: a pipe, a device, a folder.
     #[error("`{}` is no ordinary file, but a {found}", path.display())]
     NotAFile {

@@ -5,8 +5,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::{At, FileAction, Result};
+use crate::error::{At, FileAction, Result, StateError};
 use crate::ids::{ItemId, RunId};
+use crate::platform;
 
 /// Start of the names of folders that are not yet what they will be.
 pub(crate) const STAGED: &str = "new-";
@@ -38,14 +39,14 @@ impl StoreDirs {
         }
     }
 
-    /// The name of every run, newest first. Entries that are no runs go to `stranger`, except hidden ones.
-    pub(crate) fn run_ids(&self, stranger: impl FnMut(PathBuf)) -> Result<Vec<RunId>> {
+    /// The name of every run, newest first. What else lies there goes to `stranger`, except hidden entries.
+    pub(crate) fn run_ids(&self, stranger: impl FnMut(PathBuf, StateError)) -> Result<Vec<RunId>> {
         Ok(ids_in(&self.runs(), stranger)?.unwrap_or_default())
     }
 
     /// The same for the markers of runs that may not be over; `None` if it is not known which ones those are.
     pub(crate) fn marked_ids(&self) -> Result<Option<Vec<RunId>>> {
-        ids_in(&self.active(), |_| {})
+        ids_in(&self.active(), |_, _| {})
     }
 
     /// Format version, staging and trash. Nothing in here is needed to read a run.
@@ -81,7 +82,7 @@ impl StoreDirs {
 }
 
 /// The entries of a folder that are named like runs, newest first; `None` if there is no such folder.
-fn ids_in(folder: &Path, mut stranger: impl FnMut(PathBuf)) -> Result<Option<Vec<RunId>>> {
+fn ids_in(folder: &Path, mut stranger: impl FnMut(PathBuf, StateError)) -> Result<Option<Vec<RunId>>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -90,10 +91,14 @@ fn ids_in(folder: &Path, mut stranger: impl FnMut(PathBuf)) -> Result<Option<Vec
     let mut ids: Vec<RunId> = Vec::new();
     for entry in entries {
         let entry = entry.at(FileAction::List, folder)?;
+        let path = entry.path();
         match entry.file_name().into_string().map(RunId::try_from) {
+            Ok(Ok(_)) if entry.file_type().is_ok_and(|found| found.is_symlink()) => {
+                stranger(path.clone(), StateError::IsALink { path });
+            }
             Ok(Ok(id)) => ids.push(id),
             _ if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
-            _ => stranger(entry.path()),
+            _ => stranger(path.clone(), StateError::NotARun { path }),
         }
     }
     ids.sort_unstable_by(|one, other| other.cmp(one));
@@ -110,6 +115,16 @@ pub(crate) struct RunDir {
 impl RunDir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Refuses a link in place of the folder: what it points to is not the store's.
+    pub(crate) fn check_no_link(&self) -> Result<()> {
+        if platform::is_link(&self.path) {
+            return Err(StateError::IsALink {
+                path: self.path.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// Outside of the folder: says that this run may not be over.

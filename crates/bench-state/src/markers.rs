@@ -41,7 +41,7 @@ pub(crate) fn ensure(store: &StoreDirs) -> Result<()> {
 
 fn build(store: &StoreDirs, staging: &Path) -> Result<()> {
     durable::create_folder(staging)?;
-    for id in store.run_ids(|_| {})? {
+    for id in store.run_ids(|_, _| {})? {
         if may_run(&store.run(&id)) {
             drop(durable::create_file(&staging.join(id.as_str()), b"")?);
         }

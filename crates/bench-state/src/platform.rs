@@ -123,6 +123,11 @@ pub(crate) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether a link lies there, whatever it points to.
+pub(crate) fn is_link(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+}
+
 /// What changes whenever a file is replaced or written. Cheap to ask for, compared with reading the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileVersion {

@@ -4,6 +4,7 @@
 //! counters, session) behind a mutex, and with the `CompletionGuard`, whose ending closes the ledger for all: after
 //! it, nothing can be recorded any more.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -76,7 +77,7 @@ impl<J: Job> Recorder<J> {
     /// [`StateError::Unstorable`] if an event cannot be a journal line: nothing was recorded, and going on is fine.
     /// [`StateError::AlreadyOver`] after the ending, [`StateError::HandedOver`] after a launch. After an I/O error nothing can be recorded any more: end the run.
     pub fn record_batch(&self, events: &[(J::Event, DateTime<Utc>)]) -> Result<()> {
-        self.shared.record(events)
+        self.shared.found(self.shared.record(events))
     }
 
     /// Stores the record of an item, replacing an earlier one in one step. To be called before the event that names
@@ -88,18 +89,23 @@ impl<J: Job> Recorder<J> {
         })?;
         content.push(b'\n');
         self.shared.check_running()?;
-        items::put(&self.shared.dir.item(id), &content, &self.shared.names)
+        self.shared.found(items::put(
+            &self.shared.dir.item(id),
+            &content,
+            &self.shared.names,
+        ))
     }
 
     /// Opens the item's append-only log, `trials/<id>.jsonl`. One writer at a time.
     pub fn item_log(&self, id: &ItemId) -> Result<ItemLog> {
         self.shared.check_running()?;
-        ItemLog::open(&self.shared.dir.item_log(id), &self.shared.names)
+        self.shared
+            .found(ItemLog::open(&self.shared.dir.item_log(id), &self.shared.names))
     }
 
     /// Opens the item's log for people, `logs/<id>.log`, at its end.
     pub fn text_log(&self, id: &ItemId) -> Result<TextLog> {
-        TextLog::open(&self.shared.dir.text_log(id))
+        self.shared.found(TextLog::open(&self.shared.dir.text_log(id)))
     }
 
     /// Rewrites `state.json` and `session.json` if the last time is 2 s ago or more; says whether it did.
@@ -141,7 +147,7 @@ impl<J: Job> Recorder<J> {
     /// # Errors
     /// I/O errors, and what makes `state.json` unreadable.
     pub fn cancel_requested(&self) -> Result<Option<CancelRequest>> {
-        self.shared.cancel.look::<J>(&self.shared.dir)
+        self.shared.found(self.shared.cancel.look::<J>(&self.shared.dir))
     }
 
     /// The counters, all recorded events included.
@@ -281,7 +287,27 @@ impl<J: Job> Shared<J> {
         ledger.last_snapshot = now;
         ledger.state.updated_at = now;
         let Ledger { state, session, .. } = ledger;
-        state_file::replace_ours(patience, &self.dir, state.generation, state, Some(session))
+        self.found(state_file::replace_ours(
+            patience,
+            &self.dir,
+            state.generation,
+            state,
+            Some(session),
+        ))
+    }
+
+    /// Names the real trouble where a file is missing because the whole folder is.
+    fn found<T>(&self, outcome: Result<T>) -> Result<T> {
+        match outcome {
+            Err(StateError::Io { source, .. })
+                if source.kind() == ErrorKind::NotFound && !self.dir.path().exists() =>
+            {
+                Err(StateError::Moved {
+                    path: self.dir.path().to_owned(),
+                })
+            }
+            outcome => outcome,
+        }
     }
 
     /// Whether a snapshot was written. One that only lacked the lock is no error; that it is late is said once.
@@ -307,7 +333,7 @@ impl<J: Job> Shared<J> {
     /// [`StateError::LockTimeout`] after 30 s, if `state.json` could not be written. An ending that reached the journal only is found there by the next reader; one
     /// that reached nothing is replaced by that reader, who finds the lease free.
     pub(crate) fn end(&self, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
-        self.end_within(lock::ENDING, ending, now)
+        self.found(self.end_within(lock::ENDING, ending, now))
     }
 
     fn end_within(&self, patience: Duration, ending: Ending, now: DateTime<Utc>) -> Result<Finished<J>> {
@@ -373,7 +399,8 @@ impl<J: Job> Shared<J> {
         )?;
         lock::make_room(&self.dir.lease());
         let members = line::note_members(&StoreNote::over(ending))?;
-        self.commit(journal, generation, vec![(at, members)])
+        // It names no item, so it waits for the name of none: their folder may be what the run broke at.
+        journal.append(generation, [(at, members)])
     }
 }
 

@@ -22,6 +22,7 @@ use crate::markers;
 use crate::platform;
 use crate::recorder::Shared;
 use crate::replay::Replay;
+use crate::settle;
 use crate::state::RunState;
 use crate::state_file::{self, Found};
 use crate::status::RunStatus;
@@ -45,10 +46,7 @@ impl<J: Job> RunStore<J> {
         create::prepare(self.dirs())?;
         markers::ensure(self.dirs())?;
         // Another one may be quicker, and is seen as soon as the run is running again.
-        let lease = Lease::take(&dir.lease(), || match state_file::read::<J>(&dir)? {
-            Found::Good(state) => check_over(&state),
-            Found::Missing | Found::Bad(_) => Ok(()),
-        });
+        let lease = Lease::take(&dir.lease(), || check_free::<J>(&dir));
         let taken = lease.and_then(|lease| Ok((reopen::<J>(&dir, &lease, now)?, lease)));
         match taken {
             Ok((shared, lease)) => {
@@ -62,7 +60,15 @@ impl<J: Job> RunStore<J> {
     }
 }
 
-pub(crate) fn check_over<J: Job>(state: &RunState<J>) -> Result<()> {
+/// Refuses to wait for a lease that a worker holds. Whoever else holds it lets go in a moment.
+pub(crate) fn check_free<J: Job>(dir: &RunDir) -> Result<()> {
+    match state_file::read::<J>(dir)? {
+        Found::Good(state) => check_over(&state),
+        Found::Missing | Found::Bad(_) => Ok(()),
+    }
+}
+
+fn check_over<J: Job>(state: &RunState<J>) -> Result<()> {
     match state.status {
         RunStatus::Over { .. } => Ok(()),
         RunStatus::Running => Err(StateError::StillRunning {
@@ -81,8 +87,8 @@ fn reopen<J: Job>(dir: &RunDir, lease: &Lease, now: DateTime<Utc>) -> Result<Arc
                 reason: "it was damaged a moment ago; try again".to_owned(),
             });
         };
-        check_over(&state)?;
         state_file::check_format(&state, dir)?;
+        settle::ensure_over(dir, &mut state)?;
         lease.reserve(&dir.lease())?;
         let replay = Replay::<J>::from_scratch(dir)?;
         replay.check_plan(dir)?;

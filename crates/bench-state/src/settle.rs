@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::classify::{Signs, Standing, classify};
+use crate::classify::{LeaseSign, Signs, Standing, classify};
 use crate::durable;
 use crate::error::{Result, StateError};
 use crate::format::{self, FORMAT};
@@ -66,6 +66,7 @@ pub(crate) fn read_run<J: Job>(
     now: DateTime<Utc>,
     reading: Reading,
 ) -> Result<Settled<J>> {
+    dir.check_no_link()?;
     let mut problems = Vec::new();
     let mut state = read_or_rebuild(dir, reading, &mut problems)?;
     if &state.id != id {
@@ -83,7 +84,7 @@ pub(crate) fn read_run<J: Job>(
     }
     let probe = LeaseProbe::of(&dir.lease())?;
     let heartbeat_at = heartbeat(dir);
-    let standing = classify(&signs(&state, &probe, heartbeat_at, now));
+    let standing = classify(&signs(&state, probe.sign(), heartbeat_at, now));
     match (standing, reading) {
         (Standing::Orphaned { rebooted }, Reading::Settles(patience)) => {
             let orphan = Orphan {
@@ -188,7 +189,7 @@ fn read_or_rebuild<J: Job>(
 
 fn signs<J: Job>(
     state: &RunState<J>,
-    probe: &LeaseProbe,
+    lease: LeaseSign,
     heartbeat_at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Signs {
@@ -196,7 +197,7 @@ fn signs<J: Job>(
     let worker = state.worker.as_ref();
     Signs {
         over: state.status.is_over(),
-        lease: probe.sign(),
+        lease,
         same_host: worker.is_some_and(Worker::is_of_this_host),
         same_boot: worker.and_then(Worker::is_of_this_boot),
         silent_for: Some(now - last_sign),
@@ -267,16 +268,7 @@ fn end_orphan<J: Job>(
         if state.status.is_over() {
             return Ok(());
         }
-        let replay = end(dir, &mut state, orphan, problems)?;
-        state_file::check_format(&state, dir)?;
-        durable::sync_written(&dir.journal())?;
-        lock::make_room(&dir.lease());
-        match replay {
-            Some(replay) => state_file::write(dir, &state, &replay.session)?,
-            None => state_file::write_state(dir, &state)?,
-        }
-        markers::remove(dir);
-        Ok(())
+        end_and_store(dir, &mut state, orphan, problems)
     });
     if let Err(error) = stored {
         tracing::warn!(run = %state.id, %error, "the run is over, but its ending could not be stored");
@@ -289,6 +281,52 @@ fn end_orphan<J: Job>(
         }
     }
     state
+}
+
+/// Ends an orphan, and stores that. The caller holds the state lock, too.
+fn end_and_store<J: Job>(
+    dir: &RunDir,
+    state: &mut RunState<J>,
+    orphan: &Orphan,
+    problems: &mut Vec<StateError>,
+) -> Result<()> {
+    let replay = end(dir, state, orphan, problems)?;
+    state_file::check_format(state, dir)?;
+    durable::sync_written(&dir.journal())?;
+    lock::make_room(&dir.lease());
+    match replay {
+        Some(replay) => state_file::write(dir, state, &replay.session)?,
+        None => state_file::write_state(dir, state)?,
+    }
+    markers::remove(dir);
+    Ok(())
+}
+
+/// Makes sure that a run is over which is about to be changed: one that a reader found without a worker, and told as
+/// over, may still stand there as running, because that reader could not store it. The caller holds the lease and the
+/// state lock.
+///
+/// # Errors
+/// Why it cannot be stored, a full disk say; [`StateError::StillRunning`] if a worker on another machine may be on it.
+pub(crate) fn ensure_over<J: Job>(dir: &RunDir, state: &mut RunState<J>) -> Result<()> {
+    if state.status.is_over() {
+        return Ok(());
+    }
+    let heartbeat_at = heartbeat(dir);
+    // As others see it: nobody but us holds the lease. How long it was silent decides nothing then, so no clock is asked.
+    match classify(&signs(state, LeaseSign::Free, heartbeat_at, state.updated_at)) {
+        Standing::Orphaned { rebooted } => {
+            let orphan = Orphan {
+                rebooted,
+                heartbeat_at,
+            };
+            end_and_store(dir, state, &orphan, &mut Vec::new())
+        }
+        _ => Err(StateError::StillRunning {
+            run: state.id.clone(),
+            worker: state.worker.clone(),
+        }),
+    }
 }
 
 /// Ends an orphan in memory: with the ending its worker still noted, else as was asked for, else as lost. It is ended

@@ -237,11 +237,7 @@ impl<J: Job> RunStore<J> {
 
     /// Every run by name, newest first. Entries that are no runs become problems, except hidden ones.
     pub(crate) fn ids(&self, problems: &mut Vec<Problem>) -> Result<Vec<RunId>> {
-        self.dirs.run_ids(|path| {
-            problems.push(Problem {
-                path: path.clone(),
-                error: StateError::NotARun { path },
-            });
-        })
+        self.dirs
+            .run_ids(|path, error| problems.push(Problem { path, error }))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn find(store: &StoreDirs, now: DateTime<Utc>) -> Result<Vec<PathBuf>
             .map(|(path, _)| path)
             .filter(old),
     );
-    for id in store.run_ids(|_| {})? {
+    for id in store.run_ids(|_, _| {})? {
         let dir = store.run(&id);
         let temporary = [dir.path().to_owned(), dir.items()]
             .into_iter()

@@ -129,6 +129,73 @@ fn full_disk(world: &World, old: &Try, kib: u64) -> Result<Full, Fault> {
     Ok(Full::Told)
 }
 
+/// Not even the ending has room: what a run keeps for it was given back and taken by others.
+#[test]
+fn a_dead_worker_on_a_full_disk_is_never_called_alive() {
+    if lacks("a full disk", &[Need::Root]) {
+        return;
+    }
+    let world = World::new();
+    let stage = world.fresh();
+    let volume = Volume::mount(&stage.bed.results(), 16 * 1024);
+    stop_in_the_middle(&stage);
+    let run = stage.run().unwrap();
+    fs::File::create(run.path().join("lease.lock")).unwrap();
+    volume.leave_free(0);
+    let no_space = "No space left on device";
+    let told = |command: &str| {
+        let shot = stage.bed.bench(command);
+        assert_eq!(shot.code, Some(0), "{shot}");
+        assert!(shot.stdout.contains("failed"), "{shot}");
+        assert!(!shot.stdout.contains("\"running\""), "{shot}");
+        shot
+    };
+    for _ in 0..2 {
+        let list = told("list");
+        let named = list.stderr.contains(&run.id()) && list.stderr.contains(no_space);
+        assert!(named, "{list}");
+        told("show latest");
+        let resume = stage.bed.bench("resume latest --ui quiet");
+        assert_eq!(resume.code, Some(3), "{resume}");
+        let clear = resume.stderr.contains(&run.id()) && resume.stderr.contains(no_space);
+        assert!(clear && !resume.stderr.contains("still running"), "{resume}");
+    }
+    assert_eq!(run.status(), "running", "nobody could store anything");
+
+    // With room again it is settled by whoever comes first, and goes on.
+    volume.leave_free(8 * 1024);
+    stage.stub.release();
+    let resume = stage.bed.bench("resume latest --ui quiet");
+    assert_eq!(resume.code, Some(0), "{resume}");
+    let finished = audit::sound(&run).unwrap().finished.len();
+    assert_eq!(finished, TRIALS.len());
+    assert_eq!(stage.asked()[0], 1, "the finished trial is not paid twice");
+}
+
+/// A request to end has no room, and the worker is asked all the same.
+#[test]
+fn a_run_on_a_full_disk_can_be_killed() {
+    if lacks("a full disk", &[Need::Root]) {
+        return;
+    }
+    let world = World::new();
+    let stage = world.fresh();
+    let volume = Volume::mount(&stage.bed.results(), 16 * 1024);
+    stage.stub.hold();
+    let started = stage.bed.start(RUN);
+    stage.stub.await_calls(1, SOON);
+    volume.leave_free(0);
+    let kill = stage.bed.bench("kill latest");
+    let shot = started.finish(SOON);
+    stage.stub.release();
+    assert_ne!(shot.code, Some(0), "{shot}");
+    assert_eq!(kill.code, Some(0), "{kill}");
+    let clear =
+        kill.stderr.contains("could not be written down") && kill.stderr.contains("No space left on device");
+    assert!(clear, "{kill}");
+    assert_ne!(stage.run().unwrap().status(), "running");
+}
+
 #[test]
 fn a_read_only_disk() {
     if lacks("a read-only disk", &[Need::Root]) {

@@ -27,6 +27,19 @@ pub(super) fn origin(cx: &Reading<'_>, at: &At<'_>) -> Origin {
     }
 }
 
+/// Refuses an id that cannot be told in one line. Ids name trials in lists and logs.
+pub(super) fn check_id(at: &At<'_>, id: &str) {
+    if let Some(found) = id.chars().find(|c| c.is_control()) {
+        at.error_with(
+            format!(
+                "an id must not hold control characters, this one holds `{}`",
+                found.escape_default()
+            ),
+            "ids are names in lists and logs: write it in one line",
+        );
+    }
+}
+
 /// A scenario with nothing in it but its id and its place.
 pub(super) fn empty_scenario(cx: &Reading<'_>, at: &At<'_>, id: String) -> Scenario {
     Scenario {

@@ -56,7 +56,8 @@ fn scenario(cx: &Reading<'_>, at: &At<'_>) -> Option<Found> {
             at.error_with("`scenario_id` is missing", "give each scenario an id of its own");
         }
         Some(id) if id.is_empty() => at.error("`scenario_id` is empty"),
-        _ => {}
+        Some(id) => common::check_id(id_at.as_ref().unwrap_or(at), id),
+        None => {}
     }
     let id = id.unwrap_or_default();
     at.log()

@@ -46,6 +46,7 @@ pub(super) fn read(cx: &Reading<'_>, at: &At<'_>, fallback_id: &str, run: &mut R
         Some(None) => id_at.as_ref().and_then(|at| at.wrong_type("a string"))?,
         _ => fallback_id.to_owned(),
     };
+    common::check_id(id_at.as_ref().unwrap_or(at), &id);
     at.log().enter_scenario(Some(&id));
 
     let mut scenario = common::empty_scenario(cx, at, id);

@@ -58,6 +58,9 @@ fn nothing_to_read() {
 fn scenarios() {
     insta::assert_snapshot!(say(r#"{"scenarios": [{"prompts": []}]}"#), @"error: h.json:1:16 at /scenarios/0: `scenario_id` is missing (hint: give each scenario an id of its own)");
     insta::assert_snapshot!(say(r#"{"scenarios": [{"scenario_id": " ", "prompts": []}]}"#), @"error: h.json:1:16 at /scenarios/0: `scenario_id` is empty");
+    insta::assert_snapshot!(say(r#"{"scenarios": [{"scenario_id": "one\ntwo", "prompts": []}]}"#), @r"error: h.json:1:32 at /scenarios/0/scenario_id: an id must not hold control characters, this one holds `\n` (hint: ids are names in lists and logs: write it in one line)");
+    insta::assert_snapshot!(say(r#"{"scenarios": [{"name": "one\u001b[2Jtwo", "prompts": []}]}"#), @r"error: h.json:1:25 at /scenarios/0/name: an id must not hold control characters, this one holds `\u{1b}` (hint: ids are names in lists and logs: write it in one line)");
+    insta::assert_snapshot!(say(r#"{"task_id": "one\ttwo", "user_prompt": "x"}"#), @r"error: h.json:1:13 at /task_id: an id must not hold control characters, this one holds `\t` (hint: ids are names in lists and logs: write it in one line)");
     insta::assert_snapshot!(say(r#"{"scenarios": [{"scenario_id": 7, "prompts": []}]}"#), @"error: h.json:1:32 at /scenarios/0/scenario_id: `scenario_id` must be a string, not 7");
     insta::assert_snapshot!(say(r#"{"scenarios": [{"scenario_id": "a", "promts": []}]}"#), @r#"
     error: h.json:1:16 at /scenarios/0 (scenario `a`): `prompts` is missing (hint: write what the user says, or [] to only reach the gym)

@@ -21,7 +21,8 @@ const ROOT: &str = "BENCH_STATE_TEST_ROOT";
 fn lacks_root(test: &str) -> bool {
     let lacks = !rustix::process::geteuid().is_root();
     if lacks {
-        writeln!(std::io::stderr(), "SKIPPED: {test} needs root").unwrap();
+        let said = format!("SKIPPED: {test} needs root\n");
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
     }
     lacks
 }
@@ -93,7 +94,7 @@ fn a_run_that_root_settles_stays_its_owners() {
     bed.orphan();
     give_away(&bed);
     assert!(told(&bed.only()).starts_with("failed 2/3 worker_lost"));
-    assert_eq!(strangers(&bed), [PathBuf::new(); 0]);
+    assert_eq!(strangers(&bed), Vec::<PathBuf>::new());
     resume_as_owner(&bed);
     assert_eq!(told(&bed.only()), "completed 3/3");
 }
@@ -106,7 +107,7 @@ fn whatever_root_does_in_somebodys_store_stays_theirs() {
     let bed = Bed::new();
     fs::create_dir(bed.store.root()).unwrap();
     give_away(&bed);
-    let theirs = |after: &str| assert_eq!(strangers(&bed), [PathBuf::new(); 0], "after {after}");
+    let theirs = |after: &str| assert_eq!(strangers(&bed), Vec::<PathBuf>::new(), "after {after}");
 
     let run = bed.start();
     theirs("creating");
