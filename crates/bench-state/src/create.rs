@@ -30,7 +30,7 @@ pub(crate) fn create<J: Job>(
     summary: J::Summary,
     now: DateTime<Utc>,
 ) -> Result<ActiveRun<J>> {
-    let (id, now) = (RunId::generate(now), format::to_millis(now));
+    let (id, now) = (unused_id(store, now), format::to_millis(now));
     prepare(store)?;
     markers::ensure(store)?;
     let (staging, home) = (store.staging(&id), store.run(&id));
@@ -56,6 +56,15 @@ pub(crate) fn create<J: Job>(
             Err(error)
         }
     }
+}
+
+/// A name that no run has. Names have 20 random bits for each quarter of a millisecond: few, where a program creates
+/// thousands of runs at what it says is the same time.
+fn unused_id(store: &StoreDirs, now: DateTime<Utc>) -> RunId {
+    const TRIES: usize = 100;
+    let mut names = std::iter::repeat_with(|| RunId::generate(now)).take(TRIES);
+    let unused = names.find(|id| !platform::is_there(store.run(id).path()));
+    unused.unwrap_or_else(|| RunId::generate(now))
 }
 
 /// Makes sure that the store's folders exist and that this version may write to it.
