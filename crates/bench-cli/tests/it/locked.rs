@@ -1,6 +1,7 @@
 //! Somebody keeps the state lock of a run: it goes on, is listed, and can be ended all the same.
 
 use std::fs::{self, File};
+use std::process::Stdio;
 
 use crate::background::{bed, json, launch, lives, until};
 
@@ -20,29 +21,30 @@ fn a_run_whose_state_lock_is_kept_goes_on_and_can_be_killed() {
     assert!(lives(pid));
     assert_eq!(json(&bed, "show latest")["status"], "running");
 
-    let output = bed.output("kill latest --grace 1s");
+    let mut kill = bed.command("kill latest --grace 1m");
+    kill.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let kill = kill.spawn().unwrap();
+    // The worker has noted its ending and waits for the lock. Everybody sees it, and nobody can store it.
+    let row = || json(&bed, "list")["runs"][0]["status"].clone();
+    until("the ending is noted", || row() == "cancelled");
+    let stored = || fs::read_to_string(dir.join("state.json")).unwrap();
+    assert!(stored().contains("\"running\""));
+    assert!(lives(pid));
+
+    holder.unlock().unwrap();
+    let output = kill.wait_with_output().unwrap();
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
     assert_eq!(output.status.code(), Some(0), "{out}{err}");
+    assert!(out.contains("cancelled: it ended in order"), "{out}");
     assert!(
-        out.contains("cancelled"),
-        "the worker noted why before it was killed: {out}"
+        err.contains("could not be written down") && err.contains("state.lock"),
+        "{err}"
     );
-    assert!(err.contains("could not be written down"), "{err}");
-    let named = fs::canonicalize(&lock).unwrap().display().to_string();
-    assert!(err.contains(&named) || err.contains("state.lock"), "{err}");
-    until("the worker is gone", || !lives(pid));
-    assert_eq!(late(), 1, "said once");
-
-    // Nobody could store it yet, and everybody is told the same.
-    let row = |args: &str| json(&bed, args)["runs"][0]["status"].clone();
-    assert_eq!(row("list"), "cancelled");
-    let stored = || fs::read_to_string(dir.join("state.json")).unwrap();
-    assert!(stored().contains("\"running\""));
-    holder.unlock().unwrap();
-    assert_eq!(row("list"), "cancelled");
     assert!(stored().contains("\"cancelled\""));
+    assert_eq!(late(), 1, "said once");
+    assert_eq!(row(), "cancelled");
     assert_eq!(json(&bed, "kill latest")["runs"][0]["how"], "already_over");
 }
