@@ -32,6 +32,9 @@ pub enum Event {
         server: String,
         /// Tools it offers.
         tools: u32,
+        /// How requests will reach it; none over stdio.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connections: Option<Connections>,
         /// Wall-clock milliseconds.
         took_ms: u64,
     },
@@ -138,6 +141,17 @@ pub struct TrialFinished {
     pub record: FileRef,
     /// `trials/<id>.jsonl`.
     pub transcript: FileRef,
+}
+
+/// How requests reach a server over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Connections {
+    /// Over connections that are kept alive, and shared by the trials.
+    KeptAlive,
+    /// Over a new one each: on a connection that was kept alive, the server answered late or not at all.
+    PerRequest,
 }
 
 impl Event {

@@ -1,11 +1,10 @@
 //! The preflight: every gym is reached once before the first trial, so that a run that cannot work ends
 //! before it costs anything.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench_core::gym::Seed;
 use bench_core::{Event, GymSpec, TrialId};
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::agent::millis;
 use crate::dispatch::Reporter;
-use crate::gym::{Gym, GymError, OpenRequest};
+use crate::gym::{Gym, GymError, OpenRequest, server_of};
 use crate::scratch::Scratch;
 use crate::trial::{not_opened, open_limit, session_limit};
 
@@ -33,7 +32,7 @@ pub(crate) struct Offered(HashMap<GymSpec, Vec<String>>);
 impl Offered {
     /// Those of a gym that was reached.
     pub(crate) fn by(&self, gym: &GymSpec) -> &[String] {
-        self.0.get(&server(gym)).map_or(&[], Vec::as_slice)
+        self.0.get(&server_of(gym)).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -46,7 +45,7 @@ pub(crate) async fn preflight(
     reporter: &Reporter,
 ) -> Result<Offered, Vec<GymError>> {
     let mut servers = HashSet::new();
-    let distinct = gyms.iter().filter(|gym| servers.insert(server(gym.spec())));
+    let distinct = gyms.iter().filter(|gym| servers.insert(server_of(gym.spec())));
     let reaching: Vec<_> = distinct
         .map(|gym| reach(gym.as_ref(), run_id, reporter).boxed())
         .collect();
@@ -63,16 +62,6 @@ pub(crate) async fn preflight(
         Ok(offered)
     } else {
         Err(failures)
-    }
-}
-
-/// What of a gym decides whether it can be reached.
-fn server(gym: &GymSpec) -> GymSpec {
-    GymSpec {
-        key: String::new(),
-        context: BTreeMap::new(),
-        seed: Seed::Untouched,
-        ..gym.clone()
     }
 }
 
@@ -101,6 +90,7 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(GymS
         protocol: session.protocol().to_owned(),
         server: session.server(),
         tools: u32::try_from(session.tools().len()).unwrap_or(u32::MAX),
+        connections: session.connections(),
         took_ms: millis(started.elapsed()),
     };
     let tools: Vec<String> = session.tools().iter().map(|tool| tool.name.clone()).collect();
@@ -113,5 +103,5 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(GymS
         return Err(failed("it offers no tools".into()));
     }
     reporter.note(event).await;
-    Ok((server(gym.spec()), tools))
+    Ok((server_of(gym.spec()), tools))
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use bench_core::event::TrialFinished;
+use bench_core::event::{Connections, TrialFinished};
 use bench_core::{Event, Outcome, Plan};
 use bench_report::text;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -115,10 +115,15 @@ pub(super) fn noteworthy(event: &Event) -> Option<String> {
             protocol,
             server,
             tools,
+            connections,
             took_ms,
         } => Some(text::clean_line(&format!(
-            "gym {gym}: {} of {server}, MCP {protocol}, reached in {took_ms}ms",
+            "gym {gym}: {} of {server}, MCP {protocol}, reached in {took_ms}ms{}",
             text::count(*tools as usize, "tool"),
+            match connections {
+                Some(Connections::PerRequest) => ", a connection for each request",
+                _ => "",
+            },
         ))),
         Event::TrialRetried {
             trial,
@@ -187,6 +192,7 @@ mod tests {
             protocol: "2026-07-28".into(),
             server: "tracker 0.1.0".into(),
             tools: 27,
+            connections: Some(Connections::PerRequest),
             took_ms: 12,
         };
         let trial = "b~oracle~1";
@@ -213,7 +219,7 @@ mod tests {
             at(32),
         );
         insta::assert_snapshot!(kept.text(), @r"
-        gym tracker: 27 tools of tracker 0.1.0, MCP 2026-07-28, reached in 12ms
+        gym tracker: 27 tools of tracker 0.1.0, MCP 2026-07-28, reached in 12ms, a connection for each request
         [1/4] ✓ passed    a~oracle~1    2/3 verifiers  1.20s
         ! b~oracle~1: attempt 1 errored and is tried again: gym⏎broke
         1/4 trials, 1 passed, 0 running, 1 waiting

@@ -1,23 +1,75 @@
 //! HTTP clients for gyms.
 //!
-//! One gym has one client, or two while its MCP era is not known yet. Kept-alive connections are used
-//! only where the server is known to answer without Nagle's delay (our own tracker) or speaks the
-//! stateless era; elsewhere a reused connection can stall for 40 ms a call, which would be measured as
-//! the tool's time.
+//! A server can be asked in two [`Ways`]: over connections that are kept alive, or over a new one for
+//! each request. Which is better is found out by [`super::http`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use reqwest::Client;
 use url::Url;
 
 use crate::model::http::{client_builder, is_loopback};
 
+/// How long a connection may lie idle. Servers close theirs after 2 s (gunicorn), 5 s (uvicorn, Node) or
+/// more: a request that was on its way just then would be lost, and a tool call must not be sent twice.
+const POOL_IDLE: Duration = Duration::from_millis(1500);
+
+/// The two ways to ask one server, and which of them is in use. Clones change it together.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    kept: Client,
+    fresh: Client,
+    keeping: Arc<AtomicBool>,
+}
+
+impl Ways {
+    /// With a new connection for each request, until [`Self::keep`] says otherwise.
+    ///
+    /// # Errors
+    /// As of [`client`].
+    pub(crate) fn to(url: &Url) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            kept: client(url, true)?,
+            fresh: client(url, false)?,
+            keeping: Arc::default(),
+        })
+    }
+
+    /// The same connections, for somebody who chooses alone.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            keeping: Arc::new(AtomicBool::new(self.keeping.load(Ordering::Relaxed))),
+            ..self.clone()
+        }
+    }
+
+    /// Whether requests from now on go over connections that are kept alive.
+    pub(crate) fn keep(&self, keep: bool) {
+        self.keeping.store(keep, Ordering::Relaxed);
+    }
+
+    /// The client of the way in use.
+    pub(crate) fn client(&self) -> &Client {
+        if self.keeping.load(Ordering::Relaxed) {
+            &self.kept
+        } else {
+            &self.fresh
+        }
+    }
+}
+
 /// A client for one server. Has no total time-out: event streams last; each request sets its own.
 ///
-/// Loopback servers are never asked through a proxy.
+/// Loopback servers are never asked through a proxy. HTTP/1 only: over HTTP/2 all trials would share one
+/// connection, whose limit of streams is soon reached by event streams that stay open; the next request
+/// would wait for ever.
 ///
 /// # Errors
 /// If the system's certificates cannot be read.
 pub(crate) fn client(url: &Url, keep_alive: bool) -> Result<Client, reqwest::Error> {
-    let mut builder = client_builder();
+    let mut builder = client_builder().http1_only().pool_idle_timeout(POOL_IDLE);
     if !keep_alive {
         builder = builder.pool_max_idle_per_host(0);
     }

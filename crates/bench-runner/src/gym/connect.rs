@@ -3,7 +3,7 @@
 //! Settings are resolved here, with every unset variable of every gym reported at once. Where the
 //! built-in tracker listens is told by the embedding program, which runs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -16,11 +16,12 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::api::{DATABASE_ID, GymApi, api_base};
-use super::client::{causes, client};
+use super::client::causes;
 use super::http::HttpGym;
+use super::http::server::Server;
 use super::slots::{Slots, default_processes};
 use super::stdio::StdioGym;
-use super::{Cleaner, Gym};
+use super::{Cleaner, Gym, server_of};
 use crate::env::{Environment, ResolveError};
 use crate::process::{ChildSpec, CleanEnvironment};
 
@@ -73,6 +74,7 @@ pub fn connect_with(
     processes: usize,
 ) -> Result<Vec<Arc<dyn Gym>>, Problems> {
     let slots = Slots::new(processes.max(1));
+    let mut servers = HashMap::new();
     let mut problems = Problems::default();
     let mut gyms: Vec<Arc<dyn Gym>> = Vec::with_capacity(specs.len());
     for spec in specs {
@@ -80,6 +82,7 @@ pub fn connect_with(
             gym: &spec.name,
             env,
             problems: &mut problems,
+            servers: &mut servers,
         };
         if let Some(gym) = resolver.gym(spec, tracker, cleaner, &slots) {
             gyms.push(gym);
@@ -97,6 +100,8 @@ struct Resolver<'a> {
     gym: &'a str,
     env: &'a Environment,
     problems: &'a mut Problems,
+    /// The HTTP servers of the gyms so far.
+    servers: &'a mut HashMap<GymSpec, Arc<Server>>,
 }
 
 /// Something is wrong, and stands among the problems.
@@ -124,11 +129,11 @@ impl Resolver<'_> {
                     Some(given) => given,
                     None => self.parse("the tracker's SQL runner", &tracker.sql_runner_url)?,
                 };
-                self.http_gym(spec, mcp, Some(sql), headers?, cleaner, true)
+                self.http_gym(spec, &mcp, Some(sql), headers?, cleaner)
             }
             Transport::Http { url } => {
                 let mcp = self.url("url", url);
-                self.http_gym(spec, mcp?, sql_runner.ok()?, headers?, cleaner, false)
+                self.http_gym(spec, &mcp?, sql_runner.ok()?, headers?, cleaner)
             }
             Transport::Stdio { .. } => self.stdio_gym(spec, sql_runner, slots),
             _ => {
@@ -141,21 +146,15 @@ impl Resolver<'_> {
     fn http_gym(
         &mut self,
         spec: &GymSpec,
-        url: Url,
+        url: &Url,
         sql_runner: Option<Url>,
         headers: HeaderMap,
         cleaner: &Cleaner,
-        keep_alive: bool,
     ) -> Option<Arc<dyn Gym>> {
-        let pooled = self.client(&url, true)?;
-        let unpooled = if keep_alive {
-            pooled.clone()
-        } else {
-            self.client(&url, false)?
-        };
+        let server = self.server(spec, url)?;
         let api = GymApi {
-            client: unpooled.clone(),
-            base: api_base(&url, sql_runner.as_ref()),
+            client: server.client().clone(),
+            base: api_base(url, sql_runner.as_ref()),
             expected: sql_runner.is_some() || spec.seed != bench_core::gym::Seed::Untouched,
             answered: AtomicBool::new(false),
             sql_runner,
@@ -163,14 +162,34 @@ impl Resolver<'_> {
         };
         Some(Arc::new(HttpGym {
             spec: spec.clone(),
-            url,
+            server,
             api: Arc::new(api),
-            pooled,
-            unpooled,
-            era: OnceLock::new(),
             seed: OnceCell::new(),
             cleaner: cleaner.clone(),
         }))
+    }
+
+    /// The server of a gym: gyms that differ only in what their databases hold share it.
+    fn server(&mut self, spec: &GymSpec, url: &Url) -> Option<Arc<Server>> {
+        let identity = server_of(spec);
+        if let Some(server) = self.servers.get(&identity) {
+            return Some(Arc::clone(server));
+        }
+        let made = match spec.transport {
+            Transport::Tracker => Server::own(url.clone()),
+            _ => Server::new(url.clone()),
+        };
+        match made {
+            Ok(server) => {
+                let server = Arc::new(server);
+                self.servers.insert(identity, Arc::clone(&server));
+                Some(server)
+            }
+            Err(error) => {
+                self.problem("url", &format!("no HTTP client: {}", causes(&error)), None);
+                None
+            }
+        }
     }
 
     fn stdio_gym(
@@ -313,16 +332,6 @@ impl Resolver<'_> {
                 let hint = matches!(error, ResolveError::Expand(_))
                     .then_some("set it in the environment or the env file, or write ${NAME:-default}");
                 self.problem(field, &error.to_string(), hint);
-                None
-            }
-        }
-    }
-
-    fn client(&mut self, url: &Url, keep_alive: bool) -> Option<reqwest::Client> {
-        match client(url, keep_alive) {
-            Ok(client) => Some(client),
-            Err(error) => {
-                self.problem("url", &format!("no HTTP client: {}", causes(&error)), None);
                 None
             }
         }

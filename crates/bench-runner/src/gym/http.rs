@@ -5,12 +5,17 @@
 //! ended and the database removed: by [`GymSession::close`], or, when opening fails or anything is
 //! dropped on the way, by the same work in the background ([`Cleaner`]).
 //!
+//! What is found out once about a server, and not anew by each trial, stands in [`server`].
+//!
 //! The built-in tracker is such a gym on a loopback port.
 
+pub(crate) mod server;
+
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bench_core::event::Connections;
 use bench_core::gym::Seed;
 use bench_core::hash::sha256_hex;
 use bench_core::{Event, GymSpec, TrialId};
@@ -24,9 +29,10 @@ use uuid::Uuid;
 
 use super::api::GymApi;
 use super::cleaner::Cleaner;
-use super::mcp::{Elicitation, Era, Mcp, McpError, McpOptions};
+use super::mcp::{Mcp, McpError};
 use super::{Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
+use server::{Begun, Server};
 
 /// How long the end of an MCP session may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,14 +40,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A gym over streamable HTTP.
 pub struct HttpGym {
     pub(crate) spec: GymSpec,
-    pub(crate) url: Url,
+    pub(crate) server: Arc<Server>,
     pub(crate) api: Arc<GymApi>,
-    /// Keeps connections alive.
-    pub(crate) pooled: reqwest::Client,
-    /// Opens a connection for each request.
-    pub(crate) unpooled: reqwest::Client,
-    /// Known from the first session on. [`Era::Stateless`] servers get kept-alive connections.
-    pub(crate) era: OnceLock<Era>,
     /// The SQL that seeds each database, once it was read.
     pub(crate) seed: OnceCell<Arc<str>>,
     pub(crate) cleaner: Cleaner,
@@ -69,6 +69,7 @@ impl Gym for HttpGym {
                     let (database_id, tools) = session;
                     Ok(Box::new(HttpSession {
                         holdings,
+                        server: Arc::clone(&self.server),
                         database_id,
                         tools,
                     }) as Box<dyn GymSession>)
@@ -111,37 +112,15 @@ impl HttpGym {
             reason,
         })?;
         let started = Instant::now();
-        let mcp = self
-            .begin(&id, request.timeout)
-            .await
-            .map_err(|e| self.not_opened(&e))?;
-        let rest = request.timeout.saturating_sub(started.elapsed());
-        let tools = holdings
-            .mcp
-            .insert(mcp)
-            .list_tools(rest)
-            .await
-            .map_err(|e| self.not_opened(&e))?;
-        Ok((id, tools))
-    }
-
-    async fn begin(&self, database_id: &str, timeout: Duration) -> Result<Mcp, McpError> {
-        let era = self.era.get().copied();
-        let client = if era == Some(Era::Stateless) {
-            &self.pooled
-        } else {
-            &self.unpooled
-        };
-        let headers = self.api.headers_with(Some(database_id));
-        let options = McpOptions {
-            era,
-            elicitation: Elicitation::Decline,
-            timeout,
-        };
-        let mcp = Mcp::over_http(client.clone(), self.url.as_str(), &headers, options).await?;
+        let rest = || request.timeout.saturating_sub(started.elapsed());
+        let headers = self.api.headers_with(Some(&id));
+        let begun = self.server.begin(&headers, rest()).await;
+        let begun = holdings.mcp.insert(begun.map_err(|e| self.not_opened(&e))?);
         self.api.answered.store(true, Ordering::Relaxed);
-        self.era.get_or_init(|| mcp.era());
-        Ok(mcp)
+        let tools = begun.mcp.list_tools(rest()).await;
+        let tools = tools.map_err(|e| self.not_opened(&e))?;
+        self.server.choose_connections(begun, rest(), &request.log).await;
+        Ok((id, tools))
     }
 
     async fn seed(&self, database_id: &str, request: &OpenRequest) -> Result<(), String> {
@@ -159,7 +138,7 @@ impl HttpGym {
     }
 
     fn not_opened(&self, error: &McpError) -> GymError {
-        let reason = format!("{error} ({})", without_secrets(&self.url));
+        let reason = format!("{error} ({})", without_secrets(&self.server.url));
         GymError::Open {
             gym: self.spec.name.clone(),
             reason,
@@ -196,7 +175,7 @@ struct Holdings {
     trial: TrialId,
     api: Arc<GymApi>,
     database_id: Option<String>,
-    mcp: Option<Mcp>,
+    mcp: Option<Begun>,
     report: Arc<dyn Fn(Event) -> BoxFuture<'static, ()> + Send + Sync>,
     cleaner: Cleaner,
     runtime: Handle,
@@ -221,7 +200,7 @@ impl Holdings {
         let (api, report) = (Arc::clone(&self.api), Arc::clone(&self.report));
         let (trial, gym) = (self.trial.clone(), self.gym.key.clone());
         Some(self.cleaner.start(&self.runtime, async move {
-            if let Some(mcp) = mcp {
+            if let Some(Begun { mcp, .. }) = mcp {
                 mcp.close(CLOSE_TIMEOUT).await;
             }
             let removed = api.remove_own(&database_id).await;
@@ -247,6 +226,7 @@ impl Drop for Holdings {
 
 struct HttpSession {
     holdings: Holdings,
+    server: Arc<Server>,
     database_id: String,
     tools: Vec<ToolSpec>,
 }
@@ -255,15 +235,23 @@ impl HttpSession {
     fn gym(&self) -> String {
         self.holdings.gym.name.clone()
     }
+
+    fn mcp(&self) -> Option<&Mcp> {
+        self.holdings.mcp.as_ref().map(|begun| &begun.mcp)
+    }
 }
 
 impl GymSession for HttpSession {
     fn protocol(&self) -> &str {
-        self.holdings.mcp.as_ref().map_or("", Mcp::protocol)
+        self.mcp().map_or("", Mcp::protocol)
     }
 
     fn server(&self) -> String {
-        self.holdings.mcp.as_ref().map_or("", Mcp::server).to_owned()
+        self.mcp().map_or("", Mcp::server).to_owned()
+    }
+
+    fn connections(&self) -> Option<Connections> {
+        self.server.connections()
     }
 
     fn database_id(&self) -> Option<&str> {
@@ -281,7 +269,7 @@ impl GymSession for HttpSession {
         deadline: ToolDeadline,
     ) -> BoxFuture<'a, Result<ToolOutput, GymError>> {
         Box::pin(async move {
-            let Some(mcp) = &self.holdings.mcp else {
+            let Some(mcp) = self.mcp() else {
                 return Err(GymError::Broken {
                     gym: self.gym(),
                     reason: "the session is closed".into(),

@@ -11,6 +11,7 @@
 //! Calls are meant to come one after another: a progress notification extends whichever call is open.
 
 mod answers;
+mod way;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,13 +30,14 @@ use rmcp::service::{
 };
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{StreamableHttpClient, StreamableHttpClientTransportConfig};
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::client::Ways;
 use super::{GymError, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
 use answers::{announced_sql_runner, broken, introduction, refusal, tool_output, tool_spec};
@@ -130,6 +132,25 @@ impl Mcp {
     /// Begins a session with a streamable HTTP server. `headers` go with every request.
     pub async fn over_http(
         client: reqwest::Client,
+        url: &str,
+        headers: &HeaderMap,
+        options: McpOptions,
+    ) -> Result<Self, McpError> {
+        Self::over_client(client, url, headers, options).await
+    }
+
+    /// The same, each request in the way that is in use when it is sent.
+    pub(crate) async fn over_ways(
+        ways: &Ways,
+        url: &str,
+        headers: &HeaderMap,
+        options: McpOptions,
+    ) -> Result<Self, McpError> {
+        Self::over_client(ways.clone(), url, headers, options).await
+    }
+
+    async fn over_client(
+        client: impl StreamableHttpClient + Sync,
         url: &str,
         headers: &HeaderMap,
         options: McpOptions,

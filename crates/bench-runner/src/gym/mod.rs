@@ -20,9 +20,12 @@ mod slots;
 mod sql;
 pub mod stdio;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_core::event::Connections;
+use bench_core::gym::Seed;
 use bench_core::{Event, GymSpec, TrialId};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -64,6 +67,16 @@ pub trait Gym: Send + Sync {
     }
 }
 
+/// What of a gym decides whether and how it is reached: all but what its databases hold.
+pub(crate) fn server_of(gym: &GymSpec) -> GymSpec {
+    GymSpec {
+        key: String::new(),
+        context: BTreeMap::new(),
+        seed: Seed::Untouched,
+        ..gym.clone()
+    }
+}
+
 /// One trial's session with a gym.
 pub trait GymSession: Send + Sync {
     /// The MCP protocol version that is spoken, such as `2025-11-25`.
@@ -71,6 +84,11 @@ pub trait GymSession: Send + Sync {
 
     /// The server's own name and version, such as `tracker 0.1.0`.
     fn server(&self) -> String;
+
+    /// How its requests travel, where that is known.
+    fn connections(&self) -> Option<Connections> {
+        None
+    }
 
     /// Value of the `x-database-id` header, for gyms that have databases.
     fn database_id(&self) -> Option<&str>;

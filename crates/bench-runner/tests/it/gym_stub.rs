@@ -259,12 +259,18 @@ impl Visit {
     }
 
     pub(crate) fn connect_to(&self, spec: &GymSpec, tracker: Option<&TrackerAddress>) -> Arc<dyn Gym> {
+        self.connect_each(std::slice::from_ref(spec), tracker).remove(0)
+    }
+
+    pub(crate) fn connect_all(&self, specs: &[GymSpec]) -> Vec<Arc<dyn Gym>> {
+        self.connect_each(specs, None)
+    }
+
+    fn connect_each(&self, specs: &[GymSpec], tracker: Option<&TrackerAddress>) -> Vec<Arc<dyn Gym>> {
         let variables =
             ["PATH", "HOME"].map(|name| (name.to_owned(), std::env::var(name).unwrap_or_default()));
         let env = Environment::new(variables, &[]);
-        connect(std::slice::from_ref(spec), &env, tracker, &self.cleaner)
-            .unwrap()
-            .remove(0)
+        connect(specs, &env, tracker, &self.cleaner).unwrap()
     }
 
     /// The names of the events in order, with their problem if they have one.

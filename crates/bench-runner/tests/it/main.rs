@@ -8,6 +8,7 @@
 )]
 
 mod fakes;
+mod gym_connections;
 mod gym_http;
 mod gym_stdio;
 mod gym_stub;
