@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::client::causes;
+use super::client::{Ways, causes};
 use super::sql::{self, SqlFailure};
 
 /// The header that names the database of a trial.
@@ -33,7 +33,7 @@ const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// The data side of one gym, shared by its trials.
 #[derive(Debug)]
 pub(crate) struct GymApi {
-    pub(crate) client: Client,
+    pub(crate) ways: Ways,
     /// Ends in `/api/`.
     pub(crate) base: Url,
     pub(crate) sql_runner: Option<Url>,
@@ -204,7 +204,8 @@ impl GymApi {
         patience: Duration,
     ) -> Result<Answer, Failure> {
         let mut request = self
-            .client
+            .ways
+            .client()
             .request(method, url)
             .headers(self.headers_with(database_id))
             .timeout(patience);

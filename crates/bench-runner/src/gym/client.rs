@@ -37,12 +37,26 @@ impl Ways {
         })
     }
 
+    /// Only one way.
+    pub(crate) fn only(client: Client) -> Self {
+        Self {
+            kept: client.clone(),
+            fresh: client,
+            keeping: Arc::default(),
+        }
+    }
+
     /// The same connections, for somebody who chooses alone.
     pub(crate) fn apart(&self) -> Self {
         Self {
             keeping: Arc::new(AtomicBool::new(self.keeping.load(Ordering::Relaxed))),
             ..self.clone()
         }
+    }
+
+    /// A new connection for each request, for good.
+    pub(crate) fn fresh(&self) -> Self {
+        Self::only(self.fresh.clone())
     }
 
     /// Whether requests from now on go over connections that are kept alive.

@@ -152,9 +152,10 @@ impl Resolver<'_> {
         cleaner: &Cleaner,
     ) -> Option<Arc<dyn Gym>> {
         let server = self.server(spec, url)?;
+        let base = api_base(url, sql_runner.as_ref());
         let api = GymApi {
-            client: server.client().clone(),
-            base: api_base(url, sql_runner.as_ref()),
+            ways: server.ways_to([Some(&base), sql_runner.as_ref()]),
+            base,
             expected: sql_runner.is_some() || spec.seed != bench_core::gym::Seed::Untouched,
             answered: AtomicBool::new(false),
             sql_runner,

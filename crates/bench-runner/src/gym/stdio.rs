@@ -22,7 +22,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::api::{GymApi, api_base};
-use super::client::{causes, client};
+use super::client::{Ways, causes, client};
 use super::mcp::{Elicitation, Era, Mcp, McpError, McpOptions};
 use super::slots::{Slot, Slots};
 use super::sql::SqlFailure;
@@ -218,7 +218,7 @@ impl StdioGym {
             return Ok(None);
         };
         let api = GymApi {
-            client: client(&url, false).map_err(|error| causes(&error))?,
+            ways: Ways::only(client(&url, false).map_err(|error| causes(&error))?),
             base: api_base(&url, Some(&url)),
             sql_runner: Some(url),
             headers: HeaderMap::new(),

@@ -68,9 +68,14 @@ impl Server {
         self.connections.get().copied()
     }
 
-    /// The client for requests beside those of MCP sessions: `/api/…`.
-    pub(crate) fn client(&self) -> &reqwest::Client {
-        self.ways.client()
+    /// How its `/api/…` is asked: as what was found out says, if that is the same server.
+    pub(crate) fn ways_to(&self, urls: [Option<&Url>; 2]) -> Ways {
+        let here = |url: &Url| url.origin() == self.url.origin();
+        if urls.into_iter().flatten().all(here) {
+            self.ways.clone()
+        } else {
+            self.ways.fresh()
+        }
     }
 
     /// Begins a session. `headers` go with all its requests.
