@@ -122,22 +122,30 @@ impl Writer {
         syncing: &mut Syncing,
         runtime: &Runtime,
     ) -> Result<(), JournalError> {
-        let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        let (mut events, mut waiting, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for report in batch {
             match report {
-                Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
-                Report::Log { trial, text } => self.journal.log(&trial, &text)?,
                 Report::Event { event, written } => {
                     events.push((*event, Utc::now()));
                     waiting.extend(written);
                 }
+                other => rest.push(other),
+            }
+        }
+        // First what trials wait for: when many begin at once, two new files each take longer than that.
+        self.commit(&events, waiting)?;
+        for report in rest {
+            match report {
+                Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
+                Report::Log { trial, text } => self.journal.log(&trial, &text)?,
                 Report::Finished(report) => {
                     let sync = self.journal.finish_trial(&report.record.trial)?;
                     syncing.push_back(runtime.spawn_blocking(move || report.synced(sync)));
                 }
+                Report::Event { .. } => {} // committed above
             }
         }
-        self.commit(&events, waiting)
+        Ok(())
     }
 
     /// Writes down the end of the trial whose files are durable, and of all others of which that is so by now.
@@ -370,6 +378,66 @@ mod tests {
             [(Event::TrialStarted { .. }, _), (Event::TrialFinished(_), _)]
         ));
         assert!(memory.records.contains_key(&trial()));
+    }
+
+    /// Keeps the order in which it was written to.
+    struct InOrder(std::sync::Arc<std::sync::Mutex<Vec<&'static str>>>);
+
+    impl InOrder {
+        fn note(&self, what: &'static str) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    impl Journal for InOrder {
+        fn transcript(&mut self, _: &TrialId, _: &[u8]) -> Result<(), JournalError> {
+            self.note("transcript");
+            Ok(())
+        }
+
+        fn log(&mut self, _: &TrialId, _: &str) -> Result<(), JournalError> {
+            self.note("log");
+            Ok(())
+        }
+
+        fn finish_trial(&mut self, _: &TrialId) -> Result<SyncTrial, JournalError> {
+            Err(JournalError::new(std::io::Error::other("no trial ends here")))
+        }
+
+        fn commit(&mut self, _: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
+            self.note("commit");
+            Ok(())
+        }
+
+        fn tick(&mut self, _: DateTime<Utc>) -> Result<(), JournalError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_trials_wait_for_does_not_wait_for_files_of_others() {
+        let written = std::sync::Arc::default();
+        let mut writer = Writer {
+            journal: Box::new(InOrder(std::sync::Arc::clone(&written))),
+            listeners: Vec::new(),
+            stop: CancellationToken::new(),
+        };
+        let (line, text) = (b"{}".to_vec(), "opened".to_owned());
+        let (answer, answered) = oneshot::channel();
+        let batch = [
+            Report::Log { trial: trial(), text },
+            Report::Entry { trial: trial(), line },
+            Report::Event {
+                event: Box::new(started()),
+                written: Some(answer),
+            },
+        ];
+        let runtime = Builder::new_current_thread().build().unwrap();
+        writer
+            .write(batch.into_iter(), &mut Syncing::new(), &runtime)
+            .unwrap();
+        assert_eq!(*written.lock().unwrap(), ["commit", "log", "transcript"]);
+        assert_eq!(answered.now_or_never(), Some(Ok(())));
     }
 
     /// The first trial's files take longer than those of all others.

@@ -99,7 +99,7 @@ impl Shared {
             self.asked.lock().unwrap().push((number, method.clone()));
             match (self.manner)(nth, &method) {
                 Manner::Answer => {}
-                Manner::Stall => std::thread::sleep(Duration::from_millis(400)),
+                Manner::Stall => std::thread::sleep(Duration::from_millis(200)),
                 Manner::HangUp => {
                     stream.shutdown(Shutdown::Both).ok();
                     return;
@@ -200,7 +200,7 @@ async fn a_server_that_stalls_on_kept_connections_gets_one_for_each_request() {
     let logged = visit.logged.lock().unwrap().join("\n");
     assert!(
         logged
-            .starts_with("each request gets a connection of its own (on a connection that is kept alive: 4"),
+            .starts_with("each request gets a connection of its own (on a connection that is kept alive: 2"),
         "{logged}"
     );
     let second = gym.open(&visit.request).await.unwrap();

@@ -99,7 +99,12 @@ impl Server {
         }
         let end = Instant::now() + patience.min(PATIENCE);
         begun.ways.keep(true);
-        let kept = pace(&begun.mcp, end).await;
+        let mut kept = pace(&begun.mcp, end).await;
+        if kept.is_some_and(|kept| kept >= STALL) {
+            // A machine that is busy for a moment looks like that, too; a stall is there again.
+            let again = pace(&begun.mcp, end).await;
+            kept = kept.zip(again).map(|(kept, again)| kept.min(again));
+        }
         begun.ways.keep(false);
         let fresh = match kept {
             Some(kept) if kept >= STALL => pace(&begun.mcp, end).await,
