@@ -410,7 +410,7 @@ async fn no_secret_reaches_the_journal_and_a_check_gets_only_what_it_names() {
         async { Ok(says("I was told sk-canary-123456")) }.boxed()
     });
     let journal = MemoryJournal::default();
-    let runner = Runner::builder("run", plan)
+    let runner = Runner::builder("run-with-a-check", plan)
         .gym(FakeGym::new(Misbehave::No))
         .model(FakeModel::new(model))
         .journal(journal.clone())
@@ -427,4 +427,47 @@ async fn no_secret_reaches_the_journal_and_a_check_gets_only_what_it_names() {
         "{all}"
     );
     assert!(!all.contains("sk-canary"), "{all}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_hid_from_its_trial_is_ended_with_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pid");
+    let hide = "BENCH_TRIAL_ID=another setsid sh -c 'echo $$ > \"$PID_FILE\"; exec sleep 600' &
+        until [ -s \"$PID_FILE\" ]; do sleep 0.01; done";
+    let mut hiding = scenario("hiding");
+    hiding.verifiers[0].check = Check::Command(CommandCheck {
+        command: "sh".into(),
+        args: vec!["-c".into(), hide.into()],
+        cwd: None,
+        env: [("PID_FILE".to_owned(), path.display().to_string())].into(),
+        exit_code: 0,
+        stdout: None,
+        timeout_seconds: 30.0,
+    });
+    let env = Environment::new([("PATH".to_owned(), std::env::var("PATH").unwrap())], &[]);
+    let journal = MemoryJournal::default();
+    let run = format!("run-hiding-{}", std::process::id());
+    let runner = Runner::builder(run, plan(vec![hiding], 1))
+        .gym(FakeGym::new(Misbehave::No))
+        .model(FakeModel::new(solve()))
+        .journal(journal.clone())
+        .environment(&env)
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let record = &journal.snapshot().records[&"hiding~fake~1".parse().unwrap()];
+    assert_eq!(record.outcome, Outcome::Passed, "{:?}", record.verdicts);
+    let pid = std::fs::read_to_string(path).unwrap();
+    let alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| !rest.starts_with(" Z"))
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while alive() {
+        assert!(std::time::Instant::now() < deadline, "it lives on");
+        tokio::task::yield_now().await;
+    }
 }
