@@ -39,6 +39,7 @@ use tokio::time::timeout;
 
 use crate::env::Environment;
 pub use sweep::{ProcessOfRun, processes_of_runs, sweep_runs};
+pub use worker::LivingWorker;
 
 use stderr::StderrDrain;
 use sweep::Ended as SweptUp;

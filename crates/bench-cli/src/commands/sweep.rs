@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use bench_runner::process::sweep_runs;
+use bench_runner::process::{LivingWorker, sweep_runs};
 use bench_runner::{BenchJob, sweep_scratch};
 use bench_state::{RunStore, RunView, StateError};
 use chrono::Utc;
@@ -33,20 +33,28 @@ pub(super) fn folders(store: &RunStore<BenchJob>) {
 
 /// Whether a run of this store is over; an error if the folder is a copy of one that is not, also if that shows only in
 /// the living worker of a process that bears the run's name.
-fn is_over(store: &RunStore<BenchJob>, run: &str, worker: Option<u32>) -> Option<Result<(), StateError>> {
+fn is_over(
+    store: &RunStore<BenchJob>,
+    run: &str,
+    worker: Option<LivingWorker>,
+) -> Option<Result<(), StateError>> {
     let view = store.read(&run.parse().ok()?, Utc::now()).ok()?;
     let over = view.summary().state.status.is_over();
     over.then(|| check_original(&view, worker))
 }
 
 /// Refuses if the run is worked on elsewhere: by the worker that it names, or by this one, which has processes.
-pub(super) fn check_original(view: &RunView<BenchJob>, worker: Option<u32>) -> Result<(), StateError> {
+pub(super) fn check_original(
+    view: &RunView<BenchJob>,
+    worker: Option<LivingWorker>,
+) -> Result<(), StateError> {
     view.check_original()?;
-    let known = view.summary().state.worker.as_ref().map(|worker| worker.pid);
+    let known = view.summary().state.worker.as_ref();
+    let known = known.map(|worker| (worker.pid, worker.start_ticks));
     match worker {
-        Some(pid) if known != Some(pid) => Err(StateError::Copied {
+        Some(living) if known != Some((living.pid, Some(living.start_ticks))) => Err(StateError::Copied {
             path: view.dir().to_owned(),
-            pid,
+            pid: living.pid,
         }),
         _ => Ok(()),
     }

@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use super::Marker;
+use super::worker::LivingWorker;
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,15 +61,15 @@ pub(super) fn end_of_run(_: &str) -> Ended {
 }
 
 /// Ends the processes that dead workers could not end themselves: those of which `orphaned` says yes. It is told the
-/// run (the value of `BENCH_RUN_ID`) and, if the worker that started the process lives, that one's number. Returns how
-/// many were ended of which run.
+/// run (the value of `BENCH_RUN_ID`) and, if it lives, the worker that started the process. Returns how many were ended of
+/// which run.
 ///
 /// Results can be copied, and a copy may say that a run is over which is worked on elsewhere. So say yes to a process
 /// with a living worker only if that one is known to have ended the run itself.
 ///
 /// A process is looked at before `orphaned` is asked, and its identity is checked again before it is signalled. So nothing is hit that a resume has started since.
 /// Linux only; elsewhere nothing is found. Blocking, as cheap as reading one small file per process of this user.
-pub fn sweep_runs(mut orphaned: impl FnMut(&str, Option<u32>) -> bool) -> BTreeMap<String, usize> {
+pub fn sweep_runs(mut orphaned: impl FnMut(&str, Option<LivingWorker>) -> bool) -> BTreeMap<String, usize> {
     let mut ended = BTreeMap::new();
     #[cfg(target_os = "linux")]
     linux::end(|environ| {
@@ -92,8 +93,8 @@ pub fn sweep_runs(mut orphaned: impl FnMut(&str, Option<u32>) -> bool) -> BTreeM
 pub struct ProcessOfRun {
     /// The run, by the value of `BENCH_RUN_ID`.
     pub run: String,
-    /// The number of the worker that started it, if that one lives.
-    pub worker: Option<u32>,
+    /// The worker that started it, if that one lives.
+    pub worker: Option<LivingWorker>,
 }
 
 /// Finds the processes that [`sweep_runs`] would ask about, and ends none. Linux only; elsewhere nothing is found.

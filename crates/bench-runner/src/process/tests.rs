@@ -233,7 +233,7 @@ async fn a_sweep_is_told_the_worker_that_lives() {
         .into_iter()
         .filter(|process| process.run == run)
     {
-        workers.push(process.worker);
+        workers.push(process.worker.map(|worker| worker.pid));
     }
     workers.sort_unstable();
     let me = Some(std::process::id());

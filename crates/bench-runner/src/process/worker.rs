@@ -19,16 +19,27 @@ pub(super) fn own() -> &'static str {
     })
 }
 
-/// The number of a marked worker if it lives. One of another namespace of numbers (a container) cannot be told from
+/// A worker that lives, or cannot be told from one that does: in its own namespace of numbers these two name one process
+/// until the machine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct LivingWorker {
+    /// Its process id.
+    pub pid: u32,
+    /// Its start, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+/// The marked worker if it lives. One of another namespace of numbers (a container) cannot be told from
 /// here, and is taken for living: who shares its namespace knows better.
 #[cfg(target_os = "linux")]
-pub(super) fn living(mark: &str) -> Option<u32> {
+pub(super) fn living(mark: &str) -> Option<LivingWorker> {
     let mut parts = mark.split('.');
     let pid: u32 = parts.next()?.parse().ok()?;
-    let started: u64 = parts.next()?.parse().ok()?;
+    let start_ticks: u64 = parts.next()?.parse().ok()?;
     let elsewhere = parts.next()? != namespace().to_string();
-    let lives = || stat::of(pid).is_some_and(|stat| stat.started == started && !stat.exiting);
-    (elsewhere || lives()).then_some(pid)
+    let lives = || stat::of(pid).is_some_and(|stat| stat.started == start_ticks && !stat.exiting);
+    (elsewhere || lives()).then_some(LivingWorker { pid, start_ticks })
 }
 
 /// Within which processes are numbered; 0 where that cannot be told.
@@ -105,19 +116,20 @@ mod tests {
     #[test]
     fn a_worker_lives_as_itself_only() {
         let pid = std::process::id();
-        assert_eq!(living(own()), Some(pid));
+        let pid_of = |mark: &str| living(mark).map(|worker| worker.pid);
+        assert_eq!(pid_of(own()), Some(pid));
         let parts: Vec<&str> = own().split('.').collect();
         let [_, started, namespace] = parts[..] else {
             panic!("{parts:?}")
         };
         assert_eq!(
-            living(&format!("{pid}.1{started}.{namespace}")),
+            pid_of(&format!("{pid}.1{started}.{namespace}")),
             None,
             "another process of this number"
         );
-        assert_eq!(living(&format!("0.{started}.{namespace}")), None);
+        assert_eq!(pid_of(&format!("0.{started}.{namespace}")), None);
         assert_eq!(
-            living(&format!("0.{started}.1")),
+            pid_of(&format!("0.{started}.1")),
             Some(0),
             "not to be told from here"
         );

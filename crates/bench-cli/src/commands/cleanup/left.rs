@@ -12,7 +12,7 @@ use bench_core::{Event, GymSpec, Transport};
 use bench_report::table::{Column, Table};
 use bench_report::text::{clean_line, count};
 use bench_runner::gym::{Cleaner, connect};
-use bench_runner::process::processes_of_runs;
+use bench_runner::process::{LivingWorker, processes_of_runs};
 use bench_runner::{BenchJob, remove_databases, scratch_folders};
 use bench_state::{RunId, RunStore, RunSummary, Standing, StateError};
 use chrono::Utc;
@@ -46,7 +46,7 @@ pub(super) struct Removed {
 
 /// Looks at every run that is over, or whose worker is gone. Changes nothing.
 pub(super) fn find(store: &RunStore<BenchJob>, cx: &Context) -> Result<Vec<Left>, CliError> {
-    let mut processes: BTreeMap<String, Vec<Option<u32>>> = BTreeMap::new();
+    let mut processes: BTreeMap<String, Vec<Option<LivingWorker>>> = BTreeMap::new();
     for process in processes_of_runs() {
         processes.entry(process.run).or_default().push(process.worker);
     }
