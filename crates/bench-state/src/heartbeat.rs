@@ -75,14 +75,14 @@ mod tests {
         let heartbeat = Heartbeat::every(Duration::from_millis(1), &lease).unwrap();
         let patience = Instant::now();
         while fs::metadata(&lease).unwrap().modified().unwrap() == SystemTime::UNIX_EPOCH {
-            assert!(patience.elapsed() < Duration::from_secs(10), "no beat came");
+            assert!(patience.elapsed() < Duration::from_mins(1), "no beat came");
             thread::yield_now();
         }
         drop(heartbeat);
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         drop(Heartbeat::every(Duration::from_hours(1), &lease).unwrap());
         assert!(
-            patience.elapsed() < Duration::from_mins(1),
+            patience.elapsed() < Duration::from_mins(30),
             "dropping waited for the next beat"
         );
         assert_eq!(

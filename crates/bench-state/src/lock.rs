@@ -307,7 +307,7 @@ mod tests {
         // Closed, as by the kernel when the worker dies.
         drop(lease.held.take());
         // Another test that starts a process at this moment holds a copy between its fork and its exec.
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(30);
         let sign = || LeaseProbe::of(&path).unwrap().sign();
         while sign() != LeaseSign::Free && Instant::now() < deadline {
             thread::yield_now();

@@ -1,7 +1,7 @@
 //! Ends a background run in several ways, and looks whether a process of it is left.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::bed::{RunFolder, Shot, TestBed, await_none, is_alive, processes_of};
 use crate::model_stub::ModelStub;
@@ -91,7 +91,7 @@ pub fn nothing_is_left_after(how: End, kind: &str, server: &Value, least: usize)
     let servers = processes_of(&run.id());
     assert!(servers.len() >= least, "{kind}: only {servers:?}");
     let expected = end(how, &stub, &bed, &run);
-    let left = await_none(&run.id(), Duration::from_secs(5));
+    let left = await_none(&run.id());
     assert!(left.is_empty(), "{kind}, {how:?}: left behind: {left:?}");
     let state: Value = run.state();
     assert_eq!(state["status"], expected, "{kind}: {state}");

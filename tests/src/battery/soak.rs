@@ -27,6 +27,8 @@ const WORKERS: usize = 6;
 const READERS: usize = 3;
 /// Longer than a machine that is busy with all of this takes for anything.
 const SOON: Duration = Duration::from_secs(180);
+/// What a machine that is slow with all of this gets in addition for its kills, whatever was asked for.
+const AT_LEAST: Duration = Duration::from_mins(5);
 /// Trials of a run.
 const SCENARIOS: usize = 6;
 /// A turn of the model: long enough that a kill meets a run in its middle.
@@ -192,7 +194,7 @@ impl Soak {
     /// Starts runs and has them killed, until time is up and all kills are done; but not much longer.
     fn work(&self, number: usize) {
         let mut random = fastrand::Rng::with_seed(self.options.seed.wrapping_add(number as u64));
-        let latest = self.ends + self.options.lasts;
+        let latest = self.ends + self.options.lasts.max(AT_LEAST);
         while Instant::now() < self.ends
             || (self.kills.load(Relaxed) < self.options.kills && Instant::now() < latest)
         {
@@ -312,7 +314,7 @@ impl Soak {
                     .map(drop)
                     .map_err(|fault| format!("{}: {fault}", run.id())),
             );
-            let left = await_none(&run.id(), Duration::from_secs(5));
+            let left = await_none(&run.id());
             self.note(check(left.is_empty(), || format!("processes left: {left:?}")));
         }
     }

@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use crate::bed::PATIENCE;
 
 /// Calls that change what is on a disk.
 pub const WRITING: [&str; 12] = [
@@ -118,7 +120,7 @@ impl Attached {
             .spawn()
             .expect("strace starts");
         let status = format!("/proc/{process}/task/{thread}/status");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         let is_traced = || {
             let text = fs::read_to_string(&status).unwrap_or_default();
             text.lines()
@@ -142,7 +144,7 @@ impl Drop for Attached {
 
 /// The thread of a process with this name; waits for it to appear.
 pub fn thread_named(process: i32, name: &str) -> i32 {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("threads of a process");
         for task in tasks.flatten() {

@@ -167,7 +167,7 @@ impl Try {
             })?;
             return Ok(None);
         };
-        let left = await_none(&run.id(), Duration::from_secs(5));
+        let left = await_none(&run.id());
         check(left.is_empty(), || {
             format!("processes left after the list: {left:?}")
         })?;

@@ -27,9 +27,11 @@ pub fn processes_of(run_id: &str) -> Vec<String> {
 }
 
 /// Waits until a run has no processes any more: what was killed a moment ago may still be going. Returns those
-/// that stay.
-pub fn await_none(run_id: &str, within: Duration) -> Vec<String> {
-    let deadline = Instant::now() + within;
+/// that stay, after half a minute.
+pub fn await_none(run_id: &str) -> Vec<String> {
+    /// However busy the machine is: what lives on after this was not killed.
+    const GOING: Duration = Duration::from_secs(30);
+    let deadline = Instant::now() + GOING;
     loop {
         let left = processes_of(run_id);
         if left.is_empty() || Instant::now() > deadline {

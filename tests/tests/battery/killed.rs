@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bench_tests::battery::audit::{self, Fault, check};
 use bench_tests::battery::strace::{self, Attached, Blow, Point, READING};
@@ -232,7 +232,7 @@ impl<'a> Scenes<'a> {
         check(left.is_empty(), || {
             format!("databases left after resume: {left:?}")
         })?;
-        let left = await_none(&run.id(), Duration::from_secs(5));
+        let left = await_none(&run.id());
         check(left.is_empty(), || {
             format!("processes left after resume: {left:?}")
         })?;

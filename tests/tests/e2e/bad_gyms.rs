@@ -9,13 +9,19 @@ use serde_json::{Value, json};
 use crate::harness::{answers, creates_issue, harness, scenario, sql};
 
 /// By then a run has ended whose gym never answers: the preflight waits 120 s.
-const DEADLINE: Duration = Duration::from_secs(150);
+const DEADLINE: Duration = Duration::from_mins(5);
+
+/// By then a run has ended none of whose tools was waited for as long as tools usually are: 60 s.
+const BELOW_THE_USUAL: Duration = Duration::from_secs(55);
 
 /// A scenario of a gym whose solution calls one tool and then answers `done`.
 fn calls(id: &str, gym: &str, tool: &str, arguments: &Value) -> Value {
     let mut scenario = scenario(id, [answers("done")]);
     scenario["gym"] = json!(gym);
-    scenario["limits"] = json!({"tool_timeout_seconds": 1});
+    // Whoever answers has the usual time for it, on a busy machine too.
+    if matches!(tool, "hang" | "malformed") {
+        scenario["limits"] = json!({"tool_timeout_seconds": 1});
+    }
     scenario["solution"] = json!({"calls": [{"tool": tool, "arguments": arguments}], "answer": "done"});
     scenario
 }
@@ -79,7 +85,7 @@ fn tools_that_misbehave_stay_the_trials_own_trouble() {
     huge~oracle~1: is_error false cut_bytes 934464: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
     schema~oracle~1: is_error true cut_bytes null: invalid arguments: `message` is required
     "#);
-    assert!(shot.took < Duration::from_secs(30), "{:?}", shot.took);
+    assert!(shot.took < BELOW_THE_USUAL, "{:?}", shot.took);
     assert_eq!(bad.databases(), [""; 0], "databases left behind");
     assert_eq!(
         bad.databases_created(),
@@ -109,7 +115,7 @@ fn a_gym_that_cannot_be_reached_ends_the_run_before_it_costs_anything() {
         );
         let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --ui quiet");
         assert_eq!(shot.code, Some(3), "{name}: {shot}");
-        assert!(shot.took < Duration::from_secs(60), "{name}: {:?}", shot.took);
+        assert!(shot.took < Duration::from_secs(100), "{name}: {:?}", shot.took);
         let state = bed.the_run().state();
         assert_eq!(
             (&state["status"], &state["progress"]["trials_done"]),
@@ -240,7 +246,7 @@ fn processes_that_misbehave_are_ended_with_everything_they_started() {
     stderr-flood~oracle~1 passed
     tracker~oracle~1 passed
     "#);
-    assert!(shot.took < Duration::from_secs(60), "{:?}", shot.took);
+    assert!(shot.took < BELOW_THE_USUAL, "{:?}", shot.took);
 }
 
 #[test]

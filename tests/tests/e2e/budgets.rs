@@ -2,16 +2,13 @@
 //! gate that a run in the background keeps until somebody asks.
 
 use std::fs;
-use std::time::Duration;
 
-use bench_tests::bed::TestBed;
+use bench_tests::bed::{PATIENCE, TestBed};
 use bench_tests::model_stub::ModelStub;
 use bench_tests::model_stub::script::{Conversation, Script, Turn, call, status};
 use serde_json::{Value, json};
 
 use crate::harness::{GymServe, answers, harness, scenario};
-
-const SOON: Duration = Duration::from_secs(30);
 
 fn show(bed: &TestBed) -> Value {
     let shot = bed.bench("show latest --json");
@@ -171,9 +168,9 @@ fn a_seed_file_that_has_changed_refuses_to_be_resumed() {
         }),
     );
     let started = bed.start("run task.json --model script:play.json --ui plain --json");
-    started.stdout_line(SOON, |line| line.contains("\"trial_started\""));
+    started.stdout_line(PATIENCE, |line| line.contains("\"trial_started\""));
     started.signal(rustix::process::Signal::KILL);
-    started.finish(SOON);
+    started.finish(PATIENCE);
     bed.write("seed.sql", seed.replace('1', "2"));
     let refused = bed.bench("resume latest");
     assert_eq!(refused.code, Some(2), "{refused}");

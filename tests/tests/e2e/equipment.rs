@@ -14,7 +14,7 @@ fn client() -> Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     Client::builder()
         .no_proxy()
-        .timeout(Duration::from_secs(5))
+        .timeout(Duration::from_mins(1))
         .build()
         .unwrap()
 }

@@ -1,14 +1,11 @@
 //! Signals in the middle of a run: it ends as cancelled, keeps what is finished, and leaves nothing.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use bench_tests::bed::{Shot, Started, TestBed};
+use bench_tests::bed::{PATIENCE, Shot, Started, TestBed};
 use rustix::process::Signal;
 
 use crate::harness::{half_done, stubborn};
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// Waits until the quick trial is on disk.
 fn started(bed: &TestBed) -> Started {
@@ -18,7 +15,7 @@ fn started(bed: &TestBed) -> Started {
 }
 
 fn await_half(started: &Started) {
-    started.stdout_line(SOON, |line| {
+    started.stdout_line(PATIENCE, |line| {
         line.contains("\"trial_finished\"") && line.contains("\"quick\"")
     });
 }
@@ -45,7 +42,7 @@ fn every_polite_signal_cancels_the_run() {
         let (_stub, bed) = half_done();
         let started = started(&bed);
         started.signal(signal);
-        let shot = started.finish(SOON);
+        let shot = started.finish(PATIENCE);
         assert_cancelled(&bed, &shot);
     }
 }
@@ -74,7 +71,7 @@ fn signals_that_are_ignored_on_purpose_stay_ignored() {
     started.signal(Signal::HUP);
     started.signal(Signal::INT);
     started.signal(Signal::TERM);
-    let shot = started.finish(SOON);
+    let shot = started.finish(PATIENCE);
     assert_cancelled(&bed, &shot);
     assert!(shot.stderr.contains("SIGTERM: waiting"), "{shot}");
 }
@@ -85,7 +82,7 @@ fn a_second_signal_does_not_lose_the_ending() {
     let started = started(&bed);
     started.signal(Signal::INT);
     started.signal(Signal::INT);
-    let shot = started.finish(SOON);
+    let shot = started.finish(PATIENCE);
     assert_cancelled(&bed, &shot);
 }
 
@@ -94,7 +91,7 @@ fn kill_nine_is_seen_by_the_next_reader() {
     let (_stub, bed) = half_done();
     let started = started(&bed);
     started.signal(Signal::KILL);
-    let shot = started.finish(SOON);
+    let shot = started.finish(PATIENCE);
     assert_eq!(shot.code, None, "{shot}");
     let show = bed.bench("list --json");
     assert_eq!(show.code, Some(0), "{show}");
@@ -117,11 +114,11 @@ fn kill_nine_is_seen_by_the_next_reader() {
 fn a_tool_that_hangs_does_not_hold_up_the_end() {
     let (stub, bed) = stubborn();
     let started = bed.start("run harness.json --model openai:m --gym-config gyms.json --json");
-    started.stdout_line(SOON, |line| line.contains("\"trial_started\""));
+    started.stdout_line(PATIENCE, |line| line.contains("\"trial_started\""));
     // The server is asked to hang once the model has answered.
-    stub.await_calls(1, SOON);
+    stub.await_calls(1, PATIENCE);
     started.signal(Signal::INT);
-    let shot = started.finish(SOON);
+    let shot = started.finish(PATIENCE);
     assert_eq!(shot.code, Some(130), "{shot}");
     let run = bed.the_run();
     assert_eq!(run.status(), "cancelled");

@@ -2,17 +2,14 @@
 //! removes it, and says in the run that it did.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use bench_tests::bed::{TestBed, binary};
+use bench_tests::bed::{PATIENCE, TestBed, binary};
 use bench_tests::model_stub::ModelStub;
 use bench_tests::model_stub::script::{Fault, Reply, Script, Turn, call};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{GymServe, answers, harness, scenario};
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// A bed whose model changes something, and then never answers again.
 fn silent_model() -> (ModelStub, TestBed) {
@@ -35,9 +32,9 @@ fn killed(stub: &ModelStub, bed: &TestBed, arguments: &str) {
     let started = bed.start(&format!(
         "run harness.json --model openai:m --ui quiet {arguments}"
     ));
-    stub.await_calls(4, SOON);
+    stub.await_calls(4, PATIENCE);
     started.signal(Signal::KILL);
-    started.finish(SOON);
+    started.finish(PATIENCE);
 }
 
 fn cleanup(bed: &TestBed, arguments: &str) -> Value {

@@ -2,17 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use bench_tests::bad_gym::{BadGym, Faults};
-use bench_tests::bed::{Shot, TestBed};
+use bench_tests::bed::{PATIENCE, Shot, TestBed};
 use bench_tests::model_stub::ModelStub;
 use bench_tests::model_stub::script::{Reply, Script, Turn, call, status};
 use serde_json::json;
 
 use crate::harness::{answers, harness, scenario};
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// Every canary: an API key from the environment, one from an env file, a gym's header from a variable, a
 /// header written into the gym file, credentials in a URL, a variable that only `--secret` calls a secret.
@@ -175,9 +172,9 @@ fn no_canary_of_a_run_in_the_background_is_found_anywhere() {
 fn no_canary_is_in_what_is_said_when_things_break() {
     let mut baited = Baited::new();
     let killed = baited.bed.start(&format!("{LINE} --json"));
-    killed.stdout_line(SOON, |line| line.contains("\"trial_started\""));
+    killed.stdout_line(PATIENCE, |line| line.contains("\"trial_started\""));
     killed.signal(rustix::process::Signal::KILL);
-    let mut screens = vec![killed.finish(SOON)];
+    let mut screens = vec![killed.finish(PATIENCE)];
     // From here on nobody answers at the address with the password in it.
     baited.gym.stop();
     let bed = &baited.bed;

@@ -4,18 +4,16 @@
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
-use bench_tests::bed::{Terminal, TestBed};
+use bench_tests::bed::{PATIENCE, Terminal, TestBed};
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{half_done, stubborn};
 
-const SOON: Duration = Duration::from_secs(30);
-
 fn until(what: &str, mut is: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is() {
-        assert!(began.elapsed() < SOON, "not within {SOON:?}: {what}");
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -63,7 +61,7 @@ fn the_older_tools_way_with_a_run_in_the_background_works_word_for_word() {
     };
     let screen = terminal.run(
         "bench-cli run --harness-file harness.json --model gpt-4o --runs 5 --background",
-        SOON,
+        PATIENCE,
     );
     let run = bed.the_run();
     let pid = run.state()["worker"]["pid"].to_string();
@@ -77,7 +75,7 @@ fn the_older_tools_way_with_a_run_in_the_background_works_word_for_word() {
     }
     until("the quick trials are over", || finished(&bed) == 5);
 
-    let screen = terminal.run("bench-cli view list", SOON);
+    let screen = terminal.run("bench-cli view list", PATIENCE);
     assert!(
         screen.contains("IN PROGRESS") && screen.contains("openai:gpt-4o"),
         "{screen}"
@@ -88,14 +86,14 @@ fn the_older_tools_way_with_a_run_in_the_background_works_word_for_word() {
     );
 
     terminal.enter(&format!("bench-cli attach {}", run.id()));
-    terminal.wait_for(SOON, |screen| screen.matches("✓ passed").count() == 5);
+    terminal.wait_for(PATIENCE, |screen| screen.matches("✓ passed").count() == 5);
     terminal.press("C-c");
-    terminal.wait_for(SOON, |screen| screen.contains("detached; the run goes on"));
+    terminal.wait_for(PATIENCE, |screen| screen.contains("detached; the run goes on"));
     assert_eq!(run.status(), "running", "Ctrl-C ends the watching, not the run");
 
     terminal.close();
     let again = Terminal::open(&bed, 80, 24).unwrap();
-    let screen = again.run("bench-cli view list", SOON);
+    let screen = again.run("bench-cli view list", PATIENCE);
     assert!(
         screen.contains("IN PROGRESS") && screen.contains(&run.id()),
         "{screen}"
@@ -106,9 +104,9 @@ fn the_older_tools_way_with_a_run_in_the_background_works_word_for_word() {
         "it is still the same worker"
     );
 
-    let screen = again.run("bench-cli kill latest", SOON);
+    let screen = again.run("bench-cli kill latest", PATIENCE);
     assert!(screen.contains("cancelled: it ended in order"), "{screen}");
-    let screen = again.run("bench-cli view list", SOON);
+    let screen = again.run("bench-cli view list", PATIENCE);
     assert!(
         screen.contains("COMPLETED") && !screen.contains("IN PROGRESS"),
         "{screen}"
@@ -153,7 +151,7 @@ fn the_older_tools_clean_up_settles_its_rows() {
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     };
     let before = row("bg_20251028_210801_aa84f604");
-    let screen = terminal.run("bench-cli cleanup --stale-hours 24", SOON);
+    let screen = terminal.run("bench-cli cleanup --stale-hours 24", PATIENCE);
     for said in [
         "bg_20251028_210801_aa84f604",
         "bg_20251031_145250_2c83b3a1",
@@ -171,7 +169,7 @@ fn the_older_tools_clean_up_settles_its_rows() {
     );
     assert_eq!(row("bg_20251028_210801_aa84f604"), before, "a dry run");
 
-    let screen = terminal.run("bench-cli cleanup --stale-hours 24 --no-dry-run", SOON);
+    let screen = terminal.run("bench-cli cleanup --stale-hours 24 --no-dry-run", PATIENCE);
     assert!(screen.contains("2 runs settled"), "{screen}");
     let (stuck, broken) = (
         row("bg_20251028_210801_aa84f604"),
@@ -189,7 +187,7 @@ fn the_older_tools_clean_up_settles_its_rows() {
         "TypeError: Scenario serialization bug (fixed in latest code)"
     );
     assert!(stuck["completed_at"].is_string() && broken["completed_at"].is_string());
-    let screen = terminal.run("bench-cli cleanup --stale-hours 24", SOON);
+    let screen = terminal.run("bench-cli cleanup --stale-hours 24", PATIENCE);
     assert!(screen.contains("every run is as it should be"), "{screen}");
 }
 
@@ -198,13 +196,13 @@ fn a_second_signal_waits_for_nobody_and_still_leaves_nothing() {
     for second in [Signal::INT, Signal::TERM, Signal::HUP] {
         let (stub, bed) = stubborn();
         let started = bed.start("run harness.json --model openai:m --gym-config gyms.json --ui plain");
-        stub.await_calls(1, SOON);
+        stub.await_calls(1, PATIENCE);
         let run = bed.the_run();
         until("the server is there", || !run.processes().is_empty());
         started.signal(Signal::INT);
-        started.stderr_line(SOON, |line| line.contains("once more to stop at once"));
+        started.stderr_line(PATIENCE, |line| line.contains("once more to stop at once"));
         started.signal(second);
-        let shot = started.finish(SOON);
+        let shot = started.finish(PATIENCE);
         assert_eq!(shot.code, Some(130), "{shot}");
         let state = run.state();
         assert_eq!(state["status"], "cancelled", "{state}");

@@ -153,7 +153,7 @@ fn a_single_threaded_runtime_is_enough_and_dropping_stops() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(10), rebound)
+        tokio::time::timeout(std::time::Duration::from_mins(1), rebound)
             .await
             .unwrap()
             .shutdown()
@@ -163,16 +163,18 @@ fn a_single_threaded_runtime_is_enough_and_dropping_stops() {
 
 #[tokio::test]
 async fn shutdown_ends_open_sessions() {
-    let gym = GymServer::start(GymOptions::default()).await.unwrap();
-    let session = connect(&gym.url(), Era::Handshake, &[]).await;
-    call(&session, "list_projects", json!({})).await.unwrap();
-    let started = std::time::Instant::now();
-    gym.shutdown().await;
-    assert!(
-        started.elapsed() < std::time::Duration::from_secs(3),
-        "took {:?}",
-        started.elapsed()
-    );
+    // Those that do not end are waited for, for 3 s. A busy machine may take as long once, but not each time.
+    for _ in 0..5 {
+        let gym = GymServer::start(GymOptions::default()).await.unwrap();
+        let session = connect(&gym.url(), Era::Handshake, &[]).await;
+        call(&session, "list_projects", json!({})).await.unwrap();
+        let started = std::time::Instant::now();
+        gym.shutdown().await;
+        if started.elapsed() < std::time::Duration::from_secs(2) {
+            return;
+        }
+    }
+    panic!("open sessions are waited for");
 }
 
 #[tokio::test]

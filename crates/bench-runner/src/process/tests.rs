@@ -90,7 +90,7 @@ async fn the_environment_holds_what_was_promised_and_no_key() {
             "PATH"
         ]
     );
-    let ended = child.guard.end(Duration::from_secs(5)).await;
+    let ended = child.guard.end(Duration::from_secs(30)).await;
     assert!(ended.by_itself && ended.status.unwrap().success(), "{ended:?}");
 }
 
@@ -122,7 +122,7 @@ async fn a_grandchild_that_left_the_group_is_found_and_killed() {
     let escapee = first_line(&mut child).await;
     assert!(is_alive(&escapee));
     drop(child.stdin.take());
-    let ended = child.guard.end(Duration::from_secs(5)).await;
+    let ended = child.guard.end(Duration::from_secs(30)).await;
     assert!(ended.by_itself, "stdin was closed");
     assert_eq!(ended.escapees, 1);
     assert_gone(&escapee).await;
@@ -167,7 +167,7 @@ async fn a_child_that_is_always_another_process_is_ended_all_the_same() {
             std::fs::write(&beats, "").unwrap();
             let beaten = || std::fs::metadata(&beats).map_or(0, |found| found.len());
             let mut child = bed.spawn(program, &args);
-            if await_that(Duration::from_secs(5), || beaten() >= 20)
+            if await_that(Duration::from_secs(15), || beaten() >= 20)
                 .await
                 .is_err()
             {
@@ -175,7 +175,7 @@ async fn a_child_that_is_always_another_process_is_ended_all_the_same() {
                 continue; // no Python here
             }
             drop(child.stdin.take());
-            let ended = child.guard.end(Duration::from_secs(5)).await;
+            let ended = child.guard.end(Duration::from_secs(30)).await;
             let mut last = beaten();
             let silent = async {
                 loop {
@@ -186,7 +186,7 @@ async fn a_child_that_is_always_another_process_is_ended_all_the_same() {
                     }
                 }
             };
-            let silent = timeout(Duration::from_secs(2), silent).await;
+            let silent = timeout(Duration::from_secs(10), silent).await;
             silent.unwrap_or_else(|_| panic!("round {round}: it goes on after {ended:?}: {args:?}"));
         }
     }
@@ -204,8 +204,8 @@ async fn what_hides_its_trial_is_ended_with_the_run_and_others_are_not() {
     let of_another_worker = first_line(&mut foreign).await;
     first_line(&mut beside).await;
     drop((child.stdin.take(), foreign.stdin.take()));
-    child.guard.end(Duration::from_secs(5)).await;
-    foreign.guard.end(Duration::from_secs(5)).await;
+    child.guard.end(Duration::from_secs(30)).await;
+    foreign.guard.end(Duration::from_secs(30)).await;
     assert!(is_alive(&hidden) && is_alive(&of_another_worker));
     end_of_run(&bed.marker.run_id);
     assert_gone(&hidden).await;
@@ -269,7 +269,7 @@ async fn assert_gone(pid: &str) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(10), gone)
+    timeout(Duration::from_mins(1), gone)
         .await
         .unwrap_or_else(|_| panic!("process {pid} lives on"));
 }
@@ -281,7 +281,7 @@ async fn a_flood_on_stderr_does_not_block_the_child() {
     let mut child = bed.spawn("sh", &["-c", flood]);
     assert_eq!(first_line(&mut child).await, "");
     drop(child.stdin.take());
-    let ended = child.guard.end(Duration::from_secs(20)).await;
+    let ended = child.guard.end(Duration::from_mins(1)).await;
     assert!(ended.by_itself, "{ended:?}");
     let logged: usize = bed.logged.lock().unwrap().iter().map(String::len).sum();
     assert!((1_000_000..1_100_000).contains(&logged), "{logged}");
@@ -297,7 +297,7 @@ async fn a_grandchild_that_holds_stderr_open_delays_nothing() {
         child.guard.last_words(Duration::from_millis(100)).await,
         "last words"
     );
-    let ended = timeout(Duration::from_secs(10), child.guard.end(Duration::from_secs(1)))
+    let ended = timeout(Duration::from_mins(1), child.guard.end(Duration::from_secs(1)))
         .await
         .unwrap();
     assert_eq!(ended.status.unwrap().code(), Some(3));

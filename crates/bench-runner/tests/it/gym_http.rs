@@ -198,7 +198,7 @@ async fn every_way_of_not_opening_is_named_and_cleaned_up() {
             .then(reply)
     }
     type Rule = fn(&Asked) -> Option<Reply>;
-    let (long, short) = (Duration::from_secs(20), Duration::from_millis(300));
+    let (long, short) = (Duration::from_mins(1), Duration::from_millis(1500));
     let cases: [(Rule, Duration); 8] = [
         (
             |asked| on(asked, "", || Reply::Text(500, "<h1>Internal Server Error</h1>")),
@@ -264,7 +264,7 @@ async fn every_way_of_not_opening_is_named_and_cleaned_up() {
     gym `stub` could not be opened: MCP error -32602: Unsupported protocol version (http://STUB/mcp)
     gym `stub` could not be opened: MCP error -32000: Server not initialized (http://STUB/mcp)
     gym `stub` could not be opened: client error (SendRequest): connection closed before message completed (http://STUB/mcp)
-    gym `stub` could not be opened: the MCP handshake got no answer within 0.3 s (http://STUB/mcp)
+    gym `stub` could not be opened: the MCP handshake got no answer within 1.5 s (http://STUB/mcp)
     "#);
 }
 

@@ -174,7 +174,7 @@ fn killed_at_any_operation_before_during_or_after_its_adoption_a_run_is_over() {
             launched.child.wait().unwrap();
         }
         let place = format!("operation {fatal}");
-        let over = store.wait_over(&id, Duration::from_secs(10), now()).unwrap();
+        let over = store.wait_over(&id, Duration::from_mins(1), now()).unwrap();
         let state = over.expect("over").state;
         assert!(
             adopted || !promised(folder.path(), "adopted"),
@@ -212,7 +212,7 @@ fn a_launcher_killed_at_any_operation_leaves_a_run_that_ends() {
         let killed = was_killed("later_life::child_launches", folder.path(), fatal);
         let store = store(folder.path());
         if let Ok(id) = store.resolve("latest") {
-            let over = store.wait_over(&id, Duration::from_secs(10), now()).unwrap();
+            let over = store.wait_over(&id, Duration::from_mins(1), now()).unwrap();
             assert!(over.is_some(), "operation {fatal}");
         } else {
             assert!(!promised(folder.path(), "created"), "operation {fatal}: lost");

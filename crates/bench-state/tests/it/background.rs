@@ -16,7 +16,7 @@ use crate::job::{Bed, Packing, now, packed, told};
 const ROOT: &str = "BENCH_STATE_TEST_ROOT";
 const RUN: &str = "BENCH_STATE_TEST_RUN";
 const MODE: &str = "BENCH_STATE_TEST_MODE";
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_mins(1);
 
 /// The worker of these tests.
 #[test]

@@ -267,7 +267,7 @@ fn a_zombie_is_dead() {
     // Not reaped: the pid is still there. Dying takes the kernel a moment, and the lease is free at its end.
     let patience = Instant::now();
     while !bed.only().state.status.is_over() {
-        assert!(patience.elapsed().as_secs() < 10, "the lease was not freed");
+        assert!(patience.elapsed().as_secs() < 60, "the lease was not freed");
         thread::yield_now();
     }
     assert_eq!(told_without_pid(&bed, &child), format!("failed 2/3 {LOST}"));

@@ -10,7 +10,7 @@ use bench_state::{Ending, Follow, Followed, LogSource, StateError};
 
 use crate::job::{Bed, Event, Packing, id, now, packed, told};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Everything until the end: weights of events, log text by source, and how it ended.
 fn to_the_end(mut follow: Follow<Packing>) -> (Vec<u32>, String, String) {
@@ -68,10 +68,14 @@ fn every_event_comes_once_and_in_order_while_they_are_written() {
 fn a_run_that_is_over_is_told_in_one_go_and_a_line_half_written_is_not() {
     let bed = Bed::new();
     let run = bed.finished(now());
-    let started = Instant::now();
-    let (weights, _, end) = to_the_end(bed.store.follow(&run, now()).unwrap());
-    assert_eq!((weights, end.as_str()), (vec![1, 2], "completed 2/3"));
-    assert!(started.elapsed() < Duration::from_secs(1), "nothing to wait for");
+    // Nothing is waited for; on a busy machine that shows in one of several tries.
+    let at_once = (0..10).any(|_| {
+        let started = Instant::now();
+        let (weights, _, end) = to_the_end(bed.store.follow(&run, now()).unwrap());
+        assert_eq!((weights, end.as_str()), (vec![1, 2], "completed 2/3"));
+        started.elapsed() < Duration::from_millis(400)
+    });
+    assert!(at_once, "it is waited for something");
 
     let run = bed.start();
     let journal = run.dir().join("events.jsonl");

@@ -94,7 +94,7 @@ fn a_run_goes_on_although_somebody_keeps_its_state_lock() {
             assert_eq!(bed.only().state.progress.packed, u32::try_from(round).unwrap());
         }
         assert!(
-            started.elapsed() < Duration::from_secs(4),
+            started.elapsed() < Duration::from_secs(12), // a full wait in each round takes longer
             "the work waited {:?}",
             started.elapsed()
         );
@@ -129,20 +129,21 @@ fn an_ending_waits_for_somebody_who_keeps_the_state_lock() {
 fn orphans_are_told_as_over_although_their_state_locks_are_kept() {
     Holder::each(|hold| {
         let bed = Bed::new();
-        let orphans: [RunId; 5] = std::array::from_fn(|_| bed.orphan());
+        let orphans: [RunId; 12] = std::array::from_fn(|_| bed.orphan());
         let good = bed.finished(now());
         let holders = orphans.each_ref().map(|run| hold(lock_of(&bed.dir(run))));
         let started = Instant::now();
         let listing = bed.store.list(None, now()).unwrap();
         let took = started.elapsed();
-        assert!(took < Duration::from_secs(3), "the list took {took:?}");
-        assert_eq!(listing.runs.len(), 6);
+        // A second for all of them, not for each.
+        assert!(took < Duration::from_secs(10), "the list took {took:?}");
+        assert_eq!(listing.runs.len(), 13);
         for run in &listing.runs {
             let lost = "failed 2/3 worker_lost";
             let expected = if run.state.id == good { "completed" } else { lost };
             assert!(told(run).starts_with(expected), "{}", told(run));
         }
-        assert_eq!(listing.problems.len(), 5, "{:?}", listing.problems);
+        assert_eq!(listing.problems.len(), 12, "{:?}", listing.problems);
         for problem in &listing.problems {
             let lock = lock_of(&problem.path).display().to_string();
             assert!(problem.to_string().contains(&lock), "{problem}");

@@ -13,7 +13,7 @@ const MODELS: [&str; 4] = ["openai:m", "openai:m?api=responses", "anthropic:m", 
 
 async fn error_of(model: &str, url: &str) -> ModelError {
     let mut talk = Talk::with(model, url);
-    talk.timeout = Duration::from_secs(5);
+    talk.timeout = Duration::from_mins(1);
     talk.ask().await.unwrap_err()
 }
 
@@ -194,7 +194,7 @@ async fn silence_ends_with_the_time_of_the_request() {
             let error = talk.ask().await.unwrap_err();
             assert_eq!(error.class, ErrorClass::Timeout, "{error}");
             assert!(error.message.contains("within 100ms"), "{error}");
-            assert!(start.elapsed() < Duration::from_secs(5));
+            assert!(start.elapsed() < Duration::from_secs(30));
         }
     }
 }
