@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes from its fork to its own program.
+const FORKS_ARE_OVER: Duration = Duration::from_secs(20);
 
 /// A tmpfs, unmounted when this is dropped.
 #[derive(Debug)]
@@ -38,10 +43,14 @@ impl Volume {
     }
 
     fn remount(&self, how: &str) {
-        run(Command::new("mount")
-            .arg("-o")
-            .arg(format!("remount,{how}"))
-            .arg(&self.at));
+        let mut command = Command::new("mount");
+        command.arg("-o").arg(format!("remount,{how}")).arg(&self.at);
+        // What another thread forks has its files open for writing until it becomes another program.
+        let deadline = Instant::now() + FORKS_ARE_OVER;
+        while Instant::now() < deadline && command.output().is_ok_and(|tried| !tried.status.success()) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        run(&mut command);
     }
 }
 

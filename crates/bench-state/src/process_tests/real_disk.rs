@@ -11,12 +11,17 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::inspection::inspect;
 use super::{folder, promised, tell, was_killed};
 
 /// Power cuts to come to at least.
 const CYCLES: u64 = 300;
+
+/// Longer than anything takes from its fork to its own program.
+const FORKS_ARE_OVER: Duration = Duration::from_secs(20);
 
 /// Shuts down, without writing out anything, the file system of each folder it is told. 2 is NOLOGFLUSH.
 const SHUTDOWN: &str = r#"
@@ -98,14 +103,23 @@ impl Machine {
     }
 
     fn unmount(&self) -> Result<(), String> {
-        run(Command::new("umount").arg(self.disk()))
+        let deadline = Instant::now() + FORKS_ARE_OVER;
+        loop {
+            match run(Command::new("umount").arg(self.disk())) {
+                // What another thread forks has our files open until it becomes another program.
+                Err(error) if error.contains("busy") && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                outcome => return outcome,
+            }
+        }
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
         // Not mounted, unless a test failed.
-        drop(self.unmount());
+        drop(run(Command::new("umount").arg("-l").arg(self.disk())));
         drop((self.cutter.kill(), self.cutter.wait()));
     }
 }
