@@ -5,7 +5,7 @@
 //! ended and the database removed: by [`GymSession::close`], or, when opening fails or anything is
 //! dropped on the way, by the same work in the background ([`Cleaner`]).
 //!
-//! What is found out once about a server, and not anew by each trial, stands in [`server`].
+//! What is found out once about a server, and not anew by each trial, stands in `server`.
 //!
 //! The built-in tracker is such a gym on a loopback port.
 
