@@ -96,7 +96,7 @@ impl Stub {
     pub(crate) async fn until(&self, what: &str) {
         let mut asked = self.asked.subscribe();
         let seen = asked.wait_for(|list| list.iter().any(|asked| asked.what == what));
-        let seen = tokio::time::timeout(Duration::from_secs(20), seen).await;
+        let seen = tokio::time::timeout(Duration::from_mins(1), seen).await;
         assert!(seen.is_ok(), "nobody asked {what}");
     }
 
@@ -244,7 +244,7 @@ impl Visit {
                 Box::pin(std::future::ready(()))
             }),
             log: Arc::new(move |line: &str| log.lock().unwrap().push(line.to_owned())),
-            timeout: Duration::from_secs(20),
+            timeout: Duration::from_mins(1),
         };
         Self {
             request,
@@ -289,6 +289,6 @@ impl Visit {
     }
 
     pub(crate) async fn cleaned_up(&self) {
-        self.cleaner.finish(Duration::from_secs(20)).await.unwrap();
+        self.cleaner.finish(Duration::from_mins(1)).await.unwrap();
     }
 }
