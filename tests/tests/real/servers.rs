@@ -87,6 +87,8 @@ fn everything_over_streamable_http() {
     let mut server = std::process::Command::new(real.join("servers/node_modules/.bin/mcp-server-everything"))
         .arg("streamableHttp")
         .env("PORT", port.to_string())
+        // It uses the global `crypto`, which Node 18 has only if asked.
+        .env("NODE_OPTIONS", "--experimental-global-webcrypto")
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
