@@ -34,14 +34,13 @@ enum Report {
         event: Box<Event>,
         written: Option<oneshot::Sender<()>>,
     },
-    Entry {
-        trial: TrialId,
-        line: Vec<u8>,
-    },
-    Log {
-        trial: TrialId,
-        text: String,
-    },
+    File(FileReport),
+}
+
+/// What goes to files of its trial. Those of one trial are written in the order in which they were reported.
+enum FileReport {
+    Entry { trial: TrialId, line: Vec<u8> },
+    Log { trial: TrialId, text: String },
     Finished(Box<Finished>),
 }
 
@@ -122,21 +121,18 @@ impl Reporter {
         let Some(line) = line else { return };
         let mut line = line.into_bytes();
         line.push(b'\n');
-        let report = Report::Entry {
-            trial: trial.clone(),
-            line,
-        };
-        drop(self.queue.send(report).await); // the journal has failed: the run is being stopped
+        let trial = trial.clone();
+        let report = FileReport::Entry { trial, line };
+        drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
     }
 
     /// Adds a line to the log of a trial. Never waits: under a flood, lines are lost.
     pub fn log(&self, trial: &TrialId, line: &str) {
         let at = Utc::now().format("%H:%M:%S%.3f");
         let text = format!("{at} {}\n", self.secrets.redact(line));
-        drop(self.queue.try_send(Report::Log {
-            trial: trial.clone(),
-            text,
-        }));
+        let trial = trial.clone();
+        let report = FileReport::Log { trial, text };
+        drop(self.queue.try_send(Report::File(report)));
     }
 
     /// How gyms journal what they are about to create, and what is gone.
@@ -173,11 +169,11 @@ impl Reporter {
                 verdicts: Vec::new(),
                 ..record
             });
-        let report = Report::Finished(Box::new(Finished {
+        let report = FileReport::Finished(Box::new(Finished {
             record,
             replaces,
             written,
         }));
-        self.queue.send(report).await.is_ok() && wait.await.is_ok()
+        self.queue.send(Report::File(report)).await.is_ok() && wait.await.is_ok()
     }
 }

@@ -1,5 +1,6 @@
 //! The dispatcher's thread: takes reports, writes them down, answers.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bench_core::event::TrialFinished;
@@ -12,11 +13,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{Listener, Report};
+use super::{FileReport, Listener, Report};
 use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
 
-/// Reports that one commit covers at most.
+/// Reports that one commit covers at most, and that may wait for their files.
 const BATCH: usize = 512;
+/// Lines that are written to files before it is looked again whether somebody waits for an event. A trial's first
+/// line creates its file: when a hundred begin at once, all their files take 20 ms.
+const SLICE: usize = 8;
 /// Trials whose files are synced at the same time: a disk takes hardly longer for some than for one.
 const SYNCING: usize = 8;
 /// The longest pause between two ticks of the journal.
@@ -55,7 +59,7 @@ impl Finished {
 
 /// What the dispatcher has to do next.
 enum Next {
-    /// Write the reports in the batch.
+    /// Take the reports in the batch.
     Reports,
     /// Write the end of a trial.
     Ended(Synced),
@@ -102,47 +106,63 @@ impl Writer {
             .max_blocking_threads(SYNCING)
             .build()
             .map_err(JournalError::new)?;
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut later) = (Vec::with_capacity(BATCH), VecDeque::new());
         let mut syncing = Syncing::new();
         loop {
             // Only waiting happens inside: journals and listeners may use runtimes of their own.
-            match runtime.block_on(next(&mut reports, &mut batch, &mut syncing)) {
-                Next::Reports => self.write(batch.drain(..), &mut syncing, &runtime)?,
-                Next::Ended(first) => self.end(first, &mut syncing)?,
-                Next::Nothing => {}
-                Next::Over => return Ok(()),
+            let due = runtime.block_on(async {
+                let next = next(&mut reports, &mut batch, &mut syncing);
+                match later.len() {
+                    0 => Some(next.await),
+                    1..BATCH => next.now_or_never(),
+                    _ => None,
+                }
+            });
+            match due {
+                Some(Next::Reports) => self.commit_events(&mut batch, &mut later)?,
+                Some(Next::Ended(first)) => self.end(first, &mut syncing)?,
+                Some(Next::Over) if later.is_empty() => return Ok(()),
+                Some(Next::Nothing | Next::Over) | None => {}
             }
+            let slice = later.drain(..SLICE.min(later.len()));
+            self.write_files(slice, &mut syncing, &runtime)?;
             self.journal.tick(Utc::now())?;
         }
     }
 
-    fn write(
+    /// Commits what trials wait for. What goes to files is left for later.
+    fn commit_events(
         &mut self,
-        batch: impl Iterator<Item = Report>,
-        syncing: &mut Syncing,
-        runtime: &Runtime,
+        batch: &mut Vec<Report>,
+        later: &mut VecDeque<FileReport>,
     ) -> Result<(), JournalError> {
-        let (mut events, mut waiting, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-        for report in batch {
+        let (mut events, mut waiting) = (Vec::new(), Vec::new());
+        for report in batch.drain(..) {
             match report {
                 Report::Event { event, written } => {
                     events.push((*event, Utc::now()));
                     waiting.extend(written);
                 }
-                other => rest.push(other),
+                Report::File(report) => later.push_back(report),
             }
         }
-        // First what trials wait for: when many begin at once, two new files each take longer than that.
-        self.commit(&events, waiting)?;
-        for report in rest {
+        self.commit(&events, waiting)
+    }
+
+    fn write_files(
+        &mut self,
+        reports: impl Iterator<Item = FileReport>,
+        syncing: &mut Syncing,
+        runtime: &Runtime,
+    ) -> Result<(), JournalError> {
+        for report in reports {
             match report {
-                Report::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
-                Report::Log { trial, text } => self.journal.log(&trial, &text)?,
-                Report::Finished(report) => {
+                FileReport::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
+                FileReport::Log { trial, text } => self.journal.log(&trial, &text)?,
+                FileReport::Finished(report) => {
                     let sync = self.journal.finish_trial(&report.record.trial)?;
                     syncing.push_back(runtime.spawn_blocking(move || report.synced(sync)));
                 }
-                Report::Event { .. } => {} // committed above
             }
         }
         Ok(())
@@ -380,23 +400,24 @@ mod tests {
         assert!(memory.records.contains_key(&trial()));
     }
 
-    /// Keeps the order in which it was written to.
-    struct InOrder(std::sync::Arc<std::sync::Mutex<Vec<&'static str>>>);
-
-    impl InOrder {
-        fn note(&self, what: &'static str) {
-            self.0.lock().unwrap().push(what);
-        }
+    /// Keeps the order in which it was written to. The first line waits until the event was reported.
+    struct InOrder {
+        written: std::sync::Arc<std::sync::Mutex<Vec<&'static str>>>,
+        began: blocking::Sender<()>,
+        reported: Option<blocking::Receiver<()>>,
     }
 
     impl Journal for InOrder {
         fn transcript(&mut self, _: &TrialId, _: &[u8]) -> Result<(), JournalError> {
-            self.note("transcript");
+            if let Some(reported) = self.reported.take() {
+                self.began.send(()).unwrap();
+                reported.recv().unwrap();
+            }
+            self.written.lock().unwrap().push("transcript");
             Ok(())
         }
 
         fn log(&mut self, _: &TrialId, _: &str) -> Result<(), JournalError> {
-            self.note("log");
             Ok(())
         }
 
@@ -405,7 +426,7 @@ mod tests {
         }
 
         fn commit(&mut self, _: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
-            self.note("commit");
+            self.written.lock().unwrap().push("commit");
             Ok(())
         }
 
@@ -416,28 +437,40 @@ mod tests {
 
     #[test]
     fn what_trials_wait_for_does_not_wait_for_files_of_others() {
+        const LINES: usize = 100;
         let written = std::sync::Arc::default();
-        let mut writer = Writer {
-            journal: Box::new(InOrder(std::sync::Arc::clone(&written))),
+        let ((began, begun), (report, reported)) = (blocking::channel(), blocking::channel());
+        let writer = Writer {
+            journal: Box::new(InOrder {
+                written: std::sync::Arc::clone(&written),
+                began,
+                reported: Some(reported),
+            }),
             listeners: Vec::new(),
             stop: CancellationToken::new(),
         };
-        let (line, text) = (b"{}".to_vec(), "opened".to_owned());
+        let (queue, reports) = mpsc::channel(LINES + 1);
+        for _ in 0..LINES {
+            let (trial, line) = (trial(), b"{}".to_vec());
+            let entry = Report::File(FileReport::Entry { trial, line });
+            queue.try_send(entry).ok().unwrap();
+        }
+        let thread = std::thread::spawn(move || writer.run(reports));
+        begun.recv().unwrap();
         let (answer, answered) = oneshot::channel();
-        let batch = [
-            Report::Log { trial: trial(), text },
-            Report::Entry { trial: trial(), line },
-            Report::Event {
-                event: Box::new(started()),
-                written: Some(answer),
-            },
-        ];
-        let runtime = Builder::new_current_thread().build().unwrap();
-        writer
-            .write(batch.into_iter(), &mut Syncing::new(), &runtime)
-            .unwrap();
-        assert_eq!(*written.lock().unwrap(), ["commit", "log", "transcript"]);
-        assert_eq!(answered.now_or_never(), Some(Ok(())));
+        let event = Report::Event {
+            event: Box::new(started()),
+            written: Some(answer),
+        };
+        queue.try_send(event).ok().unwrap();
+        report.send(()).unwrap();
+        answered.blocking_recv().unwrap();
+        drop(queue);
+        thread.join().unwrap().unwrap();
+        let written = written.lock().unwrap();
+        let commit = written.iter().position(|what| *what == "commit");
+        assert!(commit.is_some_and(|lines| lines < LINES / 2), "{written:?}");
+        assert_eq!(written.len(), LINES + 1);
     }
 
     /// The first trial's files take longer than those of all others.
