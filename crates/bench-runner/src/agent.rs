@@ -267,6 +267,8 @@ impl Agent<'_> {
             tools: &self.tools.offered,
             settings: self.settings,
             timeout: seconds(self.limits.model_timeout_seconds),
+            attempt: 1,
+            witness: None,
         };
         let asked = Instant::now();
         let away_before = self.slot.away();
@@ -308,7 +310,7 @@ impl Agent<'_> {
             stop_reason: reply.stop_reason,
             usage: reply.usage,
             took_ms: millis(took),
-            raw: reply.turn.raw.clone(),
+            raw: reply.turn.raw.to_value(),
         };
         self.reporter.entry(self.trial, entry).await;
         Ok(Some(reply.turn))

@@ -7,16 +7,16 @@
 
 use std::borrow::Cow;
 
+use bench_core::Usage;
 use bench_core::model::Thinking;
 use bench_core::transcript::ToolCall;
-use bench_core::{ModelRef, Usage};
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::http::{Answer, Endpoint};
+use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, our_name, wire_name, word};
-use super::{AssistantTurn, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
+use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
 
 /// Value of the `anthropic-version` header.
 pub(super) const VERSION: &str = "2023-06-01";
@@ -24,51 +24,26 @@ pub(super) const VERSION: &str = "2023-06-01";
 /// Output tokens that are allowed where the settings do not say.
 const DEFAULT_MAX_TOKENS: u64 = 8192;
 
-/// A client for messages.
-pub(super) struct Anthropic {
-    endpoint: Endpoint,
-}
+/// Messages.
+pub(super) struct Anthropic;
 
-impl Anthropic {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+impl WireFormat for Anthropic {
+    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
+        Body { model, request }
     }
 
-    async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
-        let body = Body {
-            model: &self.endpoint.model.name,
-            request,
-        };
-        let answer = self.endpoint.post(&body, request.timeout).await?;
-        let reply: Reply = self.endpoint.parse(&answer)?;
-        self.understand(reply, &answer, request.tools)
-    }
-
-    fn understand(&self, reply: Reply, answer: &Answer, tools: &[ToolSpec]) -> Result<TurnReply, ModelError> {
-        if let Some(error) = &reply.error {
-            return Err(self.endpoint.refused_inside(error, answer));
+    fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
+        let reply: Reply = serde_json::from_slice(body)?;
+        if let Some(error) = reply.error {
+            return Err(NoTurn::Refused(error));
         }
-        let Some(blocks) = reply.content else {
-            return Err(self.endpoint.malformed("it holds no content", answer));
-        };
-        let turn = turn_of(blocks, tools).map_err(|why| self.endpoint.malformed(why, answer))?;
         Ok(TurnReply {
-            turn,
+            turn: turn_of(reply.content.ok_or("it holds no content")?, tools)?,
             stop_reason: reply.stop_reason.unwrap_or_default(),
             usage: usage_of(&reply.usage),
             served_by: word(reply.model),
-            request_id: answer.request_id().or_else(|| word(reply.id)),
+            request_id: word(reply.id),
         })
-    }
-}
-
-impl ModelClient for Anthropic {
-    fn model(&self) -> &ModelRef {
-        &self.endpoint.model
-    }
-
-    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
-        Box::pin(self.ask(request))
     }
 }
 
@@ -143,7 +118,7 @@ struct Sent<'a> {
 #[serde(untagged)]
 enum Content<'a> {
     Text(&'a str),
-    Blocks(&'a Value),
+    Blocks(&'a Raw),
     Results(Vec<SentResult<'a>>),
 }
 
@@ -165,7 +140,7 @@ fn sent(message: &Message) -> Option<Sent<'_>> {
             role: "user",
             content: Content::Text(text),
         },
-        Message::Assistant(turn) if turn.raw.as_array().is_some_and(Vec::is_empty) => return None,
+        Message::Assistant(turn) if turn.raw.is_empty_list() => return None,
         Message::Assistant(turn) => Sent {
             role: "assistant",
             content: Content::Blocks(&turn.raw),
@@ -206,7 +181,7 @@ fn tool(spec: &ToolSpec) -> SentTool<'_> {
 struct Reply {
     id: Option<String>,
     model: Option<String>,
-    content: Option<Vec<Value>>,
+    content: Option<Box<RawValue>>,
     stop_reason: Option<String>,
     #[serde(default)]
     usage: Value,
@@ -214,7 +189,8 @@ struct Reply {
 }
 
 /// What we read in the content blocks, and the blocks themselves.
-fn turn_of(blocks: Vec<Value>, tools: &[ToolSpec]) -> Result<AssistantTurn, &'static str> {
+fn turn_of(as_they_came: Box<RawValue>, tools: &[ToolSpec]) -> Result<AssistantTurn, NoTurn> {
+    let blocks: Vec<Value> = serde_json::from_str(as_they_came.get())?;
     let mut turn = AssistantTurn::default();
     for block in &blocks {
         let text = |name: &str| block.get(name).and_then(Value::as_str);
@@ -232,7 +208,7 @@ fn turn_of(blocks: Vec<Value>, tools: &[ToolSpec]) -> Result<AssistantTurn, &'st
             _ => {} // stays in the raw form
         }
     }
-    turn.raw = Value::Array(blocks);
+    turn.raw = as_they_came.into();
     Ok(turn)
 }
 
@@ -254,19 +230,21 @@ fn usage_of(usage: &Value) -> Usage {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use serde_json::value::to_raw_value;
 
     use super::*;
 
     #[test]
     fn blocks_are_read_and_kept() {
-        let blocks = vec![
-            json!({"type": "thinking", "thinking": "hm", "signature": "sig"}),
-            json!({"type": "redacted_thinking", "data": "xyz"}),
-            json!({"type": "text", "text": "I look."}),
-            json!({"type": "tool_use", "id": "t1", "name": "a", "input": {"z": 1, "a": 2}}),
-            json!({"type": "tool_use", "id": "t2", "name": "b", "input": {}}),
-        ];
-        let turn = turn_of(blocks.clone(), &[]).unwrap();
+        let blocks = json!([
+            {"type": "thinking", "thinking": "hm", "signature": "sig"},
+            {"type": "redacted_thinking", "data": "xyz"},
+            {"type": "text", "text": "I look."},
+            {"type": "tool_use", "id": "t1", "name": "a", "input": {"z": 1, "a": 2}},
+            {"type": "tool_use", "id": "t2", "name": "b", "input": {}},
+        ]);
+        let read = |blocks: &Value| turn_of(to_raw_value(blocks).unwrap(), &[]);
+        let turn = read(&blocks).unwrap();
         assert_eq!((turn.text.as_str(), turn.reasoning.as_str()), ("I look.", "hm"));
         let calls: Vec<_> = turn
             .tool_calls
@@ -274,19 +252,15 @@ mod tests {
             .map(|c| (c.id.as_str(), c.name.as_str()))
             .collect();
         assert_eq!(calls, [("t1", "a"), ("t2", "b")]);
-        assert_eq!(
-            turn.raw.to_string(),
-            Value::Array(blocks).to_string(),
-            "order of fields included"
-        );
-        assert!(turn_of(vec![json!({"type": "tool_use", "name": "a"})], &[]).is_err());
-        assert!(turn_of(vec![json!("text")], &[]).is_err());
+        assert_eq!(turn.raw.get(), blocks.to_string());
+        assert!(read(&json!([{"type": "tool_use", "name": "a"}])).is_err());
+        assert!(read(&json!(["text"])).is_err() && read(&json!("text")).is_err());
     }
 
     #[test]
     fn a_turn_without_blocks_is_not_sent_back() {
         let empty = AssistantTurn {
-            raw: json!([]),
+            raw: Raw::rewritten(&json!([])),
             ..AssistantTurn::default()
         };
         assert!(sent(&Message::Assistant(empty)).is_none());

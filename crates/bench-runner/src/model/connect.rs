@@ -17,6 +17,7 @@ use url::Url;
 
 use super::ModelClient;
 use super::anthropic::{Anthropic, VERSION};
+use super::format::HttpModel;
 use super::gemini::Gemini;
 use super::http::{Endpoint, is_loopback, model_client, shown};
 use super::noop::Noop;
@@ -153,10 +154,16 @@ impl<'a> Connector<'a> {
                 let format = self.format(spec, access)?;
                 let endpoint = self.endpoint_of(format, spec, access)?;
                 match format {
-                    Format::Chat => Arc::new(OpenAiChat::new(endpoint)),
-                    Format::Responses => Arc::new(OpenAiResponses::new(endpoint)),
-                    Format::Messages => Arc::new(Anthropic::new(endpoint)),
-                    Format::Gemini => Arc::new(Gemini::new(endpoint)),
+                    Format::Chat => {
+                        let format = OpenAiChat::at(&endpoint.url);
+                        Arc::new(HttpModel::new(endpoint, format))
+                    }
+                    Format::Responses => {
+                        let format = OpenAiResponses::of(&endpoint.model.name);
+                        Arc::new(HttpModel::new(endpoint, format))
+                    }
+                    Format::Messages => Arc::new(HttpModel::new(endpoint, Anthropic)),
+                    Format::Gemini => Arc::new(HttpModel::new(endpoint, Gemini)),
                 }
             }
         })
@@ -362,8 +369,10 @@ fn with_version(url: &mut Url, versions: &[&str]) {
     let last = url
         .path_segments()
         .and_then(|mut path| path.rfind(|part| !part.is_empty()));
-    if !last.is_some_and(|last| versions.contains(&last)) {
-        extend(url, versions.get(..1).unwrap_or_default());
+    if !last.is_some_and(|last| versions.contains(&last))
+        && let Some(first) = versions.first()
+    {
+        extend(url, &[first]);
     }
 }
 

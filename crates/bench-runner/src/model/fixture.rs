@@ -69,6 +69,8 @@ impl<'a> Talk<'a> {
             tools: &self.tools,
             settings: &settings,
             timeout: Duration::from_secs(600),
+            attempt: 1,
+            witness: None,
         };
         self.client.take_turn(&request).await
     }

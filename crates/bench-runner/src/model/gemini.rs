@@ -9,69 +9,45 @@ use std::iter;
 
 use bench_core::model::Thinking;
 use bench_core::transcript::ToolCall;
-use bench_core::{ModelRef, ModelSettings, Usage};
-use futures_util::future::BoxFuture;
+use bench_core::{ModelSettings, Usage};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::http::{Answer, Endpoint};
+use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, our_name, wire_name, word};
-use super::{
-    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest,
-};
+use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
 
-/// A client for generateContent.
-pub(super) struct Gemini {
-    endpoint: Endpoint,
-}
+/// generateContent.
+pub(super) struct Gemini;
 
-impl Gemini {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+impl WireFormat for Gemini {
+    fn body<'a>(&self, _model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
+        Body { request }
     }
 
-    async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
-        let answer = self.endpoint.post(&Body { request }, request.timeout).await?;
-        let reply: Reply = self.endpoint.parse(&answer)?;
-        self.understand(reply, &answer, request.tools)
-    }
-
-    fn understand(&self, reply: Reply, answer: &Answer, tools: &[ToolSpec]) -> Result<TurnReply, ModelError> {
-        if let Some(error) = &reply.error {
-            return Err(self.endpoint.refused_inside(error, answer));
+    fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
+        let reply: Reply = serde_json::from_slice(body)?;
+        if let Some(error) = reply.error {
+            return Err(NoTurn::Refused(error));
         }
         let first = reply
             .candidates
             .and_then(|candidates| candidates.into_iter().next());
         let Some(candidate) = first else {
-            return Err(
-                match reply.prompt_feedback.get("blockReason").and_then(Value::as_str) {
-                    Some(reason) => self.endpoint.error(
-                        ErrorClass::ContentFilter,
-                        Some(answer.status),
-                        &format!("the provider's filter refused the conversation ({reason})"),
-                    ),
-                    None => self.endpoint.malformed("it holds no candidate", answer),
-                },
-            );
+            let blocked = reply.prompt_feedback.get("blockReason").and_then(Value::as_str);
+            return Err(match blocked {
+                Some(reason) => NoTurn::Filtered(reason.to_owned()),
+                None => "it holds no candidate".into(),
+            });
         };
         Ok(TurnReply {
-            turn: turn_of(candidate.content, tools).map_err(|why| self.endpoint.malformed(why, answer))?,
+            turn: turn_of(candidate.content, tools)?,
             stop_reason: candidate.finish_reason.unwrap_or_default(),
             usage: usage_of(&reply.usage_metadata),
             served_by: word(reply.model_version),
-            request_id: answer.request_id().or_else(|| word(reply.response_id)),
+            request_id: word(reply.response_id),
         })
-    }
-}
-
-impl ModelClient for Gemini {
-    fn model(&self) -> &ModelRef {
-        &self.endpoint.model
-    }
-
-    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
-        Box::pin(self.ask(request))
     }
 }
 
@@ -108,7 +84,7 @@ impl Serialize for Body<'_> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 struct Generation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +99,7 @@ struct Generation<'a> {
     thinking_config: Option<ThinkingConfig<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 struct ThinkingConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,34 +115,27 @@ fn config(settings: &ModelSettings) -> Option<Generation<'_>> {
         Thinking::Budget(tokens) => i64::try_from(tokens).unwrap_or(i64::MAX),
         _ => -1,
     };
-    let thinking = ThinkingConfig {
-        thinking_level: settings.effort.as_deref(),
-        thinking_budget: settings.thinking.map(budget),
-    };
-    let config = Generation {
+    asked_for(Generation {
         temperature: settings.temperature,
         top_p: settings.top_p,
         max_output_tokens: settings.max_output_tokens,
         seed: settings.seed,
-        thinking_config: (settings.effort.is_some() || settings.thinking.is_some()).then_some(thinking),
-    };
-    let ModelSettings {
-        temperature,
-        top_p,
-        max_output_tokens,
-        seed,
-        ..
-    } = settings;
-    let sampled = temperature.is_some() || top_p.is_some();
-    (sampled || max_output_tokens.is_some() || seed.is_some() || config.thinking_config.is_some())
-        .then_some(config)
+        thinking_config: asked_for(ThinkingConfig {
+            thinking_level: settings.effort.as_deref(),
+            thinking_budget: settings.thinking.map(budget),
+        }),
+    })
+}
+
+fn asked_for<T: Default + PartialEq>(fields: T) -> Option<T> {
+    (fields != T::default()).then_some(fields)
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Sent<'a> {
     Ours(Content<'a>),
-    Given(&'a Value),
+    Given(&'a Raw),
 }
 
 #[derive(Serialize)]
@@ -186,7 +155,7 @@ enum Part<'a> {
 #[derive(Serialize)]
 struct FunctionResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
+    id: Option<String>,
     name: Cow<'a, str>,
     response: Response<'a>,
 }
@@ -207,20 +176,19 @@ fn contents(messages: &[Message]) -> Vec<Sent<'_>> {
         })
     };
     let mut sent = Vec::with_capacity(messages.len());
-    let mut calls: Vec<&Value> = Vec::new();
+    let mut calls = Vec::new();
     for message in messages {
         match message {
             Message::User(text) => sent.push(ours(vec![Part::Text(text)])),
             Message::Assistant(turn) => {
-                calls = parts_of(&turn.raw)
-                    .filter_map(|part| part.get("functionCall"))
-                    .collect();
-                if parts_of(&turn.raw).next().is_some() {
+                let parts = Given::of(&turn.raw).parts.unwrap_or_default();
+                if !parts.is_empty() {
                     sent.push(Sent::Given(&turn.raw));
                 }
+                calls = parts.into_iter().filter_map(|part| part.function_call).collect();
             }
             Message::Tools(answers) => {
-                let calls = calls.iter().copied().map(Some).chain(iter::repeat(None));
+                let calls = calls.iter().map(Some).chain(iter::repeat(None));
                 sent.push(ours(
                     answers
                         .iter()
@@ -234,17 +202,44 @@ fn contents(messages: &[Message]) -> Vec<Sent<'_>> {
     sent
 }
 
+/// What answers to the calls of a content need of it.
+#[derive(Deserialize, Default)]
+struct Given {
+    parts: Option<Vec<GivenPart>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GivenPart {
+    function_call: Option<GivenCall>,
+}
+
+#[derive(Deserialize)]
+struct GivenCall {
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    name: Value,
+}
+
+impl Given {
+    fn of(content: &Raw) -> Self {
+        serde_json::from_str(content.get()).unwrap_or_default()
+    }
+}
+
 /// The answer to a call, under the name and the id that the model gave to it.
-fn response<'a>(answer: &'a ToolAnswer, call: Option<&'a Value>) -> Part<'a> {
-    let given = |name: &str| call.and_then(|call| call.get(name)).and_then(Value::as_str);
+fn response<'a>(answer: &'a ToolAnswer, call: Option<&GivenCall>) -> Part<'a> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let name = call.and_then(|call| text(&call.name));
     let response = if answer.is_error {
         Response::Error(&answer.text)
     } else {
         Response::Output(&answer.text)
     };
     Part::FunctionResponse(FunctionResponse {
-        id: given("id"),
-        name: given("name").map_or_else(|| wire_name(&answer.tool), Cow::Borrowed),
+        id: call.and_then(|call| text(&call.id)),
+        name: name.map_or_else(|| wire_name(&answer.tool), Cow::Owned),
         response,
     })
 }
@@ -287,8 +282,7 @@ struct Reply {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Candidate {
-    #[serde(default)]
-    content: Value,
+    content: Option<Box<RawValue>>,
     finish_reason: Option<String>,
 }
 
@@ -301,13 +295,20 @@ fn parts_of(content: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// What we read in the parts, and the content itself. It may have no parts: cut off, filtered, a broken call.
-fn turn_of(mut content: Value, tools: &[ToolSpec]) -> Result<AssistantTurn, &'static str> {
-    if let Some(fields) = content.as_object_mut() {
-        fields.entry("role").or_insert_with(|| "model".into());
-    } else if !content.is_null() {
-        return Err("its content is no object");
+fn turn_of(as_it_came: Option<Box<RawValue>>, tools: &[ToolSpec]) -> Result<AssistantTurn, NoTurn> {
+    let Some(as_it_came) = as_it_came else {
+        return Ok(AssistantTurn::default());
+    };
+    let mut content: Value = serde_json::from_str(as_it_came.get())?;
+    let fields = content.as_object_mut().ok_or("its content is no object")?;
+    let mut turn = AssistantTurn {
+        raw: as_it_came.into(),
+        ..AssistantTurn::default()
+    };
+    if !fields.contains_key("role") {
+        fields.insert("role".to_owned(), "model".into());
+        turn.raw = Raw::rewritten(&content);
     }
-    let mut turn = AssistantTurn::default();
     for part in parts_of(&content) {
         let thought = part.get("thought").is_some_and(|thought| *thought == true);
         if let Some(text) = part.get("text").and_then(Value::as_str) {
@@ -322,7 +323,6 @@ fn turn_of(mut content: Value, tools: &[ToolSpec]) -> Result<AssistantTurn, &'st
             turn.tool_calls.push(call_of(call, turn.tool_calls.len(), tools)?);
         }
     }
-    turn.raw = content;
     Ok(turn)
 }
 
@@ -361,8 +361,13 @@ fn usage_of(usage: &Value) -> Usage {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use serde_json::value::to_raw_value;
 
     use super::*;
+
+    fn read(content: &Value) -> Result<AssistantTurn, NoTurn> {
+        turn_of(Some(to_raw_value(content).unwrap()), &[])
+    }
 
     #[test]
     fn parts_are_read_and_kept() {
@@ -373,7 +378,7 @@ mod tests {
             {"functionCall": {"name": "b", "id": "f-1"}},
             {"newKind": {"z": 1}},
         ], "role": "model"});
-        let turn = turn_of(content.clone(), &[]).unwrap();
+        let turn = read(&content).unwrap();
         assert_eq!((turn.text.as_str(), turn.reasoning.as_str()), ("I look.", "hm"));
         let calls: Vec<_> = turn
             .tool_calls
@@ -382,19 +387,16 @@ mod tests {
             .collect();
         assert_eq!(calls, [("call_0", "a"), ("f-1", "b")]);
         assert_eq!(turn.tool_calls[1].arguments, json!({}));
-        assert_eq!(
-            turn.raw.to_string(),
-            content.to_string(),
-            "order of fields included"
-        );
-        assert!(turn_of(json!({"parts": [{"functionCall": {"args": {}}}]}), &[]).is_err());
-        assert!(turn_of(json!("text"), &[]).is_err());
+        assert_eq!(turn.raw.get(), content.to_string());
+        assert!(read(&json!({"parts": [{"functionCall": {"args": {}}}]})).is_err());
+        assert!(read(&json!("text")).is_err());
     }
 
     #[test]
     fn a_turn_without_parts_is_a_turn_and_not_sent_back() {
-        for content in [Value::Null, json!({"role": "model"}), json!({"parts": []})] {
-            let turn = turn_of(content, &[]).unwrap();
+        let of = |content: Value| read(&content).unwrap();
+        let nothing = turn_of(None, &[]).unwrap();
+        for turn in [nothing, of(json!({"role": "model"})), of(json!({"parts": []}))] {
             assert_eq!((turn.text.as_str(), turn.tool_calls.len()), ("", 0));
             assert!(contents(&[Message::Assistant(turn)]).is_empty());
         }

@@ -1,24 +1,22 @@
 //! HTTP to model providers: how clients are built, and the one way in which a request is sent.
 //!
-//! [`Endpoint::post`] knows nothing of wire formats: it sends a body, waits at most a given time, and
-//! returns the answer or a typed [`ModelError`] whose text holds the provider's own words, without
-//! secrets, and what to try next. It never tries again: that is [`super::retry`].
+//! An [`Endpoint`] knows nothing of wire formats: it sends a body, waits at most a given time, and reads
+//! the answer or makes a typed [`ModelError`] whose text holds the provider's own words, without
+//! secrets, and what to try next. It never tries again: that is [`super::retry`]. What comes and goes is
+//! noted in the [`Underway`] exchange.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bench_core::ModelRef;
-use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, Response, redirect};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use url::{Host, Url};
 
+use super::exchange::{Exchange, Underway};
 use super::failure::{Said, retry_after};
-use super::wire::header;
+use super::format::NoTurn;
 use super::{ErrorClass, ModelError};
 use crate::env::Secrets;
 
@@ -33,9 +31,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// The most bytes of an answer, after decompression. A larger one is no model's reply.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
-
-/// Headers under which providers send their id of a request.
-const REQUEST_IDS: [&str; 2] = ["x-request-id", "request-id"];
 
 /// What every HTTP client of this crate starts from. The only place that chooses the TLS provider.
 ///
@@ -98,104 +93,94 @@ pub(super) struct Endpoint {
     pub(super) answered: AtomicBool,
 }
 
-/// An answer with a success status.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Answer {
-    /// The provider's id of the request, from the headers.
-    pub(super) fn request_id(&self) -> Option<String> {
-        REQUEST_IDS.iter().find_map(|name| header(&self.headers, name))
-    }
-}
-
 impl Endpoint {
-    /// Sends a JSON body and reads the whole answer, both within `timeout`.
-    pub(super) async fn post(&self, body: &impl Serialize, timeout: Duration) -> Result<Answer, ModelError> {
-        let body = serde_json::to_vec(body).map_err(|error| {
-            self.error(
-                ErrorClass::BadRequest,
-                None,
-                &format!("the request cannot be written as JSON: {error}"),
-            )
-        })?;
+    /// Sends a JSON body. Returns once the head of an answer is there that says success; one that does not is read to
+    /// its end and is an error.
+    pub(super) async fn send(
+        &self,
+        underway: &mut Underway<'_>,
+        timeout: Duration,
+    ) -> Result<Response, ModelError> {
+        let exchange = &underway.exchange;
         let request = self
             .client
-            .post(self.url.clone())
+            .post(exchange.url.clone())
             .headers(self.headers.clone())
-            .timeout(timeout);
+            .timeout(timeout)
+            .body(exchange.request.clone());
         let mut response = request
-            .body(body)
             .send()
             .await
             .map_err(|error| self.broken(&error, timeout))?;
         self.answered.store(true, Ordering::Relaxed);
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = self.read(response, timeout).await?;
-        let answer = Answer {
-            status: status.as_u16(),
-            headers,
-            body,
-        };
+        let status = response.status();
+        underway.answered(status.as_u16(), std::mem::take(response.headers_mut()));
         if status.is_success() {
-            Ok(answer)
-        } else {
-            Err(self.refused(&answer, &Said::of_body(&answer.body)))
+            return Ok(response);
         }
+        self.read(underway, response, timeout).await?;
+        let exchange = &underway.exchange;
+        Err(self.refused(exchange, &Said::of_body(&exchange.body)))
     }
 
-    async fn read(&self, mut response: Response, timeout: Duration) -> Result<Bytes, ModelError> {
-        let too_large = || {
-            let text = format!(
-                "the answer is over {} MiB; check the address",
-                LARGEST_ANSWER >> 20
-            );
-            self.error(ErrorClass::BadRequest, None, &text)
-        };
+    /// Reads the rest of an answer.
+    pub(super) async fn read(
+        &self,
+        underway: &mut Underway<'_>,
+        mut response: Response,
+        timeout: Duration,
+    ) -> Result<(), ModelError> {
         let announced = response.content_length().unwrap_or(0);
         if announced > LARGEST_ANSWER as u64 {
-            return Err(too_large());
+            return Err(self.too_large());
         }
-        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        let body = &mut underway.exchange.body;
+        body.reserve_exact(usize::try_from(announced).unwrap_or(0));
         while let Some(chunk) = response
             .chunk()
             .await
             .map_err(|error| self.broken(&error, timeout))?
         {
             if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(too_large());
+                return Err(self.too_large());
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.into())
+        Ok(())
     }
 
-    /// Reads an answer as JSON of the promised form.
-    pub(super) fn parse<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, ModelError> {
-        serde_json::from_slice(&answer.body).map_err(|error| self.malformed(&error.to_string(), answer))
+    fn too_large(&self) -> ModelError {
+        let text = format!(
+            "the answer is over {} MiB; check the address",
+            LARGEST_ANSWER >> 20
+        );
+        self.error(ErrorClass::BadRequest, None, &text)
     }
 
-    /// The answer is not what the format promises.
-    pub(super) fn malformed(&self, why: &str, answer: &Answer) -> ModelError {
-        let began = Said::short(&self.secrets.redact(&String::from_utf8_lossy(&answer.body)));
+    /// Why an answer that says success holds no turn.
+    pub(super) fn no_turn(&self, why: NoTurn, exchange: &Exchange) -> ModelError {
+        match why {
+            NoTurn::Malformed(why) => self.malformed(&why, exchange),
+            NoTurn::Refused(error) => self.refused(exchange, &Said::of_error(&error)),
+            NoTurn::Filtered(reason) => {
+                let text = format!("the provider's filter refused the conversation ({reason})");
+                self.error(ErrorClass::ContentFilter, exchange.status, &text)
+            }
+        }
+    }
+
+    fn malformed(&self, why: &str, exchange: &Exchange) -> ModelError {
+        let began = Said::short(&self.secrets.redact(&String::from_utf8_lossy(&exchange.body)));
         let place = shown(&self.url);
         let text = format!(
             "the answer is not what the format promises ({why}); is {place} right? It begins: {began}"
         );
-        self.error(ErrorClass::Malformed, Some(answer.status), &text)
+        self.error(ErrorClass::Malformed, exchange.status, &text)
     }
 
-    /// An error object inside an answer that says success.
-    pub(super) fn refused_inside(&self, error: &Value, answer: &Answer) -> ModelError {
-        self.refused(answer, &Said::of_error(error))
-    }
-
-    fn refused(&self, answer: &Answer, said: &Said) -> ModelError {
-        let class = said.class(answer.status);
-        let status = said.status(answer.status);
+    fn refused(&self, exchange: &Exchange, said: &Said) -> ModelError {
+        let class = said.class(exchange.status());
+        let status = said.status(exchange.status());
         // Redacted before it is shortened, so that no part of a secret can stay.
         let words = Said::short(&self.secrets.redact(&said.message));
         let mut text = if words.is_empty() {
@@ -203,13 +188,13 @@ impl Endpoint {
         } else {
             format!("{status}: {words}")
         };
-        if let Some(id) = answer.request_id() {
+        if let Some(id) = exchange.request_id() {
             text = format!("{text} (request {id})");
         }
         if let Some(hint) = self.hint(class, status) {
             text = format!("{text}; {hint}");
         }
-        let retry_after = retry_after(&answer.headers, SystemTime::now()).or(said.retry_after);
+        let retry_after = retry_after(&exchange.headers, SystemTime::now()).or(said.retry_after);
         ModelError {
             retry_after,
             ..self.error(class, Some(status), &text)

@@ -3,8 +3,9 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`ModelClient`] | the seam: one call is one request |
-//! | `http`, `failure`, `wire` | sending a request, what its failure means, what formats share |
-//! | `openai_chat`, `openai_responses`, `anthropic`, `gemini` | wire formats over HTTP |
+//! | `http`, `failure`, [`exchange`] | sending a request, what its failure means, what went over the wire |
+//! | `format`, `wire`, `raw` | the one client over HTTP; what formats share; a turn in its own bytes |
+//! | `openai_chat`, `openai_responses`, `anthropic`, `gemini` | the wire formats |
 //! | [`script`], `oracle`, `noop` | models that need no network; `play` is what they share |
 //! | [`retry`] | whether a failed request is sent again, and when |
 //! | [`mod@connect`], `providers` | from a [`bench_core::ModelSpec`] and the environment to a client |
@@ -14,9 +15,11 @@
 
 mod anthropic;
 pub mod connect;
+pub mod exchange;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod format;
 mod gemini;
 pub(crate) mod http;
 mod noop;
@@ -25,6 +28,7 @@ mod openai_responses;
 mod oracle;
 mod play;
 mod providers;
+mod raw;
 pub mod retry;
 pub mod script;
 mod wire;
@@ -41,7 +45,9 @@ use thiserror::Error;
 use crate::scratch::Scratch;
 
 pub use connect::{ConnectError, Connector, connect};
+pub use exchange::{Exchange, Witness};
 pub use providers::{ProviderStatus, providers};
+pub use raw::Raw;
 pub use retry::{RetryPolicy, Wait, WorkSlot, take_turn_with_retries};
 
 /// The name under which a tool is offered when several gyms of a trial have one of its name.
@@ -64,7 +70,7 @@ pub trait ModelClient: Send + Sync {
 }
 
 /// Everything a model needs for its next turn.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct TurnRequest<'a> {
     /// The scenario being tried, for models that play a part: `oracle`, `script`, `replay`.
     pub scenario: &'a Scenario,
@@ -86,6 +92,10 @@ pub struct TurnRequest<'a> {
     pub settings: &'a ModelSettings,
     /// How long the request may take.
     pub timeout: Duration,
+    /// Which request for this turn it is, from 1.
+    pub attempt: u32,
+    /// Who sees what goes over the wire, if anybody wants to.
+    pub witness: Option<&'a dyn Witness>,
 }
 
 /// A tool as the model sees it.
@@ -119,8 +129,9 @@ pub struct AssistantTurn {
     pub reasoning: String,
     /// The tools it calls, in order. Arguments are a [`Value::String`] where the model wrote no valid JSON.
     pub tool_calls: Vec<ToolCall>,
-    /// The turn as the provider sent it (chat: the message; messages: the content blocks). Goes back verbatim.
-    pub raw: Value,
+    /// The turn as the provider sent it (chat: the message; responses: the output items; messages: the content blocks;
+    /// generateContent: the content). Goes back byte for byte.
+    pub raw: Raw,
 }
 
 /// The answer to one tool call.

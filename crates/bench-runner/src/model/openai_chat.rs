@@ -7,31 +7,30 @@
 
 use std::borrow::Cow;
 
+use bench_core::Usage;
 use bench_core::transcript::ToolCall;
-use bench_core::{ModelRef, Usage};
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use url::Url;
 
-use super::http::{Answer, Endpoint};
+use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, our_name, wire_name, word};
-use super::{AssistantTurn, Message, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
+use super::{AssistantTurn, Message, Raw, ToolSpec, TurnReply, TurnRequest};
 
 /// Hosts that call the limit of output tokens `max_completion_tokens`; everybody else knows `max_tokens`.
 const NEW_LIMIT_NAME: [&str; 3] = ["api.openai.com", "openai.azure.com", "api.x.ai"];
 
-/// A client for chat completions.
+/// Chat completions, as one address speaks them.
 pub(super) struct OpenAiChat {
-    endpoint: Endpoint,
     limit_name: &'static str,
 }
 
 impl OpenAiChat {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        let host = endpoint.url.host_str().unwrap_or_default();
+    pub(super) fn at(url: &Url) -> Self {
+        let host = url.host_str().unwrap_or_default();
         let new = NEW_LIMIT_NAME.iter().any(|known| host.ends_with(known));
         Self {
-            endpoint,
             limit_name: if new {
                 "max_completion_tokens"
             } else {
@@ -39,48 +38,34 @@ impl OpenAiChat {
             },
         }
     }
+}
 
-    async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
-        let body = Body {
-            model: &self.endpoint.model.name,
+impl WireFormat for OpenAiChat {
+    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
+        Body {
+            model,
             limit_name: self.limit_name,
             request,
-        };
-        let answer = self.endpoint.post(&body, request.timeout).await?;
-        let reply: Reply = self.endpoint.parse(&answer)?;
-        self.understand(reply, &answer, request.tools)
+        }
     }
 
-    fn understand(&self, reply: Reply, answer: &Answer, tools: &[ToolSpec]) -> Result<TurnReply, ModelError> {
-        // Gateways report some failures inside an answer that says 200.
-        if let Some(error) = &reply.error {
-            return Err(self.endpoint.refused_inside(error, answer));
+    fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
+        let reply: Reply = serde_json::from_slice(body)?;
+        if let Some(error) = reply.error {
+            return Err(NoTurn::Refused(error));
         }
         let first = reply.choices.and_then(|choices| choices.into_iter().next());
-        let choice = first.ok_or_else(|| self.endpoint.malformed("it holds no choice", answer))?;
-        if let Some(error) = &choice.error {
-            return Err(self.endpoint.refused_inside(error, answer));
+        let choice = first.ok_or("it holds no choice")?;
+        if let Some(error) = choice.error {
+            return Err(NoTurn::Refused(error));
         }
-        let Some(Value::Object(message)) = choice.message else {
-            return Err(self.endpoint.malformed("the choice holds no message", answer));
-        };
         Ok(TurnReply {
-            turn: turn_of(message, tools),
+            turn: turn_of(choice.message.ok_or("the choice holds no message")?, tools)?,
             stop_reason: choice.finish_reason.unwrap_or_default(),
             usage: usage_of(&reply.usage),
             served_by: word(reply.model),
-            request_id: answer.request_id().or_else(|| word(reply.id)),
+            request_id: word(reply.id),
         })
-    }
-}
-
-impl ModelClient for OpenAiChat {
-    fn model(&self) -> &ModelRef {
-        &self.endpoint.model
-    }
-
-    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
-        Box::pin(self.ask(request))
     }
 }
 
@@ -123,7 +108,7 @@ enum Sent<'a> {
         content: &'a str,
     },
     #[serde(untagged)]
-    Assistant(&'a Value),
+    Assistant(&'a Raw),
 }
 
 /// The conversation: one message per tool answer, the model's own messages as they came.
@@ -188,18 +173,23 @@ struct Reply {
 
 #[derive(Deserialize)]
 struct Choice {
-    message: Option<Value>,
+    message: Option<Box<RawValue>>,
     finish_reason: Option<String>,
     error: Option<Value>,
 }
 
 /// What we read in a message, and the message itself.
-fn turn_of(mut message: Map<String, Value>, tools: &[ToolSpec]) -> AssistantTurn {
+fn turn_of(as_it_came: Box<RawValue>, tools: &[ToolSpec]) -> Result<AssistantTurn, NoTurn> {
+    let Value::Object(mut message) = serde_json::from_str(as_it_came.get())? else {
+        return Err("the choice holds no message".into());
+    };
+    let mut filled_in = !message.contains_key("role");
     message.entry("role").or_insert_with(|| "assistant".into());
     let mut tool_calls = Vec::new();
     if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
         for (index, call) in calls.iter_mut().enumerate() {
-            tool_calls.push(call_of(call, index, tools));
+            filled_in |= id_filled_in(call, index);
+            tool_calls.push(call_of(call, tools));
         }
     }
     let text = |name: &str| message.get(name).map(text_of).unwrap_or_default();
@@ -211,12 +201,16 @@ fn turn_of(mut message: Map<String, Value>, tools: &[ToolSpec]) -> AssistantTurn
     if reasoning.is_empty() {
         reasoning = text("reasoning");
     }
-    AssistantTurn {
+    Ok(AssistantTurn {
         text: said,
         reasoning,
         tool_calls,
-        raw: Value::Object(message),
-    }
+        raw: if filled_in {
+            Raw::rewritten(&Value::Object(message))
+        } else {
+            as_it_came.into()
+        },
+    })
 }
 
 /// A text, or the text parts of a list of parts.
@@ -234,28 +228,24 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-fn call_of(call: &mut Value, index: usize, tools: &[ToolSpec]) -> ToolCall {
-    let id = match call.get("id").and_then(Value::as_str) {
-        Some(id) if !id.is_empty() => id.to_owned(),
-        _ => {
-            let id = format!("call_{index}");
-            if let Some(fields) = call.as_object_mut() {
-                fields.insert("id".to_owned(), id.clone().into());
-            }
-            id
-        }
-    };
-    let name = call
-        .pointer("/function/name")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let arguments = call
-        .pointer("/function/arguments")
-        .map_or_else(empty, arguments_of);
+/// Gives a call an id if it has none; whether it had none.
+fn id_filled_in(call: &mut Value, index: usize) -> bool {
+    let id = call.get("id").and_then(Value::as_str);
+    let missing = id.is_none_or(str::is_empty);
+    if missing && let Some(fields) = call.as_object_mut() {
+        fields.insert("id".to_owned(), format!("call_{index}").into());
+    }
+    missing
+}
+
+fn call_of(call: &Value, tools: &[ToolSpec]) -> ToolCall {
+    let text = |pointer: &str| call.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     ToolCall {
-        id,
-        name: our_name(tools, name),
-        arguments,
+        id: text("/id").to_owned(),
+        name: our_name(tools, text("/function/name")),
+        arguments: call
+            .pointer("/function/arguments")
+            .map_or_else(empty, arguments_of),
     }
 }
 
@@ -297,14 +287,13 @@ fn usage_of(usage: &Value) -> Usage {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use serde_json::value::to_raw_value;
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write literals")]
     fn turn(message: Value) -> AssistantTurn {
-        let Value::Object(message) = message else {
-            panic!("a message is an object")
-        };
-        turn_of(message, &[])
+        turn_of(to_raw_value(&message).unwrap(), &[]).unwrap()
     }
 
     #[test]
@@ -324,11 +313,18 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_message_goes_back_as_it_came() {
+        let came = r#"{ "role":"assistant", "x": 1.10, "x": 2 }"#;
+        let turn = turn_of(RawValue::from_string(came.to_owned()).unwrap(), &[]).unwrap();
+        assert_eq!(turn.raw.get(), came);
+    }
+
+    #[test]
     fn what_the_conversation_needs_is_filled_in_and_nothing_else() {
         let call = json!({"function": {"name": "t", "arguments": "{}"}, "index": 0});
         let turn = turn(json!({"content": null, "tool_calls": [call]}));
         assert_eq!(turn.tool_calls[0].id, "call_0");
-        insta::assert_snapshot!(turn.raw, @r#"{"content":null,"tool_calls":[{"function":{"name":"t","arguments":"{}"},"index":0,"id":"call_0"}],"role":"assistant"}"#);
+        insta::assert_snapshot!(turn.raw.get(), @r#"{"content":null,"tool_calls":[{"function":{"name":"t","arguments":"{}"},"index":0,"id":"call_0"}],"role":"assistant"}"#);
     }
 
     #[test]

@@ -6,16 +6,16 @@
 
 use std::borrow::Cow;
 
+use bench_core::Usage;
 use bench_core::transcript::ToolCall;
-use bench_core::{ModelRef, Usage};
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::http::{Answer, Endpoint};
+use super::format::{NoTurn, WireFormat};
 use super::openai_chat::arguments_of;
 use super::wire::{Fields, our_name, wire_name, word};
-use super::{AssistantTurn, Message, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
+use super::{AssistantTurn, Message, ToolSpec, TurnReply, TurnRequest};
 
 /// What reasoning is asked for in: it goes back with the next request.
 const REASONING: [&str; 1] = ["reasoning.encrypted_content"];
@@ -23,66 +23,50 @@ const REASONING: [&str; 1] = ["reasoning.encrypted_content"];
 /// Families of models that do not reason, and refuse a request that asks for reasoning.
 const WITHOUT_REASONING: [&str; 3] = ["gpt-3", "gpt-4", "chatgpt-4"];
 
-/// A client for responses.
+/// Responses, as one model is asked in them.
 pub(super) struct OpenAiResponses {
-    endpoint: Endpoint,
     reasons: bool,
 }
 
 impl OpenAiResponses {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        let name = endpoint.model.name.rsplit('/').next().unwrap_or_default();
+    pub(super) fn of(model: &str) -> Self {
+        let name = model.rsplit('/').next().unwrap_or_default();
         let reasons = !WITHOUT_REASONING.iter().any(|family| name.starts_with(family));
-        Self { endpoint, reasons }
+        Self { reasons }
     }
+}
 
-    async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
-        let body = Body {
-            model: &self.endpoint.model.name,
+impl WireFormat for OpenAiResponses {
+    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
+        Body {
+            model,
             reasons: self.reasons,
             request,
-        };
-        let answer = self.endpoint.post(&body, request.timeout).await?;
-        let reply: Reply = self.endpoint.parse(&answer)?;
-        self.understand(reply, &answer, request.tools)
+        }
     }
 
-    fn understand(&self, reply: Reply, answer: &Answer, tools: &[ToolSpec]) -> Result<TurnReply, ModelError> {
+    fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
+        let reply: Reply = serde_json::from_slice(body)?;
         if !reply.error.is_null() {
-            return Err(self.endpoint.refused_inside(&reply.error, answer));
+            return Err(NoTurn::Refused(reply.error));
         }
-        let Some(items) = reply.output else {
-            return Err(self.endpoint.malformed("it holds no output", answer));
-        };
+        let items = reply.output.ok_or("it holds no output")?;
         let status = reply.status.unwrap_or_default();
         // Queued, in progress, failed, cancelled: none of them is the model's turn.
         if !matches!(status.as_str(), "completed" | "incomplete" | "") {
-            return Err(self
-                .endpoint
-                .malformed(&format!("its status is `{status}`"), answer));
+            return Err(NoTurn::Malformed(format!("its status is `{status}`").into()));
         }
-        let turn = turn_of(items, tools).map_err(|why| self.endpoint.malformed(why, answer))?;
         let cut_off = reply
             .incomplete_details
             .pointer("/reason")
             .and_then(Value::as_str);
         Ok(TurnReply {
-            turn,
+            turn: turn_of(items, tools)?,
             stop_reason: cut_off.map_or(status, str::to_owned),
             usage: usage_of(&reply.usage),
             served_by: word(reply.model),
-            request_id: answer.request_id().or_else(|| word(reply.id)),
+            request_id: word(reply.id),
         })
-    }
-}
-
-impl ModelClient for OpenAiResponses {
-    fn model(&self) -> &ModelRef {
-        &self.endpoint.model
-    }
-
-    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
-        Box::pin(self.ask(request))
     }
 }
 
@@ -142,7 +126,7 @@ enum Item<'a> {
         call_id: &'a str,
         output: &'a str,
     },
-    Given(&'a Value),
+    Given(&'a RawValue),
 }
 
 /// The conversation as one list: the model's own items as they came, one item per tool answer.
@@ -155,7 +139,7 @@ fn input<'a>(request: &TurnRequest<'a>) -> Vec<Item<'a>> {
                 content,
             }),
             Message::Assistant(turn) => {
-                items.extend(turn.raw.as_array().into_iter().flatten().map(Item::Given));
+                items.extend(turn.raw.elements().into_iter().map(Item::Given));
             }
             Message::Tools(answers) => items.extend(answers.iter().map(|answer| Item::Output {
                 kind: "function_call_output",
@@ -193,7 +177,7 @@ struct Reply {
     id: Option<String>,
     model: Option<String>,
     status: Option<String>,
-    output: Option<Vec<Value>>,
+    output: Option<Box<RawValue>>,
     #[serde(default)]
     incomplete_details: Value,
     #[serde(default)]
@@ -203,7 +187,8 @@ struct Reply {
 }
 
 /// What we read in the output items, and the items themselves.
-fn turn_of(items: Vec<Value>, tools: &[ToolSpec]) -> Result<AssistantTurn, &'static str> {
+fn turn_of(as_they_came: Box<RawValue>, tools: &[ToolSpec]) -> Result<AssistantTurn, NoTurn> {
+    let items: Vec<Value> = serde_json::from_str(as_they_came.get())?;
     let mut turn = AssistantTurn::default();
     for item in &items {
         let text = |name: &str| item.get(name).and_then(Value::as_str);
@@ -226,7 +211,7 @@ fn turn_of(items: Vec<Value>, tools: &[ToolSpec]) -> Result<AssistantTurn, &'sta
             _ => {} // stays in the raw form
         }
     }
-    turn.raw = Value::Array(items);
+    turn.raw = as_they_came.into();
     Ok(turn)
 }
 
@@ -255,21 +240,26 @@ fn usage_of(usage: &Value) -> Usage {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use serde_json::value::to_raw_value;
 
     use super::*;
 
+    fn read(items: &Value) -> Result<AssistantTurn, NoTurn> {
+        turn_of(to_raw_value(items).unwrap(), &[])
+    }
+
     #[test]
     fn items_are_read_and_kept() {
-        let items = vec![
-            json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}],
-                "encrypted_content": "gAAA"}),
-            json!({"type": "message", "role": "assistant", "id": "msg_1", "content": [
-                {"type": "output_text", "text": "I ", "annotations": []}, {"type": "output_text", "text": "look."}]}),
-            json!({"type": "web_search_call", "id": "ws_1", "status": "completed"}),
-            json!({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "a", "arguments": "{\"z\":1}"}),
-            json!({"type": "function_call", "id": "fc_2", "call_id": "call_2", "name": "b", "arguments": "{\"z\":"}),
-        ];
-        let turn = turn_of(items.clone(), &[]).unwrap();
+        let items = json!([
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}],
+                "encrypted_content": "gAAA"},
+            {"type": "message", "role": "assistant", "id": "msg_1", "content": [
+                {"type": "output_text", "text": "I ", "annotations": []}, {"type": "output_text", "text": "look."}]},
+            {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+            {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "a", "arguments": "{\"z\":1}"},
+            {"type": "function_call", "id": "fc_2", "call_id": "call_2", "name": "b", "arguments": "{\"z\":"},
+        ]);
+        let turn = read(&items).unwrap();
         assert_eq!((turn.text.as_str(), turn.reasoning.as_str()), ("I look.", "hm"));
         let calls: Vec<_> = turn
             .tool_calls
@@ -280,14 +270,15 @@ mod tests {
             calls,
             [("call_1", &json!({"z": 1})), ("call_2", &json!("{\"z\":"))]
         );
-        assert_eq!(turn.raw, Value::Array(items));
-        assert!(turn_of(vec![json!({"type": "function_call", "name": "a"})], &[]).is_err());
-        assert!(turn_of(vec![json!({"role": "assistant"})], &[]).is_err());
+        assert_eq!(turn.raw.get(), items.to_string());
+        let err = |items: Value| read(&items).is_err();
+        assert!(err(json!([{"type": "function_call", "name": "a"}])));
+        assert!(err(json!([{"role": "assistant"}])) && err(json!({})));
     }
 
     #[test]
     fn a_refusal_is_what_it_said() {
         let refusal = json!({"type": "message", "content": [{"type": "refusal", "refusal": "I cannot."}]});
-        assert_eq!(turn_of(vec![refusal], &[]).unwrap().text, "I cannot.");
+        assert_eq!(read(&json!([refusal])).unwrap().text, "I cannot.");
     }
 }

@@ -94,10 +94,8 @@ static ACCESS: [Access; 6] = [
 impl Access {
     /// The key, if one is set, and the variable that holds it.
     pub(super) fn key_in<'e>(&self, env: &'e Environment) -> Option<(&'static str, &'e str)> {
-        let names = std::iter::once(self.key).chain(self.other_keys.iter().copied());
-        names
-            .into_iter()
-            .find_map(|name| Some((name, env.get(name)?.trim())))
+        let mut names = std::iter::once(self.key).chain(self.other_keys.iter().copied());
+        names.find_map(|name| Some((name, env.get(name)?.trim())))
     }
 }
 

@@ -111,10 +111,12 @@ pub async fn take_turn_with_retries(
     let sent = AtomicU32::new(0);
     let mut spent = Spent::default();
     let attempt = || async {
-        if sent.fetch_add(1, Ordering::Relaxed) > 0 {
+        let before = sent.fetch_add(1, Ordering::Relaxed);
+        if before > 0 {
             slot.reacquire().await;
         }
-        client.take_turn(request).await
+        let attempt = before + 1;
+        client.take_turn(&TurnRequest { attempt, ..*request }).await
     };
     let outcome = attempt
         .retry(policy.delays())

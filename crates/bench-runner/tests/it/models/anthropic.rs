@@ -2,14 +2,14 @@
 
 use bench_core::Usage;
 use bench_runner::model::Message;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::shape::check_messages;
 use super::stub::{Answer, Stub};
-use super::talk::{CANARY, Talk};
+use super::talk::{CANARY, Had, Talk, converse};
 
-/// A turn as the provider sends it, with a signature and a block that we do not know.
-const FIRST: &str = r#"[{"type":"thinking","thinking":"hm","signature":"EqQB=="},{"type":"redacted_thinking","data":"xx"},{"type":"text","text":"I look."},{"type":"new_kind","z":1,"a":{"y":2.5,"b":null}},{"type":"tool_use","id":"toolu_1","name":"get_issue","input":{"key":"AB-1","deep":{"z":1,"a":2}}},{"type":"tool_use","id":"toolu_2","name":"get_issue","input":{"key":"AB-9"}}]"#;
+/// A turn as the provider sends it, with a signature, a block that we do not know, and JSON as nobody else writes it.
+const FIRST: &str = r#"[{"type":"thinking","thinking":"hm","signature":"EqQB=="},{"type":"redacted_thinking","data":"xx"},{"type":"text","text":"I look."},{"type":"new_kind","z":1,"a": { "y" : 2.50,"y":1e0, "b":null}},{"type":"tool_use","id":"toolu_1","name":"get_issue","input":{"key":"AB-1","deep":{"z":1,"a":2}}},{"type":"tool_use","id":"toolu_2","name":"get_issue","input":{"key":"AB-9"}}]"#;
 
 fn message(content: &str, stop_reason: &str) -> Answer {
     let usage = r#"{"input_tokens":10,"cache_creation_input_tokens":200,"cache_read_input_tokens":3000,"output_tokens":40,"service_tier":"standard"}"#;
@@ -19,22 +19,15 @@ fn message(content: &str, stop_reason: &str) -> Answer {
     Answer::new(200, body).header("request-id", "req_9")
 }
 
-fn issue_schema() -> Value {
-    json!({"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]})
-}
-
 #[tokio::test]
 async fn a_conversation_of_several_turns_and_tools() {
     let answer = message(
         r#"[{"type":"text","text":"One is "},{"type":"text","text":"open."}]"#,
         "end_turn",
     );
-    let stub = Stub::start([message(FIRST, "tool_use"), answer]).await;
-    let mut talk = Talk::with("anthropic:claude-x", &stub.url);
-    talk.system = "Be brief.";
-    talk.offer("get_issue", "Reads an issue.", issue_schema());
-
-    let first = talk.ask().await.unwrap();
+    let replies = [message(FIRST, "tool_use"), answer];
+    let answers = [("open", false), ("no such issue", true)];
+    let Had { first, second, seen } = converse("anthropic:claude-x", "", replies, &answers).await;
     assert_eq!(
         (first.turn.text.as_str(), first.turn.reasoning.as_str()),
         ("I look.", "hm")
@@ -54,14 +47,7 @@ async fn a_conversation_of_several_turns_and_tools() {
     };
     assert_eq!(first.usage, want);
 
-    talk.go_on(&first, &[("open", false), ("no such issue", true)]);
-    let second = talk.ask().await.unwrap();
     assert_eq!(second.turn.text, "One is open.");
-    talk.go_on(&second, &[]);
-    talk.messages.push(Message::User("Thanks. And AB-3?".into()));
-    talk.ask().await.unwrap();
-
-    let seen = stub.seen();
     for request in &seen {
         assert_eq!(
             (request.method.as_str(), request.path.as_str()),

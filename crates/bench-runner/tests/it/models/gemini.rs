@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use bench_core::Usage;
-use bench_runner::model::{ErrorClass, Message};
-use serde_json::{Value, json};
+use bench_runner::model::ErrorClass;
+use serde_json::json;
 
 use super::shape::check_gemini;
 use super::stub::{Answer, Stub};
-use super::talk::{CANARY, Talk};
+use super::talk::{CANARY, Had, Talk, converse, issue_schema};
 
 /// A content as the provider sends it: a thought, a signature on the first of two calls, one of which has an id.
-const FIRST: &str = r#"{"parts":[{"text":"hm","thought":true},{"text":"I look."},{"functionCall":{"name":"get_issue","args":{"key":"AB-1","deep":{"z":1,"a":2}}},"thoughtSignature":"EqQB=="},{"functionCall":{"id":"f-7","name":"get_issue","args":{"key":"AB-9"}}},{"newKind":{"z":1,"a":[2.5,null]}}],"role":"model"}"#;
+const FIRST: &str = r#"{"parts":[{"text":"hm","thought":true},{"text":"I look."},{"functionCall":{"name":"get_issue","args":{"key":"AB-1","deep":{"z":1,"a":2}}},"thoughtSignature":"EqQB=="},{"functionCall":{"id":"f-7","name":"get_issue","args":{"key":"AB-9"}}},{ "newKind": {"z":1.10,"a":[2e0, null],"z":1}}],"role":"model"}"#;
 
 fn reply(content: &str, finish_reason: &str) -> Answer {
     let usage = r#"{"promptTokenCount":100,"candidatesTokenCount":20,"thoughtsTokenCount":8,"cachedContentTokenCount":64,"totalTokenCount":128}"#;
@@ -27,18 +27,11 @@ fn says(text: &str) -> String {
     json!({"parts": [{"text": text}], "role": "model"}).to_string()
 }
 
-fn issue_schema() -> Value {
-    json!({"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]})
-}
-
 #[tokio::test]
 async fn a_conversation_of_several_turns_and_tools() {
-    let stub = Stub::start([reply(FIRST, "STOP"), reply(&says("One is open."), "STOP")]).await;
-    let mut talk = Talk::with("google:models/m", &stub.url);
-    talk.system = "Be brief.";
-    talk.offer("get_issue", "Reads an issue.", issue_schema());
-
-    let first = talk.ask().await.unwrap();
+    let replies = [reply(FIRST, "STOP"), reply(&says("One is open."), "STOP")];
+    let answers = [("open", false), ("no such issue", true)];
+    let Had { first, second, seen } = converse("google:models/m", "", replies, &answers).await;
     assert_eq!(
         (first.turn.text.as_str(), first.turn.reasoning.as_str()),
         ("I look.", "hm")
@@ -65,14 +58,7 @@ async fn a_conversation_of_several_turns_and_tools() {
     };
     assert_eq!(first.usage, want);
 
-    talk.go_on(&first, &[("open", false), ("no such issue", true)]);
-    let second = talk.ask().await.unwrap();
     assert_eq!(second.turn.text, "One is open.");
-    talk.go_on(&second, &[]);
-    talk.messages.push(Message::User("Thanks. And AB-3?".into()));
-    talk.ask().await.unwrap();
-
-    let seen = stub.seen();
     for request in &seen {
         let want = ("POST", "/v1beta/models/m:generateContent");
         assert_eq!((request.method.as_str(), request.path.as_str()), want);
@@ -86,7 +72,7 @@ async fn a_conversation_of_several_turns_and_tools() {
         format!("{start}],{tools}}}"),
         "nothing is sent that was not asked for"
     );
-    // The very bytes of the provider's content, where it wrote JSON as compactly as we do.
+    // The very bytes of the provider's content.
     let results = r#"{"role":"user","parts":[{"functionResponse":{"name":"get_issue","response":{"output":"open"}}},{"functionResponse":{"id":"f-7","name":"get_issue","response":{"error":"no such issue"}}}]}"#;
     assert_eq!(seen[1].body, format!("{start},{FIRST},{results}],{tools}}}"));
     assert_eq!(seen[2].json()["contents"].as_array().unwrap().len(), 5);

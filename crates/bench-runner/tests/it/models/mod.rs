@@ -1,6 +1,7 @@
 //! Model clients over HTTP: what they send, what they understand, what they do when the world is bad.
 
 mod anthropic;
+mod exchanges;
 mod faults;
 mod gemini;
 mod openai_chat;

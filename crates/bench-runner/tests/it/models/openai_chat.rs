@@ -1,14 +1,14 @@
 //! Chat completions: a conversation of several turns and tools, and what is sent for each setting.
 
 use bench_core::Usage;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::shape::check_chat;
 use super::stub::{Answer, Stub};
-use super::talk::{CANARY, Talk};
+use super::talk::{CANARY, Had, Talk, converse, issue_schema};
 
-/// A reply as a provider sends it, with fields that we do not know, in its own order.
-const FIRST: &str = r#"{"role":"assistant","content":null,"refusal":null,"zebra":{"b":1,"a":[1.5,"é\u0007"]},"tool_calls":[{"id":"call_A","type":"function","function":{"name":"get_issue","arguments":"{\"key\": \"AB-1\"}"},"signature":"Zm9v"},{"id":"call_B","type":"function","function":{"name":"get_issue","arguments":"{\"key\": "}}],"annotations":[]}"#;
+/// A reply as a provider sends it, with fields that we do not know, in its own order and its own way of writing JSON.
+const FIRST: &str = r#"{"role":"assistant","content":null,"refusal":null,"zebra": {"b":1.50, "a":[ 1e0,"\u00e9\u0007"],"b":1},"tool_calls":[{"id":"call_A","type":"function","function":{"name":"get_issue","arguments":"{\"key\": \"AB-1\"}"},"signature":"Zm9v"},{"id":"call_B","type":"function","function":{"name":"get_issue","arguments":"{\"key\": "}}],"annotations":[]}"#;
 
 fn completion(message: &str, finish_reason: &str) -> Answer {
     let usage = r#"{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,"prompt_tokens_details":{"cached_tokens":64},"completion_tokens_details":{"reasoning_tokens":8}}"#;
@@ -18,19 +18,12 @@ fn completion(message: &str, finish_reason: &str) -> Answer {
     Answer::new(200, body).header("x-request-id", "req_1")
 }
 
-fn issue_schema() -> Value {
-    json!({"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]})
-}
-
 #[tokio::test]
 async fn a_conversation_of_several_turns_and_tools() {
     let answer = completion(r#"{"role":"assistant","content":"Both are open."}"#, "stop");
-    let stub = Stub::start([completion(FIRST, "tool_calls"), answer]).await;
-    let mut talk = Talk::with("compatible:m", &format!("{}/v1", stub.url));
-    talk.system = "Be brief.";
-    talk.offer("get_issue", "Reads an issue.", issue_schema());
-
-    let first = talk.ask().await.unwrap();
+    let replies = [completion(FIRST, "tool_calls"), answer];
+    let answers = [(r#"{"status":"open"}"#, false), ("arguments are no JSON", true)];
+    let Had { first, second, seen } = converse("compatible:m", "/v1", replies, &answers).await;
     let calls: Vec<_> = first
         .turn
         .tool_calls
@@ -55,18 +48,7 @@ async fn a_conversation_of_several_turns_and_tools() {
     };
     assert_eq!(first.usage, want);
 
-    talk.go_on(
-        &first,
-        &[(r#"{"status":"open"}"#, false), ("arguments are no JSON", true)],
-    );
-    let second = talk.ask().await.unwrap();
     assert_eq!(second.turn.text, "Both are open.");
-    talk.go_on(&second, &[]);
-    talk.messages
-        .push(bench_runner::model::Message::User("Thanks. And AB-3?".into()));
-    talk.ask().await.unwrap();
-
-    let seen = stub.seen();
     for request in &seen {
         assert_eq!(
             (request.method.as_str(), request.path.as_str()),
@@ -83,7 +65,7 @@ async fn a_conversation_of_several_turns_and_tools() {
         format!("{start}],{tools}}}"),
         "nothing is sent that was not asked for"
     );
-    // The very bytes of the provider's message, where it wrote JSON as compactly as we do.
+    // The very bytes of the provider's message.
     let results = r#"{"role":"tool","tool_call_id":"call_A","content":"{\"status\":\"open\"}"},{"role":"tool","tool_call_id":"call_B","content":"arguments are no JSON"}"#;
     assert_eq!(seen[1].body, format!("{start},{FIRST},{results}],{tools}}}"));
     let messages = seen[2].json()["messages"].as_array().unwrap().len();

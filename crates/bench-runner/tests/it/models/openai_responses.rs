@@ -1,15 +1,15 @@
 //! Responses: a conversation of several turns and tools, and what is sent for each setting.
 
 use bench_core::Usage;
-use bench_runner::model::{ErrorClass, Message};
-use serde_json::{Value, json};
+use bench_runner::model::ErrorClass;
+use serde_json::json;
 
 use super::shape::check_responses;
 use super::stub::{Answer, Stub};
-use super::talk::{CANARY, Talk};
+use super::talk::{CANARY, Had, Talk, converse};
 
 /// Output items as a provider sends them: reasoning that only it can read, parallel calls, a kind we do not know.
-const FIRST: &str = r#"[{"id":"rs_1","type":"reasoning","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"gAAAAABo=="},{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"I look."}],"phase":"commentary"},{"id":"fc_1","type":"function_call","status":"completed","arguments":"{\"key\":\"AB-1\"}","call_id":"call_A","name":"get_issue"},{"id":"fc_2","type":"function_call","status":"completed","arguments":"{\"key\":","call_id":"call_B","name":"get_issue"},{"type":"new_kind","z":1,"a":{"y":2.5,"b":null}}]"#;
+const FIRST: &str = r#"[{"id":"rs_1","type":"reasoning","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"gAAAAABo=="},{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"I look."}],"phase":"commentary"},{"id":"fc_1","type":"function_call","status":"completed","arguments":"{\"key\":\"AB-1\"}","call_id":"call_A","name":"get_issue"},{"id":"fc_2","type":"function_call","status":"completed","arguments":"{\"key\":","call_id":"call_B","name":"get_issue"},{"type":"new_kind","z":1,"a": { "y" : 2.50,"y":1e0, "b":null}}]"#;
 
 fn response(output: &str, status: &str, more: &str) -> Answer {
     let usage = r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":64},"output_tokens":20,"output_tokens_details":{"reasoning_tokens":8},"total_tokens":120}"#;
@@ -24,19 +24,14 @@ fn says(text: &str) -> String {
         .to_string()
 }
 
-fn issue_schema() -> Value {
-    json!({"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]})
-}
-
 #[tokio::test]
 async fn a_conversation_of_several_turns_and_tools() {
-    let first = response(FIRST, "completed", "");
-    let stub = Stub::start([first, response(&says("Both are open."), "completed", "")]).await;
-    let mut talk = Talk::with("openai:m?api=responses", &format!("{}/v1", stub.url));
-    talk.system = "Be brief.";
-    talk.offer("get_issue", "Reads an issue.", issue_schema());
-
-    let first = talk.ask().await.unwrap();
+    let replies = [
+        response(FIRST, "completed", ""),
+        response(&says("Both are open."), "completed", ""),
+    ];
+    let answers = [("open", false), ("arguments are no JSON", true)];
+    let Had { first, second, seen } = converse("openai:m?api=responses", "/v1", replies, &answers).await;
     assert_eq!(
         (first.turn.text.as_str(), first.turn.reasoning.as_str()),
         ("I look.", "hm")
@@ -65,14 +60,7 @@ async fn a_conversation_of_several_turns_and_tools() {
     };
     assert_eq!(first.usage, want);
 
-    talk.go_on(&first, &[("open", false), ("arguments are no JSON", true)]);
-    let second = talk.ask().await.unwrap();
     assert_eq!(second.turn.text, "Both are open.");
-    talk.go_on(&second, &[]);
-    talk.messages.push(Message::User("Thanks. And AB-3?".into()));
-    talk.ask().await.unwrap();
-
-    let seen = stub.seen();
     for request in &seen {
         assert_eq!(
             (request.method.as_str(), request.path.as_str()),
@@ -88,7 +76,7 @@ async fn a_conversation_of_several_turns_and_tools() {
         format!("{start}],{rest}}}"),
         "nothing is sent that was not asked for"
     );
-    // The very bytes of the provider's items, where it wrote JSON as compactly as we do.
+    // The very bytes of the provider's items.
     let items = FIRST.trim_start_matches('[').trim_end_matches(']');
     let results = r#"{"type":"function_call_output","call_id":"call_A","output":"open"},{"type":"function_call_output","call_id":"call_B","output":"arguments are no JSON"}"#;
     assert_eq!(seen[1].body, format!("{start},{items},{results}],{rest}}}"));

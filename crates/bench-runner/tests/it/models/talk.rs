@@ -8,9 +8,12 @@ use bench_core::{ModelSettings, ModelSpec, Scenario};
 use bench_runner::Scratch;
 use bench_runner::env::Environment;
 use bench_runner::model::{
-    Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest, connect,
+    Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply, TurnRequest, Witness, connect,
 };
 use serde_json::{Value, json};
+
+use super::exchanges::Notes;
+use super::stub::{Answer, Seen, Stub};
 
 /// A secret that no message may hold.
 pub(crate) const CANARY: &str = "sk-canary-0123456789";
@@ -23,6 +26,7 @@ pub(crate) struct Talk {
     pub(crate) messages: Vec<Message>,
     pub(crate) tools: Vec<ToolSpec>,
     pub(crate) timeout: Duration,
+    pub(crate) witness: Option<Arc<Notes>>,
 }
 
 impl Talk {
@@ -48,6 +52,7 @@ impl Talk {
             messages: vec![Message::User("hello".into())],
             tools: Vec::new(),
             timeout: Duration::from_secs(30),
+            witness: None,
         }
     }
 
@@ -74,6 +79,8 @@ impl Talk {
             tools: &self.tools,
             settings: &self.settings,
             timeout: self.timeout,
+            attempt: 1,
+            witness: self.witness.as_deref().map(|notes| notes as &dyn Witness),
         };
         self.client.take_turn(&request).await
     }
@@ -97,5 +104,36 @@ impl Talk {
         if !answers.is_empty() {
             self.messages.push(Message::Tools(answers));
         }
+    }
+}
+
+/// The arguments of a tool that reads an issue.
+pub(crate) fn issue_schema() -> Value {
+    json!({"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]})
+}
+
+/// A conversation that was had: the replies to its first two requests, and all three requests.
+pub(crate) struct Had {
+    pub(crate) first: TurnReply,
+    pub(crate) second: TurnReply,
+    pub(crate) seen: Vec<Seen>,
+}
+
+/// Asks, answers the calls of the first reply, takes the second one, and asks once more.
+pub(crate) async fn converse(model: &str, path: &str, replies: [Answer; 2], answers: &[(&str, bool)]) -> Had {
+    let stub = Stub::start(replies).await;
+    let mut talk = Talk::with(model, &format!("{}{path}", stub.url));
+    talk.system = "Be brief.";
+    talk.offer("get_issue", "Reads an issue.", issue_schema());
+    let first = talk.ask().await.unwrap();
+    talk.go_on(&first, answers);
+    let second = talk.ask().await.unwrap();
+    talk.go_on(&second, &[]);
+    talk.messages.push(Message::User("Thanks. And AB-3?".into()));
+    talk.ask().await.unwrap();
+    Had {
+        first,
+        second,
+        seen: stub.seen(),
     }
 }
