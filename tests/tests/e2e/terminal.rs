@@ -104,7 +104,7 @@ fn the_older_tools_way_with_a_run_in_the_background_works_word_for_word() {
         "it is still the same worker"
     );
 
-    let screen = again.run("bench-cli kill latest", PATIENCE);
+    let screen = again.run("bench-cli kill latest --grace 1m", PATIENCE);
     assert!(screen.contains("cancelled: it ended in order"), "{screen}");
     let screen = again.run("bench-cli view list", PATIENCE);
     assert!(

@@ -112,7 +112,7 @@ fn a_run_in_the_background_is_listed_and_ends_when_it_is_killed() {
     let list = json(&bed, "list");
     assert_eq!(list["runs"][0]["status"], "running");
     assert_eq!(list["runs"][0]["worker"]["pid"], pid);
-    let killed = json(&bed, &format!("kill {run}"));
+    let killed = json(&bed, &format!("kill {run} --grace 1m"));
     assert_eq!(killed["runs"][0]["how"], "in_order", "{killed}");
     let shown = json(&bed, "show latest");
     assert_eq!(
