@@ -1,23 +1,89 @@
-//! The variables that models and gyms see: those of the process, and those of `--env-file`.
+//! The variables that models and gyms see: those of the process, and those of one file: `--env-file`, else the nearest
+//! `.env` in the folder of the harness or above it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bench_runner::env::Environment;
 
+use crate::args::EnvFileArgs;
 use crate::context::Context;
 use crate::error::CliError;
+
+/// The name of a file that is found without being named.
+const FOUND: &str = ".env";
+
+/// The file of variables that a command reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EnvFile {
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    /// It was not named, but found.
+    pub(crate) found: bool,
+}
+
+impl EnvFile {
+    /// One that was named.
+    pub(crate) fn named(path: &Path, cx: &Context) -> Self {
+        Self {
+            path: cx.absolute(path),
+            found: false,
+        }
+    }
+
+    /// The one that the arguments ask for; where they are silent, the nearest `.env` from the folder of the first of
+    /// these paths upward, or from the current folder where there are none.
+    pub(crate) fn of(args: &EnvFileArgs, near: &[PathBuf], cx: &Context) -> Option<Self> {
+        if let Some(path) = &args.env_file {
+            return Some(Self::named(path, cx));
+        }
+        if args.no_env_file {
+            return None;
+        }
+        let start = near
+            .first()
+            .map_or_else(|| cx.cwd.clone(), |path| cx.absolute(path));
+        let folder = if start.is_dir() {
+            Some(start.as_path())
+        } else {
+            start.parent()
+        };
+        let mut files = folder?.ancestors().map(|folder| folder.join(FOUND));
+        let path = files.find(|path| path.is_file())?;
+        Some(Self { path, found: true })
+    }
+
+    /// What is said where it was not named: nobody has to guess where a key comes from.
+    pub(crate) fn line(&self, cx: &Context) -> Option<String> {
+        let said = || {
+            format!(
+                "variables of {} (found; `--no-env-file` leaves it out)",
+                self.shown(cx)
+            )
+        };
+        self.found.then(said)
+    }
+
+    fn shown(&self, cx: &Context) -> String {
+        let path = self.path.strip_prefix(&cx.cwd).unwrap_or(&self.path).display();
+        if self.found {
+            path.to_string()
+        } else {
+            format!("--env-file {path}")
+        }
+    }
+}
 
 /// Reads them once. Variables of the process win over the file. From then on secrets reach no output.
 ///
 /// # Errors
 /// A file that cannot be read, or is no list of `NAME=value`; a `--secret` that is not set.
 pub(crate) fn read(
-    env_file: Option<&Path>,
+    env_file: Option<&EnvFile>,
     secrets: &[String],
     cx: &Context,
 ) -> Result<Environment, CliError> {
     let mut variables = match env_file {
-        Some(path) => from_file(path, cx)?,
+        Some(file) => from_file(file, cx)?,
         None => Vec::new(),
     };
     // Later ones win.
@@ -45,17 +111,26 @@ fn unknown_secret(name: &str) -> CliError {
     }
 }
 
-fn from_file(path: &Path, cx: &Context) -> Result<Vec<(String, String)>, CliError> {
-    let shown = path.display();
-    let lines = dotenvy::from_path_iter(cx.absolute(path))
-        .map_err(|error| CliError::usage(format!("cannot read `--env-file {shown}`")).because(error))?;
+fn from_file(file: &EnvFile, cx: &Context) -> Result<Vec<(String, String)>, CliError> {
+    let shown = file.shown(cx);
+    let leave_out = |error: CliError| {
+        if file.found {
+            error.hint("`--no-env-file` leaves it out")
+        } else {
+            error
+        }
+    };
+    let lines = dotenvy::from_path_iter(&file.path)
+        .map_err(|error| leave_out(CliError::usage(format!("cannot read `{shown}`")).because(error)))?;
     lines.collect::<Result<_, _>>().map_err(|error| match error {
         // Its message holds the line, and so perhaps a key.
-        dotenvy::Error::LineParse(_, column) => CliError::usage(format!(
-            "`--env-file {shown}` has a line that is not NAME=value (near its column {column})"
-        ))
-        .hint("quote values that hold spaces or #"),
-        error => CliError::usage(format!("cannot read `--env-file {shown}`")).because(error),
+        dotenvy::Error::LineParse(_, column) => leave_out(
+            CliError::usage(format!(
+                "`{shown}` has a line that is not NAME=value (near its column {column})"
+            ))
+            .hint("quote values that hold spaces or #"),
+        ),
+        error => leave_out(CliError::usage(format!("cannot read `{shown}`")).because(error)),
     })
 }
 
@@ -75,7 +150,7 @@ mod tests {
         .unwrap();
         let (mut cx, _, _) = context(dir.path());
         cx.variables.insert("B".into(), "process".into());
-        let env = read(Some(Path::new(".env")), &[], &cx).unwrap();
+        let env = read(Some(&EnvFile::named(Path::new(".env"), &cx)), &[], &cx).unwrap();
         assert_eq!(
             (env.get("A_KEY"), env.get("B")),
             (Some("from-the-file"), Some("process"))
@@ -86,12 +161,70 @@ mod tests {
     }
 
     #[test]
+    fn the_nearest_file_above_the_harness_is_found_unless_another_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b/c")).unwrap();
+        std::fs::create_dir_all(root.join("else")).unwrap();
+        std::fs::create_dir_all(root.join("a/b/.env")).unwrap(); // a folder is no file
+        for (file, text) in [
+            ("a/.env", "A=1"),
+            (".env", "A=2"),
+            ("named", "A=3"),
+            ("a/b/c/h.json", "{}"),
+        ] {
+            std::fs::write(root.join(file), text).unwrap();
+        }
+        let (mut cx, _, _) = context(&root.join("else"));
+        let nothing = EnvFileArgs::default();
+        let of = |args: &EnvFileArgs, near: &[&str], cx: &Context| {
+            EnvFile::of(args, &near.iter().map(PathBuf::from).collect::<Vec<_>>(), cx)
+        };
+        let path = |found: Option<EnvFile>| found.unwrap().path;
+        assert_eq!(
+            path(of(&nothing, &["../a/b/c/h.json"], &cx))
+                .canonicalize()
+                .unwrap(),
+            root.join("a/.env")
+        );
+        assert_eq!(
+            path(of(&nothing, &["../a/b/c"], &cx)).canonicalize().unwrap(),
+            root.join("a/.env")
+        );
+        assert_eq!(path(of(&nothing, &[], &cx)), root.join(".env"));
+        let named = EnvFileArgs {
+            env_file: Some("../named".into()),
+            no_env_file: false,
+        };
+        let file = of(&named, &["../a/b/c"], &cx).unwrap();
+        assert_eq!(file.line(&cx), None, "who named it knows");
+        assert_eq!(read(Some(&file), &[], &cx).unwrap().get("A"), Some("3"));
+        let none = EnvFileArgs {
+            env_file: None,
+            no_env_file: true,
+        };
+        assert_eq!(of(&none, &["../a/b/c"], &cx), None);
+        cx.variables.insert("A".into(), "process".into());
+        let found = of(&nothing, &["../a/b/c"], &cx).unwrap();
+        assert!(found.line(&cx).unwrap().contains("--no-env-file"));
+        assert_eq!(read(Some(&found), &[], &cx).unwrap().get("A"), Some("process"));
+        std::fs::write(root.join(".env"), "A_KEY=sk-canary oops").unwrap();
+        let error = read(of(&nothing, &[], &cx).as_ref(), &[], &cx).unwrap_err();
+        let shown = anstream::adapter::strip_str(&render::error::text(&error, 100)).to_string();
+        assert!(
+            shown.contains("--no-env-file") && !shown.contains("canary"),
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn errors_never_show_a_value() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".env"), "A_KEY=sk-canary oops\n").unwrap();
         let (cx, _, _) = context(dir.path());
         let said = |env_file: &str, secrets: &[String]| {
-            let error = read(Some(Path::new(env_file)), secrets, &cx).unwrap_err();
+            let file = EnvFile::named(Path::new(env_file), &cx);
+            let error = read(Some(&file), secrets, &cx).unwrap_err();
             anstream::adapter::strip_str(&render::error::text(&error, 100)).to_string()
         };
         let shown = said(".env", &[]) + &said("missing", &[]);

@@ -12,6 +12,7 @@ mod context;
 mod environment;
 mod error;
 mod exit;
+mod named_models;
 mod progress;
 mod render;
 mod signals;

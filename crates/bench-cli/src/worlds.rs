@@ -106,7 +106,7 @@ fn find(named: Option<&Path>, harness: &[PathBuf], cx: &Context) -> Result<Optio
             why: format!("--gym-config {}", path.display()),
         }));
     }
-    if let Some(path) = harness.first().map(|path| beside(path, cx))
+    if let Some(path) = harness.first().map(|path| beside(path, GYM_FILE, cx))
         && cx.absolute(&path).is_file()
     {
         return Ok(Some(Found {
@@ -124,12 +124,12 @@ fn find(named: Option<&Path>, harness: &[PathBuf], cx: &Context) -> Result<Optio
     Ok(None)
 }
 
-/// The gym file in a harness folder, or in the folder of a harness file.
-fn beside(harness: &Path, cx: &Context) -> PathBuf {
+/// A file of this name in a harness folder, or in the folder of a harness file.
+pub(crate) fn beside(harness: &Path, name: &str, cx: &Context) -> PathBuf {
     if cx.absolute(harness).is_dir() {
-        return harness.join(GYM_FILE);
+        return harness.join(name);
     }
-    harness.parent().unwrap_or(Path::new("")).join(GYM_FILE)
+    harness.parent().unwrap_or(Path::new("")).join(name)
 }
 
 /// The tracker can be named everywhere, unless the file has another gym of that name.

@@ -1,14 +1,19 @@
-//! Models: `provider:name`, with settings.
+//! Models: `provider:name`, with settings. Files that name models are read in [`config`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::known::{KNOWN_NAMES, KnownName, PREFIX_RULES, PrefixRule};
 pub use self::settings::{Api, BadSetting, ModelSettings, Thinking};
+use crate::setting::Setting;
 use crate::suggest;
 
+pub mod config;
+mod known;
 mod settings;
 
 /// Who answers. The last four need no network.
@@ -187,13 +192,27 @@ impl ModelRef {
 
     /// Takes what stands behind the `?`, if that makes sense.
     fn with_variant(mut self, query: &str) -> Result<Self, BadModel> {
-        let read = ModelSettings::from_query(query);
+        let query = match self.variant.as_str() {
+            "" => query.to_owned(),
+            own => format!("{own}&{query}"),
+        };
+        let read = ModelSettings::from_query(&query);
         read.map_err(|bad| BadModel::Setting {
             model: self.to_string(),
             bad,
         })?;
-        query.clone_into(&mut self.variant);
+        self.variant = query;
         Ok(self)
+    }
+
+    /// The same model under a name of its own, so that it stays apart from others that are asked for by the same
+    /// `provider:name` somewhere else: shown as `provider:name?as=NAME`.
+    ///
+    /// # Errors
+    /// A name that is empty, or a model that has one already.
+    pub fn named(self, name: &str) -> Result<Self, BadModel> {
+        let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        self.with_variant(&format!("as={name}"))
     }
 }
 
@@ -244,6 +263,9 @@ impl FromStr for ModelRef {
 
 /// The provider of a bare name, by its prefix.
 fn by_prefix(name: &str) -> Result<ModelRef, BadModel> {
+    if let Some(known) = known::meaning(name) {
+        return known.parse();
+    }
     let lower = name.to_ascii_lowercase();
     let reasoning = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
     let provider = if lower.starts_with("gpt") || lower.strip_prefix('o').is_some_and(reasoning) {
@@ -289,7 +311,10 @@ pub struct ModelSpec {
     pub settings: ModelSettings,
     /// Overrides the provider's address, such as `http://127.0.0.1:11434/v1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_url: Option<String>,
+    pub base_url: Option<Setting>,
+    /// Further headers of every request; one of a name that we send too replaces ours.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Setting>,
     /// SHA-256 of the script file, for `script` models; a changed file refuses to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script_sha256: Option<String>,
@@ -303,8 +328,14 @@ impl ModelSpec {
             model,
             slug: String::new(),
             base_url: None,
+            headers: BTreeMap::new(),
             script_sha256: None,
         }
+    }
+
+    /// Every setting in it that may hold variables or secrets.
+    pub fn texts(&self) -> impl Iterator<Item = &Setting> {
+        self.base_url.iter().chain(self.headers.values())
     }
 }
 

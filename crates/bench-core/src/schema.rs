@@ -1,7 +1,7 @@
-//! JSON Schemas of harness files and gym files, for editors and other checkers.
+//! JSON Schemas of harness, gym and model files, for editors and other checkers.
 //!
-//! The shapes below are written for schemas alone: the readers in [`crate::harness`] and
-//! [`crate::gym::config`] say more, and say it better. Tests hold the two together: what loads fits the
+//! The shapes below are written for schemas alone: the readers in [`crate::harness`],
+//! [`crate::gym::config`] and [`crate::model::config`] say more, and say it better. Tests hold the two together: what loads fits the
 //! schema, and what has a wrong type does not. Unknown fields are allowed, as the readers only warn.
 
 use schemars::SchemaGenerator;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 mod gyms;
 mod harness;
+mod models;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -47,6 +48,19 @@ pub fn gym_schema() -> Value {
         "if": {"type": "object", "required": ["gyms"]},
         "then": gyms,
         "else": servers,
+        "$defs": generator.take_definitions(true),
+    })
+}
+
+/// The schema of model files: `models`.
+pub fn model_schema() -> Value {
+    let mut generator = generator();
+    let models = generator.subschema_for::<models::ModelsFile>();
+    json!({
+        "$schema": DIALECT,
+        "title": "bench model file",
+        "description": "Models under names of their own, with how each is asked.",
+        "allOf": [models],
         "$defs": generator.take_definitions(true),
     })
 }

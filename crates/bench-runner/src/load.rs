@@ -1,10 +1,11 @@
-//! Harness and gym files from the disk. What they mean is said by `bench-core`, which never reads files itself.
+//! Harness, gym and model files from the disk. What they mean is said by `bench-core`, which never reads files itself.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use bench_core::gym::config::{self, GymFile};
 use bench_core::harness::Source;
+use bench_core::model::{self, config::ModelFile};
 use bench_core::{Harness, Place, Problem, Problems};
 
 /// What most harness files are called: it tells nobody which one it is.
@@ -56,6 +57,14 @@ fn load_sources(paths: &[PathBuf], cwd: &Path) -> Result<Vec<Source>, (Problems,
 /// All problems of the file at once.
 pub fn load_gyms(path: &Path, cwd: &Path, is_set: &dyn Fn(&str) -> bool) -> Result<GymFile, Problems> {
     config::read(&source_of(path, cwd)?, is_set)
+}
+
+/// Reads a model file. Blocking.
+///
+/// # Errors
+/// All problems of the file at once.
+pub fn load_models(path: &Path, cwd: &Path) -> Result<ModelFile, Problems> {
+    model::config::read(&source_of(path, cwd)?)
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {

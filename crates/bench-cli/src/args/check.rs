@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::EnvFileArgs;
 use super::run::GymChoiceArgs;
 
 /// Arguments of `check`.
@@ -12,9 +13,8 @@ pub(crate) struct CheckArgs {
     /// Harness file (JSON or JSONL), or a folder of them
     #[arg(value_name = "HARNESS", required = true)]
     pub(crate) harness: Vec<PathBuf>,
-    /// Read variables from a file; variables that are already set win
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) env_file: EnvFileArgs,
     /// One JSON document
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,9 +1,24 @@
-//! `bench-cli schema`, `doctor`, `completions` and `man`.
+//! `bench-cli models`, `schema`, `doctor`, `completions` and `man`.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
+
+use super::EnvFileArgs;
+
+/// Arguments of `models`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Model file [default: models.json in the current folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) models_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) env_file: EnvFileArgs,
+    /// One JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
@@ -20,14 +35,15 @@ pub(crate) enum SchemaOf {
     Harness,
     /// Gym files.
     Gyms,
+    /// Model files.
+    Models,
 }
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Read variables (API keys, …) from a file; variables that are already set win
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) env_file: EnvFileArgs,
     /// One JSON document
     #[arg(long)]
     pub(crate) json: bool,

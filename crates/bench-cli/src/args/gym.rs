@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::EnvFileArgs;
+
 /// What to do with gyms.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GymCommand {
@@ -23,9 +25,8 @@ pub(crate) struct GymFileArgs {
     /// Gym file [default: gyms.json in the current folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) gym_config: Option<PathBuf>,
-    /// Read variables from a file; variables that are already set win
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) env_file: EnvFileArgs,
 }
 
 /// Arguments of `gym list`.

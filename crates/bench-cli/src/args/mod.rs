@@ -54,6 +54,18 @@ pub(crate) struct GlobalArgs {
     pub(crate) color: ColorWhen,
 }
 
+/// Where variables come from beside the process. Shared by all commands that read them.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EnvFileArgs {
+    /// Read variables (API keys, …) from a file; variables that are already set win [default: the nearest .env, from
+    /// the folder of the harness (or the current one) upward]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Read no .env
+    #[arg(long, conflicts_with = "env_file")]
+    pub(crate) no_env_file: bool,
+}
+
 /// When output has colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
@@ -98,7 +110,9 @@ pub(crate) enum Command {
     /// Look at gyms, call their tools, or serve the built-in one
     #[command(subcommand)]
     Gym(gym::GymCommand),
-    /// Print the JSON Schema of harness or gym files
+    /// Show which models can be asked here, and what others lack
+    Models(extras::ModelsArgs),
+    /// Print the JSON Schema of harness, gym or model files
     Schema(extras::SchemaArgs),
     /// Look whether everything that runs need is there
     Doctor(extras::DoctorArgs),

@@ -6,6 +6,8 @@ use bench_core::Gate;
 use bench_core::limits::LimitOverrides;
 use clap::{Args, ValueEnum};
 
+use super::EnvFileArgs;
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -52,8 +54,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Models")]
 pub(crate) struct ModelArgs {
-    /// provider:name, or a well-known name such as gpt-4o, with settings behind it if you like: 'gpt-5?effort=high';
-    /// oracle plays the solutions, script:FILE a file, noop does nothing; repeatable
+    /// provider:name, a well-known name such as gpt-4o, or a name of the model file, with settings behind it if you like:
+    /// 'gpt-5?effort=high'; oracle plays the solutions, script:FILE a file, noop does nothing; repeatable
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Vec<String>,
     /// Sampling temperature [default: not sent]
@@ -65,9 +67,11 @@ pub(crate) struct ModelArgs {
     /// System prompt, from a file; a scenario's own wins
     #[arg(long, value_name = "FILE")]
     pub(crate) system_prompt: Option<PathBuf>,
-    /// Read variables (API keys, …) from a file; variables that are already set win
+    /// Model file: models under names of their own [default: models.json beside the harness, else in the current folder]
     #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Option<PathBuf>,
+    pub(crate) models_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) env_file: EnvFileArgs,
     /// Treat this variable's value as a secret, whatever its name; repeatable
     #[arg(long, value_name = "NAME")]
     pub(crate) secret: Vec<String>,

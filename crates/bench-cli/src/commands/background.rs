@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use bench_core::Plan;
+use bench_core::{ModelSpec, Plan};
 use bench_report::text::count;
 use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, TrackerAddress};
@@ -53,10 +53,12 @@ fn check(plan: &Plan, environment: &Environment, cx: &Context) -> Result<(), Cli
 
 /// The command that does the work; the name of the run is still to be added.
 fn worker(plan: &Plan, environment: &Environment, cx: &Context) -> Result<Command, CliError> {
-    let unresolved = |error| CliError::usage("a secret of a gym is not there any more").because(error);
+    let unresolved =
+        |error| CliError::usage("a secret of a gym or model is not there any more").because(error);
     let mut command = this_program()?;
     command.envs(environment.variables());
-    for setting in plan.gyms.iter().flat_map(|gym| gym.settings()) {
+    let of_gyms = plan.gyms.iter().flat_map(|gym| gym.settings());
+    for setting in of_gyms.chain(plan.models.iter().flat_map(ModelSpec::texts)) {
         command.envs(environment.hand_over(setting).map_err(unresolved)?);
     }
     // A worker is nobody's child.

@@ -15,10 +15,11 @@ use super::start::tell;
 use super::write_json;
 use crate::args::check::CheckArgs;
 use crate::context::Context;
+use crate::environment::{self, EnvFile};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::problems;
-use crate::{environment, worlds};
+use crate::worlds;
 
 /// What was found.
 #[derive(Default)]
@@ -31,7 +32,8 @@ struct Found {
 
 /// Looks at the harness. Exits as `run` would where nothing can be run, and with 1 if scenarios can never pass.
 pub(super) fn cmd(args: &CheckArgs, cx: &mut Context) -> Result<Exit, CliError> {
-    let environment = environment::read(args.env_file.as_deref(), &[], cx)?;
+    let env_file = EnvFile::of(&args.env_file, &args.harness, cx);
+    let environment = environment::read(env_file.as_ref(), &[], cx)?;
     let found = look(args, &environment, cx)?;
     if args.json {
         write_json(

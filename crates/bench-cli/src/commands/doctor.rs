@@ -17,7 +17,7 @@ use tokio::runtime::Builder;
 use super::write_json;
 use crate::args::extras::DoctorArgs;
 use crate::context::Context;
-use crate::environment;
+use crate::environment::{self, EnvFile};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::paint;
@@ -48,8 +48,10 @@ enum State {
 
 /// Looks, and says what it found. A fault gives exit code 1.
 pub(super) fn cmd(args: &DoctorArgs, cx: &mut Context) -> Result<Exit, CliError> {
-    let environment = environment::read(args.env_file.as_deref(), &[], cx)?;
+    let env_file = EnvFile::of(&args.env_file, &[], cx);
+    let environment = environment::read(env_file.as_ref(), &[], cx)?;
     let mut findings = vec![version(), results(&cx.results_dir()), open_files(), tracker()];
+    findings.push(variables(env_file.as_ref()));
     findings.extend(models(&environment));
     findings.extend([
         program("npx", "MCP servers from npm", cx),
@@ -186,6 +188,18 @@ fn tracker() -> Finding {
         }
         Err(error) => Finding::new("gym tracker", State::Fault, error),
     }
+}
+
+/// The file that variables were read from.
+fn variables(file: Option<&EnvFile>) -> Finding {
+    let detail = match file {
+        Some(EnvFile { path, found: true }) => {
+            format!("{}, found upward from the current folder", path.display())
+        }
+        Some(EnvFile { path, .. }) => path.display().to_string(),
+        None => "none read; variables of the process only".to_owned(),
+    };
+    Finding::new("env file", State::Ok, detail)
 }
 
 fn models(environment: &Environment) -> Vec<Finding> {

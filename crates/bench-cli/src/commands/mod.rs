@@ -14,6 +14,7 @@ mod kill;
 mod list;
 mod logs;
 mod man;
+mod models;
 mod older;
 mod page;
 mod prune;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> 
         Command::Worker(args) => background::work(&args, cx),
         Command::Check(args) => check::cmd(&args, cx),
         Command::Gym(command) => gym::cmd(&command, cx),
+        Command::Models(args) => models::cmd(&args, cx),
         Command::Schema(args) => schema::cmd(&args, cx),
         Command::Doctor(args) => doctor::cmd(&args, cx),
         Command::Completions(args) => completions::cmd(&args, cx),

@@ -14,7 +14,7 @@ use super::start::{self, How, Start};
 use super::sweep;
 use crate::args::life::{HowArgs, ResumeArgs, RetryArgs};
 use crate::context::Context;
-use crate::environment;
+use crate::environment::{self, EnvFile};
 use crate::error::CliError;
 use crate::exit::Exit;
 
@@ -163,8 +163,11 @@ fn nothing_open(plan: &Plan, earlier: &Earlier) -> bool {
 
 /// The variables of now, with those of the env file that the run was started with.
 pub(super) fn environment_of(plan: &Plan, cx: &Context) -> Result<Environment, CliError> {
-    let env_file = plan.env_file.as_deref().map(Path::new);
-    environment::read(env_file, &plan.secret_names, cx)
+    let env_file = plan
+        .env_file
+        .as_deref()
+        .map(|path| EnvFile::named(Path::new(path), cx));
+    environment::read(env_file.as_ref(), &plan.secret_names, cx)
 }
 
 fn how(args: &HowArgs) -> How {

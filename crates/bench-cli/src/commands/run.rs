@@ -30,7 +30,12 @@ const MOST_WARNINGS: usize = 5;
 pub(super) fn cmd(args: &RunArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let request = request::resolve(args, cx)?;
     warn(&request.warnings, cx);
-    for line in worlds::lines(&request.plan) {
+    for line in request
+        .variables_of
+        .iter()
+        .cloned()
+        .chain(worlds::lines(&request.plan))
+    {
         tell(&line, cx);
     }
     if args.output.dry_run {

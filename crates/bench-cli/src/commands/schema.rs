@@ -1,6 +1,6 @@
 //! `bench-cli schema`: JSON Schemas, for editors.
 
-use bench_core::schema::{gym_schema, harness_schema};
+use bench_core::schema::{gym_schema, harness_schema, model_schema};
 
 use super::write_json;
 use crate::args::extras::{SchemaArgs, SchemaOf};
@@ -13,6 +13,7 @@ pub(super) fn cmd(args: &SchemaArgs, cx: &mut Context) -> Result<Exit, CliError>
     let schema = match args.of {
         SchemaOf::Harness => harness_schema(),
         SchemaOf::Gyms => gym_schema(),
+        SchemaOf::Models => model_schema(),
     };
     write_json(&schema, cx)?;
     Ok(Exit::Success)

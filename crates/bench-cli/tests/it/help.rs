@@ -42,7 +42,8 @@ fn the_program() {
       prune        Remove old finished runs; shows them first
       check        Look at harness files without trying any model
       gym          Look at gyms, call their tools, or serve the built-in one
-      schema       Print the JSON Schema of harness or gym files
+      models       Show which models can be asked here, and what others lack
+      schema       Print the JSON Schema of harness, gym or model files
       doctor       Look whether everything that runs need is there
       completions  Print a completion script for a shell
       man          Print the manual, or write its pages to a folder
@@ -92,14 +93,19 @@ fn run() {
       -h, --help                 Print help
 
     Models:
-          --model <MODEL>          provider:name, or a well-known name such as gpt-4o, with settings
-                                   behind it if you like: 'gpt-5?effort=high'; oracle plays the
-                                   solutions, script:FILE a file, noop does nothing; repeatable
+          --model <MODEL>          provider:name, a well-known name such as gpt-4o, or a name of the
+                                   model file, with settings behind it if you like: 'gpt-5?effort=high';
+                                   oracle plays the solutions, script:FILE a file, noop does nothing;
+                                   repeatable
           --temperature <T>        Sampling temperature [default: not sent]
           --max-output-tokens <N>  The most tokens of one reply [default: the provider's]
           --system-prompt <FILE>   System prompt, from a file; a scenario's own wins
+          --models-file <FILE>     Model file: models under names of their own [default: models.json
+                                   beside the harness, else in the current folder]
           --env-file <FILE>        Read variables (API keys, …) from a file; variables that are already
-                                   set win
+                                   set win [default: the nearest .env, from the folder of the harness
+                                   (or the current one) upward]
+          --no-env-file            Read no .env
           --secret <NAME>          Treat this variable's value as a secret, whatever its name;
                                    repeatable
 
@@ -210,7 +216,10 @@ fn gyms() {
 
     Options:
           --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
-          --env-file <FILE>    Read variables from a file; variables that are already set win
+          --env-file <FILE>    Read variables (API keys, …) from a file; variables that are already set
+                               win [default: the nearest .env, from the folder of the harness (or the
+                               current one) upward]
+          --no-env-file        Read no .env
           --json               One JSON document
       -h, --help               Print help
     ");
@@ -224,7 +233,10 @@ fn gyms() {
 
     Options:
           --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
-          --env-file <FILE>    Read variables from a file; variables that are already set win
+          --env-file <FILE>    Read variables (API keys, …) from a file; variables that are already set
+                               win [default: the nearest .env, from the folder of the harness (or the
+                               current one) upward]
+          --no-env-file        Read no .env
           --json               One JSON document, with the schemas of the arguments
       -h, --help               Print help
     ");
@@ -243,7 +255,10 @@ fn gyms() {
                                repeatable
           --sql <QUERY>        Then ask the gym's SQL runner
           --gym-config <FILE>  Gym file [default: gyms.json in the current folder]
-          --env-file <FILE>    Read variables from a file; variables that are already set win
+          --env-file <FILE>    Read variables (API keys, …) from a file; variables that are already set
+                               win [default: the nearest .env, from the folder of the harness (or the
+                               current one) upward]
+          --no-env-file        Read no .env
           --json               One JSON document
       -h, --help               Print help
     …
@@ -275,7 +290,10 @@ fn everything_else() {
       <HARNESS>...  Harness file (JSON or JSONL), or a folder of them
 
     Options:
-          --env-file <FILE>  Read variables from a file; variables that are already set win
+          --env-file <FILE>  Read variables (API keys, …) from a file; variables that are already set
+                             win [default: the nearest .env, from the folder of the harness (or the
+                             current one) upward]
+          --no-env-file      Read no .env
           --json             One JSON document
       -h, --help             Print help
 
@@ -286,12 +304,12 @@ fn everything_else() {
                                folder]
     ");
     insta::assert_snapshot!(help("schema"), @r"
-    Print the JSON Schema of harness or gym files
+    Print the JSON Schema of harness, gym or model files
 
     Usage: bench-cli schema [OPTIONS] [FILES]
 
     Arguments:
-      [FILES]  Of which files [default: harness] [possible values: harness, gyms]
+      [FILES]  Of which files [default: harness] [possible values: harness, gyms, models]
 
     Options:
       -h, --help  Print help (see more with '--help')
@@ -303,7 +321,9 @@ fn everything_else() {
 
     Options:
           --env-file <FILE>  Read variables (API keys, …) from a file; variables that are already set
-                             win
+                             win [default: the nearest .env, from the folder of the harness (or the
+                             current one) upward]
+          --no-env-file      Read no .env
           --json             One JSON document
       -h, --help             Print help
     ");

@@ -6,6 +6,7 @@ mod background;
 mod help;
 mod locked;
 mod mistakes;
+mod models;
 mod quickstart;
 
 use std::path::Path;

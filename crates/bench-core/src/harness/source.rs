@@ -9,6 +9,7 @@ use crate::hash::sha256_hex;
 use crate::json::read::{At, Log};
 use crate::json::{Document, Kind, Syntax};
 use crate::lint::secrets;
+use crate::model::config::is_model_file;
 use crate::problem::{Place, Problem, Problems};
 use crate::suggest;
 
@@ -102,7 +103,7 @@ impl Harness {
     /// Understands harness files: one, or those of a folder in name order.
     ///
     /// Every file may have its own form: scenarios, one task, a list of tasks, or rows (one task a line,
-    /// with the ending `.jsonl`). In a folder, gym files are passed over. `read_file` is asked for the
+    /// with the ending `.jsonl`). In a folder, gym and model files are passed over. `read_file` is asked for the
     /// seed files that tasks name. `name` is what the harness is called, unless it is one file that has a
     /// `name` of its own.
     ///
@@ -182,7 +183,7 @@ impl RunWishes {
     }
 }
 
-/// The scenarios of one file; `None` if it is a gym file that merely lies in the same folder.
+/// The scenarios of one file; `None` if it is a gym or model file that merely lies in the same folder.
 fn read_source(cx: &Reading<'_>, in_folder: bool, wishes: &mut RunWishes, log: &Log) -> Option<Vec<Found>> {
     let mut found = Vec::new();
     let stem = cx.source.stem();
@@ -205,7 +206,7 @@ fn read_source(cx: &Reading<'_>, in_folder: bool, wishes: &mut RunWishes, log: &
         };
         log.extend(document.decode_strings(task_form::MAY_BE_ENCODED));
         let at = At::root(&document, log);
-        if in_folder && is_gym_file(&at) {
+        if in_folder && (is_gym_file(&at) || is_model_file(&at)) {
             return None;
         }
         log.extend(secrets::written_literally(&document));
@@ -243,6 +244,10 @@ fn unknown_form(at: &At<'_>) {
         let hint = "give it with --gym-config, and a harness file beside it";
         return at.error_with("this is a gym file, not a harness file", hint);
     }
+    if is_model_file(at) {
+        let hint = "give it with --models-file, and a harness file beside it";
+        return at.error_with("this is a model file, not a harness file", hint);
+    }
     let message = match at.node.kind {
         Kind::Object(_) => "neither `scenarios` nor `user_prompt` is in it: this is no harness file",
         _ => "this is no harness file: it holds neither an object nor a list of tasks",
@@ -277,7 +282,7 @@ fn is_rows(path: &str) -> bool {
 }
 
 /// A file is rows by its ending, or because each of its lines is a value and the whole is not. Comments are for gym
-/// files only, which have to be known for what they are with them.
+/// and model files only, which have to be known for what they are with them.
 fn open(source: &Source) -> Vec<Result<Document, Problems>> {
     if is_rows(&source.path) {
         return Document::parse_rows(&source.shown, &source.text);
@@ -290,7 +295,8 @@ fn open(source: &Source) -> Vec<Result<Document, Problems>> {
         }
         let commented = Document::parse(&source.shown, &source.text, Syntax::WithComments);
         if let Ok(document) = commented
-            && is_gym_file(&At::root(&document, &Log::default()))
+            && let (log, root) = (Log::default(), &document)
+            && (is_gym_file(&At::root(root, &log)) || is_model_file(&At::root(root, &log)))
         {
             return vec![Ok(document)];
         }

@@ -131,7 +131,8 @@ impl ModelSettings {
         Ok(settings)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
+    /// Sets one by its name, as it stands behind a model's name.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
         let bad = |wanted| BadSetting::Value {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -165,6 +166,9 @@ impl ModelSettings {
                     _ => Thinking::Budget(whole("`adaptive`, or a number of tokens")?),
                 });
             }
+            // Tells models of one run apart, and says nothing to the provider.
+            "as" if value.trim().is_empty() => return Err(bad("a name for people")),
+            "as" => {}
             "api" => {
                 self.api = Some(match value {
                     "chat" => Api::Chat,

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bench_core::model::Api;
-use bench_core::{ModelSpec, Provider};
+use bench_core::setting::is_secret_name;
+use bench_core::{ModelSpec, Provider, Setting};
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
@@ -26,7 +27,7 @@ use super::openai_responses::OpenAiResponses;
 use super::oracle::Oracle;
 use super::providers::{Access, access};
 use super::script::{Script, ScriptError};
-use crate::env::Environment;
+use crate::env::{Environment, ResolveError};
 
 /// Fields of a request that belong to the agent loop: `extra` may not replace them.
 const RESERVED: [&str; 5] = ["messages", "input", "contents", "tools", "model"];
@@ -70,6 +71,16 @@ pub enum ConnectError {
         /// The variable; its value is not shown.
         variable: &'static str,
     },
+    /// An address or a header of the model has no value.
+    #[error("{model}: {what}: {source}")]
+    Unresolved {
+        /// The model.
+        model: String,
+        /// Which of its members.
+        what: String,
+        /// Why.
+        source: ResolveError,
+    },
     /// A setting that the provider or the agent loop cannot take.
     #[error("{model}: {reason}")]
     BadSetting {
@@ -100,13 +111,28 @@ pub enum ConnectError {
     },
 }
 
+/// Headers that prove who asks, whatever the provider.
+const KEY_HEADERS: [&str; 3] = ["authorization", "x-api-key", "x-goog-api-key"];
+
 /// The wire formats over HTTP.
 #[derive(Clone, Copy)]
-enum Format {
+pub(super) enum Format {
     Chat,
     Responses,
     Messages,
     Gemini,
+}
+
+impl Format {
+    /// For people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat completions",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::Gemini => "generateContent",
+        }
+    }
 }
 
 /// A client for one model; shorthand for a [`Connector`] that is used once.
@@ -173,7 +199,7 @@ impl<'a> Connector<'a> {
     ///
     /// `OpenAI` and xAI, where they are asked themselves, are asked in responses: there alone reasoning lasts from turn
     /// to turn. Who only speaks like them is asked in what everybody speaks, chat completions.
-    fn format(&self, spec: &ModelSpec, access: &Access) -> Result<Format, ConnectError> {
+    pub(super) fn format(&self, spec: &ModelSpec, access: &Access) -> Result<Format, ConnectError> {
         let settings = &spec.settings;
         let format = match (access.provider, settings.api) {
             (Provider::Anthropic | Provider::Google, Some(_)) => {
@@ -215,7 +241,7 @@ impl<'a> Connector<'a> {
         access: &Access,
     ) -> Result<Endpoint, ConnectError> {
         let mut endpoint = self.endpoint(spec, access)?;
-        let key = self.key(access, &endpoint.url)?;
+        let key = self.key(spec, access, &endpoint.url)?;
         let url = &mut endpoint.url;
         let header = match format {
             Format::Chat => {
@@ -245,7 +271,44 @@ impl<'a> Connector<'a> {
             let value = header_value(&format!("{bearer}{key}"), variable)?;
             endpoint.headers.insert(header, value);
         }
+        self.add_own_headers(spec, &mut endpoint.headers)?;
         Ok(endpoint)
+    }
+
+    /// The headers that the model itself names. They replace ours.
+    fn add_own_headers(&self, spec: &ModelSpec, headers: &mut HeaderMap) -> Result<(), ConnectError> {
+        for (name, setting) in &spec.headers {
+            let what = || format!("header `{name}`");
+            let value = self.resolved(spec, setting, what)?;
+            // Whatever its variable is called.
+            if is_secret_name(name) || name == "cookie" {
+                self.env.secrets().add(&value);
+                self.env
+                    .secrets()
+                    .add(value.rsplit(' ').next().unwrap_or_default());
+            }
+            let refused = |_| bad_setting(spec, &format!("{} holds what no HTTP header may hold", what()));
+            let header = HeaderName::try_from(name.as_str())
+                .map_err(|_| bad_setting(spec, &format!("{} has no possible name", what())))?;
+            let mut value = HeaderValue::from_str(value.trim()).map_err(refused)?;
+            value.set_sensitive(true);
+            headers.insert(header, value);
+        }
+        Ok(())
+    }
+
+    fn resolved(
+        &self,
+        spec: &ModelSpec,
+        setting: &Setting,
+        what: impl Fn() -> String,
+    ) -> Result<String, ConnectError> {
+        let unresolved = |source| ConnectError::Unresolved {
+            model: spec.model.to_string(),
+            what: what(),
+            source,
+        };
+        self.env.resolve(setting).map_err(unresolved)
     }
 
     /// The endpoint at the base address, without key.
@@ -274,6 +337,10 @@ impl<'a> Connector<'a> {
     fn base_url(&self, spec: &ModelSpec, access: &Access) -> Result<Url, ConnectError> {
         let own = spec
             .base_url
+            .as_ref()
+            .map(|setting| self.resolved(spec, setting, || "base_url".to_owned()))
+            .transpose()?;
+        let own = own
             .as_deref()
             .map(|text| (text, format!("base_url of {}", spec.model)));
         let set = || {
@@ -315,9 +382,15 @@ impl<'a> Connector<'a> {
     }
 
     /// The key, and the variable that holds it.
-    fn key(&self, access: &Access, url: &Url) -> Result<Option<(&'static str, &'a str)>, ConnectError> {
+    fn key(
+        &self,
+        spec: &ModelSpec,
+        access: &Access,
+        url: &Url,
+    ) -> Result<Option<(&'static str, &'a str)>, ConnectError> {
         let key = access.key_in(self.env);
-        if key.is_none() && access.key_needed && !is_loopback(url) {
+        let brings_its_own = KEY_HEADERS.iter().any(|name| spec.headers.contains_key(*name));
+        if key.is_none() && !brings_its_own && access.key_needed && !is_loopback(url) {
             return Err(ConnectError::MissingKey {
                 provider: access.provider,
                 variable: access.key,
@@ -480,7 +553,7 @@ mod tests {
             ("compatible:m", Some("http://127.0.0.1:1/v1"), "/chat/completions"),
         ] {
             let mut spec = spec(model);
-            spec.base_url = base.map(str::to_owned);
+            spec.base_url = base.map(Setting::from);
             let url = endpoint(&spec, &keys).url;
             assert!(url.path().ends_with(want), "{model}: {url}");
         }
@@ -530,6 +603,28 @@ mod tests {
             &[("COMPATIBLE_BASE_URL", "http://far.example/v1")],
         );
         assert!(ollama.headers.get("authorization").is_none());
+    }
+
+    #[test]
+    fn a_model_brings_headers_of_its_own() {
+        let mut spec = spec("openai:gpt-4o");
+        let headers = [("authorization", "Bearer ${GATE}"), ("x-team", "bench")];
+        spec.headers = headers
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into();
+        let pairs = [("GATE", "gate-canary-1")];
+        let own = endpoint(&spec, &pairs);
+        assert_eq!(
+            own.headers["authorization"], "Bearer gate-canary-1",
+            "needs no other key"
+        );
+        assert_eq!(own.headers["x-team"], "bench");
+        assert!(!format!("{:?}", own.headers).contains("canary"));
+        assert_eq!(own.secrets.redact("it is gate-canary-1"), "it is [secret]");
+        insta::assert_snapshot!(error(&spec, &[]), @"openai:gpt-4o: header `authorization`: the variable `GATE` is not set");
+        insta::assert_snapshot!(error(&spec, &[("GATE", "a\nb")]), @"openai:gpt-4o: header `authorization` holds what no HTTP header may hold");
+        spec.base_url = Some("${NOWHERE}/v1".into());
+        insta::assert_snapshot!(error(&spec, &pairs), @"openai:gpt-4o: base_url: the variable `NOWHERE` is not set");
     }
 
     #[test]

@@ -11,9 +11,12 @@
 //!
 //! `OPENROUTER_HTTP_REFERER` and `OPENROUTER_APP_TITLE` tell `OpenRouter` who asks.
 
-use bench_core::Provider;
+use std::path::Path;
+
+use bench_core::{ModelRef, ModelSpec, Provider};
 use url::Url;
 
+use super::connect::{Connector, Format};
 use super::http::is_loopback;
 use crate::env::Environment;
 
@@ -94,8 +97,12 @@ static ACCESS: [Access; 6] = [
 impl Access {
     /// The key, if one is set, and the variable that holds it.
     pub(super) fn key_in<'e>(&self, env: &'e Environment) -> Option<(&'static str, &'e str)> {
-        let mut names = std::iter::once(self.key).chain(self.other_keys.iter().copied());
-        names.find_map(|name| Some((name, env.get(name)?.trim())))
+        self.keys().find_map(|name| Some((name, env.get(name)?.trim())))
+    }
+
+    /// The variables that may hold the key.
+    fn keys(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.key).chain(self.other_keys.iter().copied())
     }
 }
 
@@ -116,6 +123,16 @@ pub struct ProviderStatus {
     pub configured: bool,
     /// The variables that would have to be set.
     pub missing: Vec<&'static str>,
+    /// The variables that may hold its key, in the order in which they are looked at.
+    pub keys: Vec<&'static str>,
+    /// The one of them that is set.
+    pub key_set: Option<&'static str>,
+    /// The variable that may hold its address.
+    pub address_variable: Option<&'static str>,
+    /// Where it is asked, without credentials.
+    pub address: Option<String>,
+    /// The wire format in which a model of it is asked where nothing else is said.
+    pub format: Option<&'static str>,
 }
 
 /// All providers, in the order in which they are listed to people, and what each lacks.
@@ -134,6 +151,11 @@ fn status(provider: Provider, env: &Environment) -> ProviderStatus {
             supported,
             configured: supported,
             missing: Vec::new(),
+            keys: Vec::new(),
+            key_set: None,
+            address_variable: None,
+            address: None,
+            format: None,
         };
     };
     let address = env.get(access.base_url).or(access.default_base_url);
@@ -152,12 +174,46 @@ fn status(provider: Provider, env: &Environment) -> ProviderStatus {
         supported: true,
         configured: missing.is_empty(),
         missing,
+        keys: access.keys().collect(),
+        key_set: access.key_in(env).map(|(name, _)| name),
+        address_variable: Some(access.base_url),
+        address: address.map(|text| without_credentials(text, env)),
+        format: format_of(access, env),
     }
+}
+
+/// An address that may be shown, whatever it looks like.
+fn without_credentials(text: &str, env: &Environment) -> String {
+    let text = match Url::parse(text.trim()) {
+        Ok(mut url) if url.has_host() => {
+            // Refused for addresses that cannot have credentials.
+            url.set_username("").unwrap_or_default();
+            url.set_password(None).unwrap_or_default();
+            url.set_query(None);
+            url.to_string()
+        }
+        _ => text.rsplit('@').next().unwrap_or(text).to_owned(),
+    };
+    env.secrets().redact(&text).into_owned()
+}
+
+fn format_of(access: &Access, env: &Environment) -> Option<&'static str> {
+    let spec = ModelSpec::new(ModelRef::new(access.provider, "any"));
+    let format = Connector::new(env, Path::new(""), 1).format(&spec, access);
+    format.ok().map(Format::name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_in_an_address_are_not_shown() {
+        let shown = |text: &str| without_credentials(text, &Environment::default());
+        assert_eq!(shown("https://me:canary@h/v1?key=canary"), "https://h/v1");
+        assert_eq!(shown("me:canary@h"), "h");
+        assert_eq!(shown("h/v1"), "h/v1");
+    }
 
     #[test]
     fn the_providers_say_what_they_lack() {
@@ -171,19 +227,25 @@ mod tests {
         );
         let lines: Vec<String> = providers(&env)
             .iter()
-            .map(|p| format!("{} {} {} {:?}", p.provider, p.supported, p.configured, p.missing))
+            .map(|p| {
+                let format = p.format.unwrap_or("-");
+                format!(
+                    "{} {} {} {:?} {:?} {:?} {format}",
+                    p.provider, p.supported, p.configured, p.missing, p.key_set, p.address
+                )
+            })
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        openai true true []
-        anthropic true true []
-        google true false ["GOOGLE_API_KEY"]
-        xai true false ["XAI_API_KEY"]
-        openrouter true false ["OPENROUTER_API_KEY"]
-        compatible true false ["COMPATIBLE_BASE_URL"]
-        script true true []
-        oracle true true []
-        noop true true []
-        replay false false []
+        openai true true [] None Some("http://localhost:8000/v1") chat completions
+        anthropic true true [] Some("ANTHROPIC_API_KEY") Some("https://api.anthropic.com/") messages
+        google true false ["GOOGLE_API_KEY"] None Some("https://generativelanguage.googleapis.com/v1beta") generateContent
+        xai true false ["XAI_API_KEY"] None Some("https://api.x.ai/v1") responses
+        openrouter true false ["OPENROUTER_API_KEY"] None Some("https://openrouter.ai/api/v1") chat completions
+        compatible true false ["COMPATIBLE_BASE_URL"] None None chat completions
+        script true true [] None None -
+        oracle true true [] None None -
+        noop true true [] None None -
+        replay false false [] None None -
         "#);
     }
 }

@@ -8,8 +8,8 @@ use bench_core::limits::LimitOverrides;
 use bench_core::plan::{FORMAT, PlannedScenario};
 use bench_core::transcript::ToolCall;
 use bench_core::{
-    Check, Comparison, Event, GymSpec, Limits, ModelRef, ModelSettings, ModelSpec, Operator, Plan, Prompt,
-    Provider, Scenario, VerifierSpec,
+    Check, Comparison, Event, GymSpec, Limits, ModelRef, ModelSpec, Operator, Plan, Prompt, Provider,
+    Scenario, VerifierSpec,
 };
 use bench_runner::gym::{Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
 use bench_runner::model::{AssistantTurn, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
@@ -319,11 +319,8 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         sources: vec![],
         scenarios: scenarios.into_iter().map(planned).collect(),
         models: vec![ModelSpec {
-            model: ModelRef::new(Provider::Compatible, "fake"),
             slug: "fake".into(),
-            settings: ModelSettings::default(),
-            base_url: None,
-            script_sha256: None,
+            ..ModelSpec::new(ModelRef::new(Provider::Compatible, "fake"))
         }],
         runs,
         gyms: vec![GymSpec::tracker()],

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::args::gym::GymFileArgs;
 use crate::commands::reach::Reach;
 use crate::context::Context;
-use crate::environment;
+use crate::environment::{self, EnvFile};
 use crate::error::CliError;
 use crate::signals::Signals;
 use crate::sink::Sink;
@@ -36,7 +36,8 @@ pub(super) fn with_session<T>(
     work: impl Work<T>,
 ) -> Result<T, CliError> {
     let spec = worlds::one(name, file.gym_config.as_deref(), cx)?;
-    let environment = environment::read(file.env_file.as_deref(), &[], cx)?;
+    let env_file = EnvFile::of(&file.env_file, &[], cx);
+    let environment = environment::read(env_file.as_ref(), &[], cx)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut signals = Signals::listen().map_err(no_runtime)?;

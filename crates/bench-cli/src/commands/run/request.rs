@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bench_core::model::BadModel;
+use bench_core::model::config::NamedModel;
 use bench_core::{
-    Gate, Harness, Limits, ModelRef, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Provider, Scenario,
+    Gate, Harness, Limits, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Provider, Scenario,
 };
 use bench_runner::env::Environment;
 use bench_runner::load_harness;
@@ -15,9 +16,9 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::args::run::{ModelArgs, RunArgs};
 use crate::context::Context;
-use crate::environment;
+use crate::environment::{self, EnvFile};
 use crate::error::CliError;
-use crate::worlds;
+use crate::{named_models, worlds};
 
 /// Everything that a run needs.
 pub(super) struct Request {
@@ -25,22 +26,26 @@ pub(super) struct Request {
     pub(super) plan: Plan,
     /// Variables for models and gyms.
     pub(super) environment: Environment,
+    /// Which file of variables was found, if one was.
+    pub(super) variables_of: Option<String>,
     /// What was odd, to be said before the run.
     pub(super) warnings: Vec<Problem>,
 }
 
 /// Looks at the world and makes a plan.
 pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError> {
-    let environment = environment::read(args.models.env_file.as_deref(), &args.models.secret, cx)?;
     let paths = harness_paths(args)?;
-    let models = models(&args.models, &environment, cx)?;
+    let env_file = EnvFile::of(&args.models.env_file, &paths, cx);
+    let environment = environment::read(env_file.as_ref(), &args.models.secret, cx)?;
+    let (models, mut warnings) = models(&args.models, &paths, &environment, cx)?;
     let wanted = patterns(&args.scenario)?;
     let mut harness = load_harness(&paths, &cx.cwd)?;
     if let Some(file) = &args.models.system_prompt {
         set_system_prompt(&mut harness, file, cx)?;
     }
     let (gym, gym_config) = (args.gym.gym.as_deref(), args.gym.gym_config.as_deref());
-    let (gyms, mut warnings) = worlds::choose(gym, gym_config, &paths, cx)?;
+    let (gyms, of_gyms) = worlds::choose(gym, gym_config, &paths, cx)?;
+    warnings.extend(of_gyms);
     warnings.append(&mut harness.warnings);
     let is_set = |name: &str| environment.is_set(name);
     let builder = Plan::builder(harness)
@@ -49,7 +54,7 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
         .only(|scenario: &Scenario| args.scenario.is_empty() || wanted.is_match(&scenario.scenario_id))
         .wanted_words(args.scenario.iter().cloned())
         .variables(&is_set);
-    let (plan, more) = with_options(builder, args, cx).build()?;
+    let (plan, more) = with_options(builder, args, env_file.as_ref(), cx).build()?;
     warnings.extend(more);
     let kept: HashSet<&str> = plan.scenarios.iter().map(|s| s.scenario_id.as_str()).collect();
     warnings.retain(|warning| {
@@ -62,12 +67,18 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
     Ok(Request {
         plan,
         environment,
+        variables_of: env_file.and_then(|file| file.line(cx)),
         warnings,
     })
 }
 
 /// What needs no looking around: the plan's own defaults stay where nothing was typed.
-fn with_options<'p>(builder: PlanBuilder<'p>, args: &RunArgs, cx: &Context) -> PlanBuilder<'p> {
+fn with_options<'p>(
+    builder: PlanBuilder<'p>,
+    args: &RunArgs,
+    env_file: Option<&EnvFile>,
+    cx: &Context,
+) -> PlanBuilder<'p> {
     let mut builder = builder
         .limits(args.limits.overrides().over(&Limits::default()))
         .tags(args.tag.iter().cloned())
@@ -88,8 +99,8 @@ fn with_options<'p>(builder: PlanBuilder<'p>, args: &RunArgs, cx: &Context) -> P
     if let Some(label) = &args.gate.label {
         builder = builder.label(label);
     }
-    match &args.models.env_file {
-        Some(file) => builder.env_file(cx.absolute(file).to_string_lossy()),
+    match env_file {
+        Some(file) => builder.env_file(file.path.to_string_lossy()),
         None => builder,
     }
 }
@@ -103,22 +114,33 @@ fn harness_paths(args: &RunArgs) -> Result<Vec<PathBuf>, CliError> {
     Ok(paths)
 }
 
-fn models(args: &ModelArgs, environment: &Environment, cx: &Context) -> Result<Vec<ModelSpec>, CliError> {
+/// The models that were asked for, with what was odd about the model file.
+fn models(
+    args: &ModelArgs,
+    harness: &[PathBuf],
+    environment: &Environment,
+    cx: &Context,
+) -> Result<(Vec<ModelSpec>, Vec<Problem>), CliError> {
     if args.model.is_empty() {
         return Err(no_model(environment));
     }
+    let file = named_models::find(args.models_file.as_deref(), harness, cx)?;
+    let parsed = args
+        .model
+        .iter()
+        .map(|name| (name, named_models::take(name, &file)));
+    let (good, bad): (Vec<_>, Vec<_>) = parsed.partition(|(_, model)| model.is_ok());
+    if !bad.is_empty() {
+        return Err(no_models(&bad));
+    }
+    let good: Vec<NamedModel> = good.into_iter().filter_map(|(_, model)| model.ok()).collect();
+    named_models::check_variables(&good, &|name| environment.is_set(name))?;
     let settings = ModelSettings {
         temperature: args.temperature,
         max_output_tokens: args.max_output_tokens,
         ..ModelSettings::default()
     };
-    let parsed = args.model.iter().map(|name| (name, name.parse::<ModelRef>()));
-    let (good, bad): (Vec<_>, Vec<_>) = parsed.partition(|(_, model)| model.is_ok());
-    if !bad.is_empty() {
-        return Err(no_models(&bad));
-    }
-    let spec = |model: ModelRef| {
-        let mut spec = ModelSpec::new(model);
+    let spec = |NamedModel { mut spec, .. }: NamedModel| {
         spec.settings = spec.settings.or(&settings);
         if spec.model.provider == Provider::Script {
             // A file that cannot be read is reported with its reason when the script is loaded.
@@ -127,15 +149,11 @@ fn models(args: &ModelArgs, environment: &Environment, cx: &Context) -> Result<V
         }
         spec
     };
-    Ok(good
-        .into_iter()
-        .filter_map(|(_, model)| model.ok())
-        .map(spec)
-        .collect())
+    Ok((good.into_iter().map(spec).collect(), file.warnings))
 }
 
 /// All names that mean nothing, at once.
-fn no_models(bad: &[(&String, Result<ModelRef, BadModel>)]) -> CliError {
+fn no_models(bad: &[(&String, Result<NamedModel, BadModel>)]) -> CliError {
     let names: Vec<_> = bad.iter().map(|(name, _)| format!("`--model {name}`")).collect();
     let verb = if bad.len() == 1 { "names" } else { "name" };
     let error = CliError::usage(format!("{} {verb} no model", names.join(" and ")));

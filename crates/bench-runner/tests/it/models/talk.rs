@@ -41,7 +41,7 @@ impl Talk {
         ];
         let env = Environment::new(keys.map(|name| (name.to_owned(), CANARY.to_owned())), &[]);
         let mut spec = ModelSpec::new(model.parse().unwrap());
-        spec.base_url = Some(url.to_owned());
+        spec.base_url = Some(url.into());
         let origin = json!({"file": "h.json", "line": 1, "sha256": ""});
         let scenario = json!({"scenario_id": "s", "origin": origin, "prompts": [], "verifiers": []});
         Self {

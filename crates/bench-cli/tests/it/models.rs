@@ -1,0 +1,187 @@
+//! Who can be asked, by which name, with which variables.
+
+use crate::Bed;
+
+const MODELS: &str = r#"{"models": {
+    "near": {"provider": "compatible", "name": "qwen", "base_url": "http://127.0.0.1:1/v1",
+             "settings": {"temperature": 0}, "body": {"top_k": 4}},
+    "gate": {"provider": "openai", "name": "gpt-5", "base_url": "http://gate.example/v1",
+             "headers": {"authorization": "Bearer ${GATE_TOKEN}", "x-api-key": "sk-canary-literal"}}}}"#;
+const HARNESS: &str = r#"{"scenarios": [{"scenario_id": "a", "prompts": [{"prompt_text": "Go.",
+    "verifier": {"verifier_type": "tool_execution", "name": "none", "validation_config": {"forbidden": ["x"]}}}]}]}"#;
+
+#[test]
+fn providers_names_and_the_models_of_a_file() {
+    let bed = Bed::new().with("models.json", MODELS).with(
+        ".env",
+        "ANTHROPIC_API_KEY=sk-canary-1\nXAI_BASE_URL=https://me:sk-canary-2@xai.example/v1\n",
+    );
+    insta::assert_snapshot!(bed.bench("models"), @r"
+    $ bench-cli models
+    provider    ready  key                        address                               API
+    ────────────────────────────────────────────────────────────────────────────────────────────────────
+    openai      · no   set OPENAI_API_KEY         https://api.openai.com/v1             responses
+    anthropic   ✓ yes  ANTHROPIC_API_KEY is set   https://api.anthropic.com/            messages
+    google      · no   set GOOGLE_API_KEY or      https://generativelanguage.googleapi  generateContent
+                       GEMINI_API_KEY or          s.com/v1beta
+                       GOOGLE_GENAI_API_KEY
+    xai         · no   set XAI_API_KEY            https://xai.example/v1                chat completions
+    openrouter  · no   set OPENROUTER_API_KEY     https://openrouter.ai/api/v1          chat completions
+    compatible  · no   COMPATIBLE_API_KEY, if it  set COMPATIBLE_BASE_URL               chat completions
+                       wants one
+    script      ✓ yes  needs none                 the file behind its name              —
+    oracle      ✓ yes  needs none                 —                                     —
+    noop        ✓ yes  needs none                 —                                     —
+
+    name                         stands for
+    ────────────────────────────────────────────────────────────────────────────────────────────────────
+    gpt-5-high                   openai:gpt-5?effort=high
+    gpt4o                        openai:gpt-4o
+    claude-4.5-sonnet            anthropic:claude-sonnet-4-5
+    claude-sonnet-4.5            anthropic:claude-sonnet-4-5
+    claude-sonnet-4-5-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&max_output_tok
+                                 ens=64000
+    claude-4.5-sonnet-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&max_output_tok
+                                 ens=64000
+    claude-sonnet-4.5-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&max_output_tok
+                                 ens=64000
+    grok4                        xai:grok-4
+    llama-4-maverick             openrouter:meta-llama/llama-4-maverick
+    llama-4-maverick:nitro       openrouter:meta-llama/llama-4-maverick:nitro
+    llama-4-maverick:floor       openrouter:meta-llama/llama-4-maverick:floor
+    meta-llama/llama-4-maverick  openrouter:meta-llama/llama-4-maverick
+    gpt…, o1, o3, o4-…           openai:NAME
+    claude-…                     anthropic:NAME
+    gemini-…, models/gemini-…    google:NAME
+    grok…                        xai:NAME
+
+    in the model file  ready  model                    address                 what is missing
+    ────────────────────────────────────────────────────────────────────────────────────────────────────
+    near               ✓ yes  compatible:qwen?as=near  http://127.0.0.1:1/v1   —
+    gate               · no   openai:gpt-5?as=gate     http://gate.example/v1  openai:gpt-5?as=gate:
+                                                                               header `authorization`:
+                                                                               the variable `GATE_TOKEN`
+                                                                               is not set
+    --- stderr
+    variables of .env (found; `--no-env-file` leaves it out)
+    --- exit 0
+    ");
+    let json = bed.output("models --json --no-env-file");
+    let document: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(document["env_file"], serde_json::Value::Null);
+    assert_eq!(
+        document["providers"][1]["missing"],
+        serde_json::json!(["ANTHROPIC_API_KEY"])
+    );
+    assert_eq!(document["models"][0]["configured"], serde_json::json!(true));
+    let all = format!("{}{}{document}", bed.bench("models"), bed.bench("models --json"));
+    assert!(!all.contains("canary"), "{all}");
+}
+
+#[test]
+fn what_is_sent_is_in_the_plan_and_no_secret() {
+    let bed = Bed::new()
+        .with("h/models.json", MODELS)
+        .with("h/h.json", HARNESS)
+        .with(".env", "GATE_TOKEN=gate-canary-1\n");
+    let args = "run h/h.json --model near?temperature=1 --model gate --dry-run";
+    let said = bed.bench(args);
+    assert!(
+        said.contains("variables of .env (found; `--no-env-file` leaves it out)"),
+        "{said}"
+    );
+    let output = bed.output(&format!("{args} --json"));
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let plan = plan.get("plan").unwrap_or(&plan);
+    let near = &plan["models"][0];
+    assert_eq!(near["model"], "compatible:qwen?as=near&temperature=1");
+    assert_eq!(near["base_url"], "http://127.0.0.1:1/v1");
+    assert_eq!(near["settings"]["temperature"], 1.0);
+    assert_eq!(near["settings"]["extra"]["top_k"], 4);
+    assert_eq!(
+        plan["models"][1]["headers"]["authorization"],
+        "Bearer ${GATE_TOKEN}"
+    );
+    assert!(plan["env_file"].as_str().unwrap().ends_with("/.env"));
+    assert!(!plan.to_string().contains("canary") && !said.contains("canary"));
+}
+
+#[test]
+fn problems_of_a_model_file_are_told_all_at_once() {
+    let bed = Bed::new()
+        .with("h.json", HARNESS)
+        .with(
+            "models.json",
+            r#"{"models": {"a": {"provider": "opnai", "name": 5}, "b": {}}}"#,
+        )
+        .with("good.json", MODELS);
+    insta::assert_snapshot!(bed.bench("run h.json --model a"), @r#"
+    $ bench-cli run h.json --model a
+    --- stderr
+    error: unknown provider `opnai`
+     --> models.json:1:31
+      |
+    1 | {"models": {"a": {"provider": "opnai", "name": 5}, "b": {}}}
+      |                               ^^^^^^^
+      |
+      = note: at /models/a/provider
+      = help: did you mean `openai`?
+
+    error: `name` must be a string, not 5
+     --> models.json:1:48
+      |
+    1 | {"models": {"a": {"provider": "opnai", "name": 5}, "b": {}}}
+      |                                                ^
+      |
+      = note: at /models/a/name
+
+    error: `provider` is missing
+     --> models.json:1:57
+      |
+    1 | {"models": {"a": {"provider": "opnai", "name": 5}, "b": {}}}
+      |                                                         ^
+      |
+      = note: at /models/b
+
+    error: `name` is missing
+     --> models.json:1:57
+      |
+    1 | {"models": {"a": {"provider": "opnai", "name": 5}, "b": {}}}
+      |                                                         ^
+      |
+      = note: at /models/b
+
+    4 errors
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(bed.bench("run h.json --model gate --models-file good.json"), @r"
+    $ bench-cli run h.json --model gate --models-file good.json
+    --- stderr
+    error: the model `gate` needs the variable `GATE_TOKEN`, which is not set
+    --> good.json:5:43
+     = note: at /models/gate/headers/authorization
+     = help: set it, or pass it with --env-file
+
+    1 error
+    --- exit 2
+    ");
+    insta::assert_snapshot!(bed.bench("run good.json --model noop --models-file good.json"), @r#"
+    $ bench-cli run good.json --model noop --models-file good.json
+    --- stderr
+    warning: `x-api-key` looks like a secret that is written in the file
+    --> good.json:5:80
+     = note: at /models/gate/headers/x-api-key
+     = help: write ${NAME} and set the variable, or pass it with --env-file
+
+    error: this is a model file, not a harness file
+     --> good.json:1:1
+      |
+    1 | {"models": {
+      | ^
+      |
+      = help: give it with --models-file, and a harness file beside it
+
+    1 error and 1 warning
+    --- exit 2
+    "#);
+}
