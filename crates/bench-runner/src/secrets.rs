@@ -2,10 +2,14 @@
 //!
 //! Plain text is searched as it is. What is written as JSON is searched in its strings, before it is written: a secret
 //! that happens to be a number or a word of our own formats must not damage them, and no way of quoting may hide one.
+//!
+//! Texts that are shown are often shortened, and then a secret may have lost its end: what stands before the mark of a
+//! cut is also compared with how secrets begin. So whoever shortens need not know any.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -21,6 +25,12 @@ const SHORTEST: usize = 8;
 /// What stands where a secret stood.
 const MASK: &str = "[secret]";
 
+/// Where a text was cut.
+const CUT: char = '…';
+
+/// So many bytes of a secret's start are replaced before a cut, and no fewer: they would be ordinary words.
+const SHORTEST_START: usize = 4;
+
 /// Members of our records that name things. The names are also those of files: hiding them here hides nothing.
 const NAMES: [&str; 6] = ["trial", "scenario_id", "model", "gym", "database_id", "record"];
 
@@ -33,12 +43,43 @@ pub struct Secrets {
 #[derive(Default)]
 struct Known {
     forms: BTreeSet<String>,
+    /// Bytes of the longest form.
+    longest: usize,
     matcher: Option<AhoCorasick>,
 }
 
 impl std::fmt::Debug for Known {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} secrets", self.forms.len())
+    }
+}
+
+impl Known {
+    /// The text without the starts of secrets that stand before a cut, if there are any.
+    fn without_starts(&self, text: &str) -> Option<String> {
+        let (mut clean, mut done) = (String::new(), 0);
+        for (cut, _) in text.match_indices(CUT) {
+            let before = text.get(done..cut)?;
+            if let Some(start) = self.start_at_end_of(before) {
+                clean.push_str(before.get(..start)?);
+                clean.push_str(MASK);
+                done = cut;
+            }
+        }
+        clean.push_str(text.get(done..)?);
+        (done > 0).then_some(clean)
+    }
+
+    /// Where the text's end begins that is the start of a secret, the longest one.
+    fn start_at_end_of(&self, text: &str) -> Option<usize> {
+        let earliest = text.len().saturating_sub(self.longest);
+        let latest = text.len().checked_sub(SHORTEST_START)?;
+        let begins_one = |end: &str| {
+            let from = (Bound::Included(end), Bound::Unbounded);
+            let next = self.forms.range::<str, _>(from).next();
+            next.is_some_and(|form| form.starts_with(end))
+        };
+        (earliest..=latest).find(|at| text.get(*at..).is_some_and(begins_one))
     }
 }
 
@@ -59,6 +100,7 @@ impl Secrets {
         let before = known.forms.len();
         known.forms.extend(forms(value));
         if known.forms.len() > before {
+            known.longest = known.forms.iter().map(String::len).max().unwrap_or(0);
             known.matcher = AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostLongest)
                 .build(&known.forms)
@@ -77,15 +119,19 @@ impl Secrets {
         }
     }
 
-    /// The text with every known secret replaced by `[secret]`.
+    /// The text with every known secret replaced by `[secret]`, also one of which only the start is left before a `…`.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        match &known.matcher {
+        let clean = match &known.matcher {
             Some(matcher) if matcher.is_match(text) => {
                 let masks = vec![MASK; known.forms.len()];
                 Cow::Owned(matcher.replace_all(text, &masks))
             }
             _ => Cow::Borrowed(text),
+        };
+        match known.without_starts(&clean) {
+            Some(cleaner) => Cow::Owned(cleaner),
+            None => clean,
         }
     }
 
@@ -275,6 +321,35 @@ mod tests {
         assert_eq!(secrets.redact("-----BEGIN KEY-----"), "-----BEGIN KEY-----");
         secrets.add_password_of("postgres://me:p%40ss-word@host/db");
         assert_eq!(secrets.redact("p@ss-word p%40ss-word"), "[secret] [secret]");
+    }
+
+    #[test]
+    fn what_was_cut_off_within_a_secret_is_found() {
+        let secrets = knowing(&["sk-canary-0123456789", "sk-other-987654321"]);
+        let long = format!("{}sk-canary-0123456789", "x".repeat(60));
+        let found = json!(long);
+        let error = bench_core::Comparison {
+            operator: bench_core::Operator::Between,
+            expected: json!([1, 2]),
+        };
+        let error = error.check(&found).unwrap_err().to_string();
+        assert!(
+            error.contains("sk-canary") && !error.contains("6789"),
+            "cut: {error}"
+        );
+        let said = secrets.redacted(line(&json!(error))).unwrap();
+        let kept = serde_json::to_string(&said).unwrap();
+        assert!(kept.contains("x[secret]…") && !kept.contains("sk-c"), "{kept}");
+
+        assert_eq!(
+            secrets.redact("sk-o… sk-canary-012… sk-canary-0123456789…"),
+            "[secret]… [secret]… [secret]…"
+        );
+        assert_eq!(
+            secrets.redact("sk-… and so on… …"),
+            "sk-… and so on… …",
+            "no more than a habit of naming"
+        );
     }
 
     #[test]
