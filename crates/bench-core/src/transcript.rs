@@ -60,6 +60,9 @@ pub enum Entry {
         usage: Usage,
         /// Wall-clock milliseconds of the request that succeeded.
         took_ms: u64,
+        /// Of those, until the first piece of the turn came; unknown for a reply that came whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first_token_ms: Option<u64>,
         /// The assistant's turn as the provider sent it.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         raw: Value,

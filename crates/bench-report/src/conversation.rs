@@ -53,6 +53,7 @@ fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
         reasoning,
         tool_calls,
         took_ms,
+        first_token_ms,
         usage,
         ..
     } = entry
@@ -60,11 +61,17 @@ fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
         return Ok(());
     };
     let time = text::short_duration(Duration::from_millis(*took_ms));
+    let first = first_token_ms.map_or_else(String::new, |ms| {
+        format!(
+            ", first word after {}",
+            text::short_duration(Duration::from_millis(ms))
+        )
+    });
     let tokens = match (usage.input_tokens, usage.output_tokens) {
         (None, None) => String::new(),
         (i, o) => format!(", {} tokens in, {} out", i.unwrap_or(0), o.unwrap_or(0)),
     };
-    writeln!(out, "\n--- assistant, turn {turn} ({time}{tokens})")?;
+    writeln!(out, "\n--- assistant, turn {turn} ({time}{first}{tokens})")?;
     if detail == Detail::Full && !reasoning.is_empty() {
         indented(out, reasoning, "  ~ ")?;
     }
@@ -196,6 +203,7 @@ mod tests {
                     ..Usage::default()
                 },
                 took_ms: 1_200,
+                first_token_ms: Some(300),
                 raw: Value::Null,
             },
             Entry::ToolResult {
@@ -224,7 +232,7 @@ mod tests {
         --- user
         File a bug.
 
-        --- assistant, turn 1 (1.20s, 10 tokens in, 2 out)
+        --- assistant, turn 1 (1.20s, first word after 300ms, 10 tokens in, 2 out)
         → create_issue {"summary":"Crash"}
         ← create_issue: ok (3ms)
           line 1 ␛[2J

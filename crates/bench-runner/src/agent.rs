@@ -310,6 +310,7 @@ impl Agent<'_> {
             stop_reason: reply.stop_reason,
             usage: reply.usage,
             took_ms: millis(took),
+            first_token_ms: reply.first_token.map(millis),
             raw: reply.turn.raw.to_value(),
         };
         self.reporter.entry(self.trial, entry).await;

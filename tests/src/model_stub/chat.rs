@@ -27,6 +27,7 @@ const BODY: &[&str] = &[
     "seed",
     "stop",
     "stream",
+    "stream_options",
     "reasoning_effort",
     "response_format",
     "metadata",
@@ -56,6 +57,9 @@ pub(super) fn read(headers: &HeaderMap, body: &Value) -> Result<Seen, Refusal> {
     }
     in_range(fields.get("temperature"), "temperature", 2.0)?;
     in_range(fields.get("top_p"), "top_p", 1.0)?;
+    if fields.contains_key("stream_options") && fields.get("stream") != Some(&json!(true)) {
+        return Err("stream_options: only allowed when stream is true".into());
+    }
     read_tools(fields.get("tools"))?;
     if !fields.contains_key("tools") {
         for needs_tools in ["tool_choice", "parallel_tool_calls"] {

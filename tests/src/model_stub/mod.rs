@@ -1,7 +1,7 @@
 //! A model behind HTTP that plays a script, speaks four wire formats, and checks every request.
 //!
 //! `POST /v1/chat/completions`, `POST /v1/responses`, `POST /v1/messages` and `POST /v1beta/models/NAME:generateContent`
-//! answer as `OpenAI`, Anthropic and Google do. A request that
+//! (or `:streamGenerateContent`) answer as `OpenAI`, Anthropic and Google do. A request that
 //! the provider would refuse is answered 400 with the reason, and kept in [`ModelStub::refusals`]: a test
 //! asserts that there are none. `GET /stats` counts requests, `POST /reset` starts the count anew.
 //!
@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`script`] | what is said: conversations, turns, faults |
 //! | `chat`, `responses`, `messages`, `generate` | one wire format each: checks requests, writes answers |
+//! | `stream` | good answers in pieces, for requests that ask for them |
 //! | `load` | the same for load: reads as little as possible, checks nothing |
 //! | `fault` | what a broken answer looks like |
 
@@ -18,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use axum::{Router, http::StatusCode};
@@ -39,6 +40,7 @@ mod messages;
 mod responses;
 pub mod script;
 mod shape;
+mod stream;
 mod wire;
 
 pub(crate) use fault::broken_off;
@@ -94,6 +96,8 @@ struct Log {
 /// What a request gets.
 enum Answer {
     Good(StatusCode, Value),
+    /// With the tokens at the end, if so asked for.
+    Streamed(Value, bool),
     Fault(Fault),
 }
 
@@ -192,8 +196,14 @@ async fn openai_responses(state: State<Arc<Shared>>, headers: HeaderMap, body: B
     answer(&state, Wire::Responses, headers, &body).await
 }
 
-async fn generate_content(state: State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    answer(&state, Wire::Generate, headers, &body).await
+async fn generate_content(
+    state: State<Arc<Shared>>,
+    Path(call): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let streams = call.ends_with(":streamGenerateContent");
+    respond(&state, Wire::Generate, headers, &body, streams).await
 }
 
 async fn anthropic_messages(state: State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -201,16 +211,21 @@ async fn anthropic_messages(state: State<Arc<Shared>>, headers: HeaderMap, body:
 }
 
 async fn answer(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8]) -> Response {
+    respond(shared, wire, headers, body, false).await
+}
+
+async fn respond(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8], streams: bool) -> Response {
     let _in_flight = shared.begin();
     let places = ["authorization", "x-api-key", "x-goog-api-key"];
     let key = places.iter().find_map(|name| headers.get(*name));
     let key = key.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = key.trim_start_matches("Bearer ").to_owned();
-    let answer = shared.decide(wire, headers, body);
+    let answer = shared.decide(wire, headers, body, streams);
     // Fails only without a sender, and that one is in `shared`.
     shared.held.subscribe().wait_for(|held| !held).await.ok();
     match answer {
         Answer::Good(status, body) => (status, Json(body)).into_response(),
+        Answer::Streamed(body, with_usage) => stream::respond(wire, &body, with_usage),
         Answer::Fault(fault) => fault::play(&fault, wire, &key).await,
     }
 }
@@ -230,17 +245,24 @@ impl Shared {
     }
 
     /// Records and checks a request, and chooses what it gets.
-    fn decide(&self, wire: Wire, headers: HeaderMap, bytes: &[u8]) -> Answer {
+    fn decide(&self, wire: Wire, headers: HeaderMap, bytes: &[u8], streams: bool) -> Answer {
         let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let read = wire.read(&headers, &body);
         let mut log = self.log();
         let model = body.get("model").cloned().unwrap_or_default();
+        let streams = streams || body["stream"] == true;
+        let with_usage = body["stream_options"]["include_usage"] == true;
         log.requests.push(Recorded { wire, headers, body });
         let chosen = read.and_then(|seen| self.choose(&mut log, wire, seen));
         match chosen {
             Ok((_, Reply::Fault(fault))) => Answer::Fault(fault),
             Ok((seen, reply)) => {
-                Answer::Good(StatusCode::OK, wire.reply(&reply, &seen, &model, log.stats.calls))
+                let whole = wire.reply(&reply, &seen, &model, log.stats.calls);
+                if streams {
+                    Answer::Streamed(whole, with_usage)
+                } else {
+                    Answer::Good(StatusCode::OK, whole)
+                }
             }
             Err(reason) => {
                 let refusal = wire.error(400, &reason);

@@ -131,6 +131,48 @@ fn all_wire_formats_play_a_conversation_to_a_pass() {
 }
 
 #[test]
+fn streamed_replies_play_the_same_conversation_over_all_wire_formats() {
+    let stub = ModelStub::start(script());
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai")
+        .env("ANTHROPIC_BASE_URL", stub.url())
+        .env("ANTHROPIC_API_KEY", "sk-canary-anthropic")
+        .env("GOOGLE_BASE_URL", stub.url())
+        .env("GOOGLE_API_KEY", "sk-canary-google");
+    bed.write_json("harness.json", &scenario());
+    let shot = bed.bench(
+        "run harness.json --model openai:m?stream=true --model openai:m?api=responses&stream=true \
+        --model anthropic:m?stream=true --model google:m?stream=true --ui quiet",
+    );
+    assert_eq!(stub.refusals(), [""; 0], "a provider would refuse this: {shot}");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let run = bed.the_run();
+    for (id, trial) in run.trials() {
+        assert_eq!(
+            (&trial["outcome"], &trial["turns"]),
+            (&json!("passed"), &json!(7)),
+            "{id}"
+        );
+        assert_eq!(trial["usage"]["input_tokens"], 700, "{id}: {}", trial["usage"]);
+        assert_eq!(trial["usage"]["output_tokens"], 70, "{id}: {}", trial["usage"]);
+        let transcript = run.transcript(&id);
+        let replies: Vec<&Value> = transcript
+            .iter()
+            .filter(|entry| entry["type"] == "assistant")
+            .collect();
+        assert_eq!(replies.len(), 7);
+        for reply in replies {
+            assert!(
+                reply["first_token_ms"].as_u64() <= reply["took_ms"].as_u64(),
+                "{reply}"
+            );
+            assert!(reply["first_token_ms"].is_u64(), "{reply}");
+        }
+    }
+}
+
+#[test]
 fn what_is_asked_for_is_sent() {
     let stub = ModelStub::start(Script::always([Turn::say("ok")]));
     let bed = TestBed::new()

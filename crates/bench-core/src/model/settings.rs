@@ -15,7 +15,7 @@ use crate::suggest;
 const BODY: &str = "body.";
 
 /// The settings that can stand behind a model's name, besides `body.FIELD`.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "api",
     "effort",
     "thinking",
@@ -23,6 +23,7 @@ const KNOWN: [&str; 7] = [
     "top_p",
     "max_output_tokens",
     "seed",
+    "stream",
 ];
 
 /// What is sent with every request. A setting that is absent is not sent.
@@ -50,6 +51,10 @@ pub struct ModelSettings {
     /// Which wire format of a provider that has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<Api>,
+    /// Whether replies come in pieces. What is recorded and what goes back is the same; the time to the first piece is
+    /// known then, and nothing on the way takes a long silence for a dead connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
     /// Further fields of the request body, as they are.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
@@ -176,6 +181,7 @@ impl ModelSettings {
                     _ => return Err(bad("`chat` or `responses`")),
                 });
             }
+            "stream" => self.stream = Some(value.parse().map_err(|_| bad("`true` or `false`"))?),
             _ => {
                 let Some(field) = name.strip_prefix(BODY).filter(|field| !field.is_empty()) else {
                     return Err(BadSetting::Unknown {
@@ -204,6 +210,7 @@ impl ModelSettings {
             effort: self.effort.or_else(|| others.effort.clone()),
             thinking: self.thinking.or(others.thinking),
             api: self.api.or(others.api),
+            stream: self.stream.or(others.stream),
             extra,
         }
     }
@@ -218,10 +225,11 @@ mod tests {
     #[test]
     fn every_setting_is_read() {
         let query = "effort=high&thinking=2048&api=responses&temperature=0.5&top_p=1&max_output_tokens=9&seed=7\
+            &stream=true\
             &body.top_k=40&body.user=me&body.provider=%7B%22only%22%3A%5B%22a%22%5D%7D";
         let settings = ModelSettings::from_query(query).unwrap();
         let want = json!({"effort": "high", "thinking": {"budget": 2048}, "api": "responses", "temperature": 0.5,
-            "top_p": 1.0, "max_output_tokens": 9, "seed": 7,
+            "top_p": 1.0, "max_output_tokens": 9, "seed": 7, "stream": true,
             "extra": {"top_k": 40, "user": "me", "provider": {"only": ["a"]}}});
         assert_eq!(serde_json::to_value(&settings).unwrap(), want);
         assert_eq!(serde_json::from_value::<ModelSettings>(want).unwrap(), settings);
@@ -240,7 +248,7 @@ mod tests {
         there is no setting `top_k`; did you mean `top_p`? Else, a field of the request body is written `body.top_k`
         ");
         insta::assert_snapshot!(told("zzz=4"), @r"
-        there is no setting `zzz`; known are api, effort, thinking, temperature, top_p, max_output_tokens, seed; a field of the request body is written `body.zzz`
+        there is no setting `zzz`; known are api, effort, thinking, temperature, top_p, max_output_tokens, seed, stream; a field of the request body is written `body.zzz`
         ");
         insta::assert_snapshot!(told("api=grpc"), @r"
         `grpc` is no value for `api`; `chat` or `responses`
@@ -263,6 +271,7 @@ mod tests {
             "body.=1",
             "=1",
             "thinking=-1",
+            "stream=yes",
         ] {
             assert!(ModelSettings::from_query(bad).is_err(), "{bad}");
         }

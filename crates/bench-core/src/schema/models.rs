@@ -70,6 +70,8 @@ struct Settings {
     effort: Option<String>,
     /// `adaptive`, or the most tokens that it may think.
     thinking: Option<Thinking>,
+    /// Whether replies come in pieces.
+    stream: Option<bool>,
 }
 
 #[derive(JsonSchema, Deserialize)]

@@ -1,18 +1,20 @@
 //! Messages: the format of Anthropic.
 //!
-//! Thin and not streaming. The model's content blocks go back as they came: thinking with its
+//! Thin. The model's content blocks go back as they came: thinking with its
 //! signature, redacted thinking, blocks that we do not know. The format requires a limit of output
 //! tokens: [`DEFAULT_MAX_TOKENS`] is sent where none is set. All answers to the tool calls of one
 //! turn are blocks of one user message.
 
+mod assembly;
+
 use std::borrow::Cow;
 
-use bench_core::Usage;
 use bench_core::model::Thinking;
 use bench_core::transcript::ToolCall;
+use bench_core::{ModelSettings, Usage};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, our_name, wire_name, word};
@@ -24,12 +26,29 @@ pub(super) const VERSION: &str = "2023-06-01";
 /// Output tokens that are allowed where the settings do not say.
 const DEFAULT_MAX_TOKENS: u64 = 8192;
 
+/// Output tokens up to which a message can be expected within ten minutes, at 128 000 an hour; some networks drop a
+/// connection that is silent for longer.
+const MOST_TOKENS_WHOLE: u64 = 128_000 / 6;
+
 /// Messages.
 pub(super) struct Anthropic;
 
 impl WireFormat for Anthropic {
-    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
-        Body { model, request }
+    type Assembly = assembly::Message;
+
+    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {
+        Body {
+            model,
+            request,
+            stream,
+        }
+    }
+
+    /// Long messages: the provider's own libraries refuse to ask for them whole.
+    fn streams(&self, settings: &ModelSettings) -> bool {
+        settings
+            .max_output_tokens
+            .is_some_and(|most| most > MOST_TOKENS_WHOLE)
     }
 
     fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
@@ -43,6 +62,7 @@ impl WireFormat for Anthropic {
             usage: usage_of(&reply.usage),
             served_by: word(reply.model),
             request_id: word(reply.id),
+            first_token: None,
         })
     }
 }
@@ -51,6 +71,7 @@ impl WireFormat for Anthropic {
 struct Body<'a> {
     model: &'a str,
     request: &'a TurnRequest<'a>,
+    stream: bool,
 }
 
 impl Serialize for Body<'_> {
@@ -83,6 +104,9 @@ impl Serialize for Body<'_> {
                 .map(|effort| OutputConfig { effort })
                 .as_ref(),
         )?;
+        if self.stream {
+            fields.put("stream", &true)?;
+        }
         fields.end()
     }
 }
@@ -190,7 +214,7 @@ struct Reply {
 
 /// What we read in the content blocks, and the blocks themselves.
 fn turn_of(as_they_came: Box<RawValue>, tools: &[ToolSpec]) -> Result<AssistantTurn, NoTurn> {
-    let blocks: Vec<Value> = serde_json::from_str(as_they_came.get())?;
+    let mut blocks: Vec<Value> = serde_json::from_str(as_they_came.get())?;
     let mut turn = AssistantTurn::default();
     for block in &blocks {
         let text = |name: &str| block.get(name).and_then(Value::as_str);
@@ -208,8 +232,25 @@ fn turn_of(as_they_came: Box<RawValue>, tools: &[ToolSpec]) -> Result<AssistantT
             _ => {} // stays in the raw form
         }
     }
-    turn.raw = as_they_came.into();
+    let wrapped = blocks.iter_mut().map(wrapped).filter(|wrapped| *wrapped).count();
+    turn.raw = if wrapped > 0 {
+        Raw::rewritten(&Value::Array(blocks))
+    } else {
+        as_they_came.into()
+    };
     Ok(turn)
+}
+
+/// Puts an input that is no JSON, because it was cut off, into an object, as the provider wants to have it back; whether
+/// it was one.
+fn wrapped(block: &mut Value) -> bool {
+    match block.get_mut("input") {
+        Some(input @ Value::String(_)) => {
+            *input = json!({"INVALID_JSON": input.take()});
+            true
+        }
+        _ => false,
+    }
 }
 
 /// Tokens. This provider counts what a cache read or wrote beside the input, not in it.
@@ -229,7 +270,6 @@ fn usage_of(usage: &Value) -> Usage {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use serde_json::value::to_raw_value;
 
     use super::*;

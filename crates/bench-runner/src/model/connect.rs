@@ -424,7 +424,7 @@ fn check_extra(spec: &ModelSpec) -> Result<(), ConnectError> {
     if extra.get("stream").is_some_and(|stream| *stream != false) {
         return Err(bad_setting(
             spec,
-            "`stream` cannot be set: replies are read whole",
+            "`stream` cannot be set as a field; write `stream=true`",
         ));
     }
     Ok(())

@@ -72,6 +72,11 @@ impl Exchange {
         REQUEST_IDS.iter().find_map(|name| header(&self.headers, name))
     }
 
+    /// Whether the answer comes in pieces. A server may not know how to, and sends it whole.
+    pub(super) fn is_event_stream(&self) -> bool {
+        header(&self.headers, "content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
+    }
+
     /// The status, 0 before there is one.
     pub(super) fn status(&self) -> u16 {
         self.status.unwrap_or(0)
@@ -108,16 +113,15 @@ impl<'a> Underway<'a> {
         }
     }
 
-    /// Since it began.
-    pub(super) fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     /// The head of the answer is there.
     pub(super) fn answered(&mut self, status: u16, headers: HeaderMap) {
         self.exchange.status = Some(status);
         self.exchange.headers = headers;
-        self.exchange.head_after = Some(self.elapsed());
+        self.exchange.head_after = Some(self.began.elapsed());
     }
 
     /// It is over.
@@ -132,7 +136,7 @@ impl<'a> Underway<'a> {
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
         let Some(witness) = self.witness else { return };
-        let (took, body) = (self.elapsed(), std::mem::take(&mut self.exchange.body));
+        let (took, body) = (self.began.elapsed(), std::mem::take(&mut self.exchange.body));
         witness.saw(Exchange {
             body,
             took,

@@ -5,23 +5,39 @@
 
 use std::borrow::Cow;
 
-use bench_core::ModelRef;
+use bench_core::{ModelRef, ModelSettings};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
+use url::Url;
 
 use super::exchange::Underway;
 use super::http::Endpoint;
+use super::stream::{Assembly, follow};
 use super::{ErrorClass, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
 
 /// A wire format: how a conversation is asked in it, and how a turn is read.
 pub(super) trait WireFormat: Send + Sync {
-    /// The body of a request.
-    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize;
+    /// Makes a whole body of one that comes in pieces.
+    type Assembly: Assembly;
+
+    /// The body of a request; with `stream` for a reply in pieces.
+    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize;
 
     /// Reads the body of an answer that says success.
     fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn>;
+
+    /// Whether replies come in pieces where the settings do not say. They come whole: then they are kept, and go back,
+    /// as the provider's own bytes.
+    fn streams(&self, _settings: &ModelSettings) -> bool {
+        false
+    }
+
+    /// Where replies in pieces are asked for.
+    fn streaming_url(&self, url: &Url) -> Url {
+        url.clone()
+    }
 }
 
 /// Why an answer that says success holds no turn.
@@ -59,15 +75,24 @@ impl<F: WireFormat> HttpModel<F> {
     }
 
     async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
-        let (endpoint, body) = (&self.endpoint, self.written(request)?);
-        let mut underway = Underway::begin(request, endpoint.url.clone(), &endpoint.headers, body);
-        let reply = self.turn(&mut underway, request).await;
+        let (endpoint, settings) = (&self.endpoint, request.settings);
+        let body_says = || settings.extra.get("stream").and_then(Value::as_bool);
+        let stream = settings.stream.or_else(body_says);
+        let stream = stream.unwrap_or_else(|| self.format.streams(settings));
+        let url = if stream {
+            self.format.streaming_url(&endpoint.url)
+        } else {
+            endpoint.url.clone()
+        };
+        let body = self.written(request, stream)?;
+        let mut underway = Underway::begin(request, url, &endpoint.headers, body);
+        let reply = self.turn(&mut underway, request, stream).await;
         underway.end(&reply);
         reply
     }
 
-    fn written(&self, request: &TurnRequest<'_>) -> Result<Bytes, ModelError> {
-        let body = self.format.body(&self.endpoint.model.name, request);
+    fn written(&self, request: &TurnRequest<'_>, stream: bool) -> Result<Bytes, ModelError> {
+        let body = self.format.body(&self.endpoint.model.name, request, stream);
         serde_json::to_vec(&body).map(Bytes::from).map_err(|error| {
             let text = format!("the request cannot be written as JSON: {error}");
             self.endpoint.error(ErrorClass::BadRequest, None, &text)
@@ -78,14 +103,23 @@ impl<F: WireFormat> HttpModel<F> {
         &self,
         underway: &mut Underway<'_>,
         request: &TurnRequest<'_>,
+        stream: bool,
     ) -> Result<TurnReply, ModelError> {
-        let response = self.endpoint.send(underway, request.timeout).await?;
-        self.endpoint.read(underway, response, request.timeout).await?;
+        let (endpoint, limit) = (&self.endpoint, request.timeout);
+        let response = endpoint.send(underway, limit).await?;
+        let assembled = if stream && underway.exchange.is_event_stream() {
+            Some(follow::<F::Assembly>(endpoint, underway, response, limit).await?)
+        } else {
+            endpoint.read(underway, response, limit).await?;
+            None
+        };
         let exchange = &underway.exchange;
+        let body = assembled.as_ref().map_or(&exchange.body, |whole| &whole.body);
         let mut reply = self
             .format
-            .read(&exchange.body, request.tools)
-            .map_err(|why| self.endpoint.no_turn(why, exchange))?;
+            .read(body, request.tools)
+            .map_err(|why| endpoint.no_turn(why, exchange))?;
+        reply.first_token = assembled.and_then(|whole| whole.first_token);
         reply.request_id = exchange.request_id().or(reply.request_id);
         Ok(reply)
     }

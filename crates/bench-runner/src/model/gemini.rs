@@ -1,8 +1,10 @@
 //! generateContent: the format of Google's Gemini models.
 //!
-//! Thin and not streaming. The model's content goes back as it came: thought signatures stay on the parts on which
+//! Thin. The model's content goes back as it came: thought signatures stay on the parts on which
 //! they were sent. Schemas are sent as JSON Schema, as the server wrote them. All answers to the tool calls of one
 //! turn are parts of one user content, and carry the call's id where it had one.
+
+mod assembly;
 
 use std::borrow::Cow;
 use std::iter;
@@ -13,6 +15,7 @@ use bench_core::{ModelSettings, Usage};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, our_name, wire_name, word};
@@ -22,8 +25,20 @@ use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRe
 pub(super) struct Gemini;
 
 impl WireFormat for Gemini {
-    fn body<'a>(&self, _model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
+    type Assembly = assembly::Generated;
+
+    fn body<'a>(&self, _model: &'a str, request: &'a TurnRequest<'a>, _stream: bool) -> impl Serialize {
         Body { request }
+    }
+
+    /// Another method of the same model.
+    fn streaming_url(&self, url: &Url) -> Url {
+        let mut streaming = url.clone();
+        if let Some(model) = url.path().strip_suffix(":generateContent") {
+            streaming.set_path(&format!("{model}:streamGenerateContent"));
+            streaming.query_pairs_mut().append_pair("alt", "sse");
+        }
+        streaming
     }
 
     fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
@@ -47,6 +62,7 @@ impl WireFormat for Gemini {
             usage: usage_of(&reply.usage_metadata),
             served_by: word(reply.model_version),
             request_id: word(reply.response_id),
+            first_token: None,
         })
     }
 }

@@ -30,7 +30,7 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// The most bytes of an answer, after decompression. A larger one is no model's reply.
-const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+pub(super) const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// What every HTTP client of this crate starts from. The only place that chooses the TLS provider.
 ///
@@ -149,7 +149,7 @@ impl Endpoint {
         Ok(())
     }
 
-    fn too_large(&self) -> ModelError {
+    pub(super) fn too_large(&self) -> ModelError {
         let text = format!(
             "the answer is over {} MiB; check the address",
             LARGEST_ANSWER >> 20
@@ -202,7 +202,7 @@ impl Endpoint {
     }
 
     /// No whole answer came.
-    fn broken(&self, error: &reqwest::Error, timeout: Duration) -> ModelError {
+    pub(super) fn broken(&self, error: &reqwest::Error, timeout: Duration) -> ModelError {
         let place = shown(&self.url);
         let mut root: &dyn std::error::Error = error;
         while let Some(source) = root.source() {

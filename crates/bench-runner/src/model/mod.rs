@@ -6,6 +6,7 @@
 //! | `http`, `failure`, [`exchange`] | sending a request, what its failure means, what went over the wire |
 //! | `format`, `wire`, `raw` | the one client over HTTP; what formats share; a turn in its own bytes |
 //! | `openai_chat`, `openai_responses`, `anthropic`, `gemini` | the wire formats |
+//! | `stream` | replies that come in pieces, until they are whole |
 //! | [`script`], `oracle`, `noop` | models that need no network; `play` is what they share |
 //! | [`retry`] | whether a failed request is sent again, and when |
 //! | [`mod@connect`], `providers` | from a [`bench_core::ModelSpec`] and the environment to a client |
@@ -31,6 +32,7 @@ mod providers;
 mod raw;
 pub mod retry;
 pub mod script;
+mod stream;
 mod wire;
 
 use std::time::Duration;
@@ -162,6 +164,8 @@ pub struct TurnReply {
     pub served_by: Option<String>,
     /// The provider's id of the request.
     pub request_id: Option<String>,
+    /// How long until the first piece of it came, where it came in pieces.
+    pub first_token: Option<Duration>,
 }
 
 /// Why a model gave no turn.

@@ -1,9 +1,11 @@
 //! Chat completions: the format of `OpenAI`, and of everybody who is compatible with it (Ollama, vLLM,
 //! llama.cpp, `OpenRouter`, xAI, …).
 //!
-//! Thin and not streaming. Nothing is sent that was not asked for, except what the format requires.
+//! Thin. Nothing is sent that was not asked for, except what the format requires.
 //! The model's message goes back as it came, unknown fields included; only a `role` or an id of a tool
 //! call that the server left out is filled in, because the conversation could not go on without it.
+
+mod assembly;
 
 use std::borrow::Cow;
 
@@ -41,11 +43,14 @@ impl OpenAiChat {
 }
 
 impl WireFormat for OpenAiChat {
-    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
+    type Assembly = assembly::Completion;
+
+    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {
         Body {
             model,
             limit_name: self.limit_name,
             request,
+            stream,
         }
     }
 
@@ -65,6 +70,7 @@ impl WireFormat for OpenAiChat {
             usage: usage_of(&reply.usage),
             served_by: word(reply.model),
             request_id: word(reply.id),
+            first_token: None,
         })
     }
 }
@@ -74,6 +80,12 @@ struct Body<'a> {
     model: &'a str,
     limit_name: &'static str,
     request: &'a TurnRequest<'a>,
+    stream: bool,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
 }
 
 impl Serialize for Body<'_> {
@@ -90,6 +102,10 @@ impl Serialize for Body<'_> {
         fields.put_some(self.limit_name, settings.max_output_tokens.as_ref())?;
         fields.put_some("seed", settings.seed.as_ref())?;
         fields.put_some("reasoning_effort", settings.effort.as_ref())?;
+        if self.stream {
+            fields.put("stream", &true)?;
+            fields.put("stream_options", &StreamOptions { include_usage: true })?;
+        }
         fields.end()
     }
 }

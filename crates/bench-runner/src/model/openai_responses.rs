@@ -1,8 +1,10 @@
 //! Responses: the format of `OpenAI` for models that reason, also spoken by xAI, `OpenRouter` and vLLM.
 //!
-//! Thin and not streaming. Nothing is stored at the provider: each request carries the whole conversation, the
+//! Thin. Nothing is stored at the provider: each request carries the whole conversation, the
 //! model's output items as they came, encrypted reasoning included. `strict` is sent as false, because left out it
 //! would mean true, which the schemas of MCP servers do not fit.
+
+mod assembly;
 
 use std::borrow::Cow;
 
@@ -37,11 +39,14 @@ impl OpenAiResponses {
 }
 
 impl WireFormat for OpenAiResponses {
-    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>) -> impl Serialize {
+    type Assembly = assembly::Response;
+
+    fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {
         Body {
             model,
             reasons: self.reasons,
             request,
+            stream,
         }
     }
 
@@ -66,6 +71,7 @@ impl WireFormat for OpenAiResponses {
             usage: usage_of(&reply.usage),
             served_by: word(reply.model),
             request_id: word(reply.id),
+            first_token: None,
         })
     }
 }
@@ -75,6 +81,7 @@ struct Body<'a> {
     model: &'a str,
     reasons: bool,
     request: &'a TurnRequest<'a>,
+    stream: bool,
 }
 
 impl Serialize for Body<'_> {
@@ -104,6 +111,9 @@ impl Serialize for Body<'_> {
         fields.put_some("temperature", settings.temperature.as_ref())?;
         fields.put_some("top_p", settings.top_p.as_ref())?;
         fields.put_some("max_output_tokens", settings.max_output_tokens.as_ref())?;
+        if self.stream {
+            fields.put("stream", &true)?;
+        }
         fields.end()
     }
 }

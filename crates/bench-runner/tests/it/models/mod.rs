@@ -7,5 +7,6 @@ mod gemini;
 mod openai_chat;
 mod openai_responses;
 mod shape;
+mod streams;
 mod stub;
 mod talk;

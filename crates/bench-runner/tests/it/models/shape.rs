@@ -44,6 +44,8 @@ pub(crate) fn check_chat(body: &Value) {
             "seed",
             "top_k",
             "reasoning_effort",
+            "stream",
+            "stream_options",
         ],
     );
     for tool in body["tools"].as_array().map_or(&[][..], Vec::as_slice) {
@@ -95,6 +97,7 @@ pub(crate) fn check_messages(body: &Value) {
         "top_k",
         "thinking",
         "output_config",
+        "stream",
     ];
     check_fields(body, &known);
     text(body, "model");
@@ -149,6 +152,7 @@ pub(crate) fn check_responses(body: &Value) {
         "top_p",
         "max_output_tokens",
         "metadata",
+        "stream",
     ];
     check_fields(body, &known);
     text(body, "model");

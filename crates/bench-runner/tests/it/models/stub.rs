@@ -2,12 +2,14 @@
 //! raw bytes, for everything that no proper server does.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
+use futures_util::{Stream, stream};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
+    /// Bytes of each chunk in which the body is sent; all at once without it.
+    pub(crate) pieces: Option<usize>,
 }
 
 impl Answer {
@@ -27,6 +31,7 @@ impl Answer {
             status,
             headers: vec![("content-type", "application/json".into())],
             body: body.into(),
+            pieces: None,
         }
     }
 
@@ -110,7 +115,11 @@ async fn serve(
         answers.front().cloned()
     };
     let answer = answer.unwrap();
-    let mut response = Response::new(Body::from(answer.body));
+    let body = match answer.pieces {
+        None => Body::from(answer.body),
+        Some(size) => Body::from_stream(in_pieces(answer.body, size)),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap();
     for (name, value) in answer.headers {
         response.headers_mut().append(
@@ -119,6 +128,15 @@ async fn serve(
         );
     }
     response
+}
+
+/// A body in chunks, each of which is sent before the next one is there.
+fn in_pieces(body: Bytes, size: usize) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    stream::unfold(body, move |mut rest| async move {
+        tokio::task::yield_now().await;
+        let piece = rest.split_to(size.min(rest.len()));
+        (!piece.is_empty()).then_some((Ok(piece), rest))
+    })
 }
 
 /// What a raw server does once it has written its bytes.

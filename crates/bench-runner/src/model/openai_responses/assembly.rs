@@ -1,0 +1,45 @@
+//! A streamed response: its last event holds all of it, byte for byte as it would have come whole.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::model::format::NoTurn;
+use crate::model::stream::{Assembly, Piece};
+
+/// The response, once it is there.
+#[derive(Default)]
+pub(in crate::model) struct Response {
+    whole: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    response: Option<Box<RawValue>>,
+}
+
+impl Assembly for Response {
+    fn take(&mut self, data: &str) -> Result<Piece, NoTurn> {
+        let event: Event = serde_json::from_str(data)?;
+        match event.kind.as_str() {
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                self.whole = event.response;
+                Ok(Piece::Last)
+            }
+            "error" => {
+                let mut error: Value = serde_json::from_str(data)?;
+                // Gateways put it into an object of its own.
+                let inside = error.get_mut("error").filter(|inside| inside.is_object());
+                Err(NoTurn::Refused(inside.map(Value::take).unwrap_or(error)))
+            }
+            kind if kind.rsplit('.').next() == Some("delta") => Ok(Piece::Said),
+            _ => Ok(Piece::Other),
+        }
+    }
+
+    fn whole(self) -> Option<Vec<u8>> {
+        self.whole.map(|response| response.get().as_bytes().to_vec())
+    }
+}
