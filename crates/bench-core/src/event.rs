@@ -132,6 +132,9 @@ pub struct TrialFinished {
     pub turns: u32,
     /// Tool calls.
     pub tool_calls: u32,
+    /// How often a replay went otherwise than its recording.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drift: u32,
     /// Tokens.
     #[serde(default)]
     pub usage: Usage,
@@ -152,6 +155,14 @@ pub enum Connections {
     KeptAlive,
     /// Over a new one each: on a connection that was kept alive, the server answered late or not at all.
     PerRequest,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Event {

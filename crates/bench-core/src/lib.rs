@@ -14,11 +14,13 @@
 //! | [`solution`] | `{{name/json/pointer}}`: results of earlier calls in later ones |
 //! | [`lint`], [`schema`] | what is allowed but probably a mistake; JSON Schemas of the input files |
 //! | [`problem`] | what is wrong with an input, and where |
+//! | [`drift`] | whether a tool answered as it did when it was recorded |
 //! | [`outcome`] | verdicts → outcome of a trial |
 //! | [`event`], [`transcript`], [`record`] | what a running trial reports; the forms on disk |
 //! | [`session`] | events → progress and totals |
 
 pub mod compare;
+pub mod drift;
 pub mod event;
 pub mod gym;
 pub mod harness;

@@ -74,11 +74,6 @@ impl Provider {
         }
     }
 
-    /// Whether this version has a client for it.
-    pub fn is_supported(self) -> bool {
-        self != Self::Replay
-    }
-
     /// Whether it answers without any network.
     pub fn is_local(self) -> bool {
         matches!(self, Self::Script | Self::Oracle | Self::Noop | Self::Replay)
@@ -101,7 +96,8 @@ impl fmt::Display for Provider {
 pub struct ModelRef {
     /// Who answers.
     pub provider: Provider,
-    /// The provider's name of the model; the file for `script`; empty for `oracle` and `noop`.
+    /// The provider's name of the model; the file for `script`; the run and its model for `replay`
+    /// (`run_…/openai:gpt-5`); empty for `oracle` and `noop`.
     pub name: String,
     /// What stands behind the `?`, without it; mostly empty. Only parsing writes it, so it can be read.
     variant: String,
@@ -115,8 +111,7 @@ pub enum BadModel {
     #[error(
         "unknown provider `{provider}`; {}",
         did_you_mean(*meant, name).unwrap_or_else(|| {
-            let supported = Provider::ALL.into_iter().filter(|provider| provider.is_supported());
-            format!("known are {}", supported.map(Provider::name).collect::<Vec<_>>().join(", "))
+            format!("known are {}", Provider::ALL.map(Provider::name).join(", "))
         })
     )]
     UnknownProvider {
@@ -160,6 +155,7 @@ pub enum BadModel {
 fn what_follows(provider: Provider) -> String {
     match provider {
         Provider::Script => "the file to play: write script:FILE".to_owned(),
+        Provider::Replay => "the run to play: write replay:RUN, such as replay:latest".to_owned(),
         provider => format!("the name of a model: write {provider}:NAME"),
     }
 }
@@ -250,7 +246,7 @@ impl FromStr for ModelRef {
                 None => by_prefix(text).map_err(|_| BadModel::UnknownProvider {
                     provider: head.to_owned(),
                     name: name.to_owned(),
-                    meant: nearest(head, &Provider::ALL).filter(|provider| provider.is_supported()),
+                    meant: nearest(head, &Provider::ALL),
                 }),
             },
             None => match known(text) {
@@ -318,6 +314,9 @@ pub struct ModelSpec {
     /// SHA-256 of the script file, for `script` models; a changed file refuses to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script_sha256: Option<String>,
+    /// Absolute path of the folder of results that holds the recorded run, for `replay` models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_in: Option<String>,
 }
 
 impl ModelSpec {
@@ -330,6 +329,7 @@ impl ModelSpec {
             base_url: None,
             headers: BTreeMap::new(),
             script_sha256: None,
+            recorded_in: None,
         }
     }
 
@@ -363,6 +363,10 @@ mod tests {
             ("gpt-oss:20b", "openai:gpt-oss:20b"),
             ("gpt-5?effort=high", "openai:gpt-5?effort=high"),
             ("script:is it?.json", "script:is it?.json"),
+            (
+                "replay:latest/gpt-5?effort=high",
+                "replay:latest/gpt-5?effort=high",
+            ),
         ] {
             assert_eq!(
                 text.parse::<ModelRef>().map(|m| m.to_string()).as_deref(),
@@ -395,8 +399,9 @@ mod tests {
         assert!(error("openai:").contains("lacks the name"));
         assert!(error("openai").contains("write openai:NAME"));
         assert!(error("script").contains("write script:FILE"));
+        assert!(error("replay").contains("write replay:RUN"));
         let unknown = error("zzz:x");
-        assert!(unknown.contains("script") && unknown.contains("google") && !unknown.contains("replay"));
+        assert!(unknown.contains("script") && unknown.contains("google") && unknown.contains("replay"));
         assert!(
             error("orange").contains("cannot tell"),
             "a word with o is no reasoning model"

@@ -15,6 +15,7 @@ use crate::model::ModelSpec;
 mod builder;
 mod changes;
 mod gyms;
+mod rescore;
 
 pub use builder::PlanBuilder;
 pub use changes::{Change, Gate, PlanChanges};
@@ -69,6 +70,9 @@ pub struct Plan {
     /// The run whose trials are tried again here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries_of: Option<String>,
+    /// The run whose recording is played and judged again here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescores: Option<String>,
     /// Only these trials; all of the matrix if there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only_trials: Vec<TrialId>,
@@ -161,6 +165,11 @@ impl Plan {
     #[must_use]
     pub fn retry_of(mut self, run: impl Into<String>, trials: Vec<TrialId>) -> Self {
         self.retries_of = Some(run.into());
+        self.only(trials)
+    }
+
+    /// Only these trials, and what they need.
+    fn only(mut self, trials: Vec<TrialId>) -> Self {
         self.only_trials = trials;
         let kept = self.trials();
         let scenarios: BTreeSet<usize> = kept.iter().map(|trial| trial.scenario).collect();

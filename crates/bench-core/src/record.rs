@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::drift::Drift;
 use crate::id::TrialId;
 use crate::outcome::{Outcome, Verdict};
 use crate::usage::Usage;
@@ -44,7 +45,10 @@ pub struct TrialRecord {
     /// Expected tools that were not called: reported, never scored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expected_tools_missed: Vec<String>,
-    /// Tokens.
+    /// Where a replay went otherwise than its recording.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Drift>,
+    /// Tokens; those of the recording for a replay, which pays none.
     #[serde(default)]
     pub usage: Usage,
     /// The gyms it acted on.

@@ -82,6 +82,7 @@ mod tests {
             verifiers_total: 0,
             turns: 0,
             tool_calls: 0,
+            drift: 0,
             usage: bench_core::Usage::default(),
             took_ms: 0,
             record: bench_core::record::FileRef::default(),

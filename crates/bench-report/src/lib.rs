@@ -9,8 +9,10 @@
 //! | [`summary`] | one row per model: outcomes, pass rate, verifiers, tokens |
 //! | [`scenarios`] | scenarios that not every model passed, as a grid |
 //! | [`causes`] | why trials did not end in a verdict, grouped and counted |
+//! | [`drift`] | replayed trials that went otherwise than recorded |
 //! | [`trial`] | one trial: its outcome and verdicts |
 //! | [`conversation`] | one trial: everything that was said |
+//! | [`rescore`] | what judging a run again has changed |
 //! | [`runs`] | a list of runs |
 //! | [`table`], [`text`] | what they are made of |
 //!
@@ -34,6 +36,8 @@
 
 pub mod causes;
 pub mod conversation;
+pub mod drift;
+pub mod rescore;
 pub mod runs;
 pub mod scenarios;
 pub mod sections;

@@ -6,12 +6,15 @@ use bench_core::record::GymUse;
 use bench_core::{TrialRecord, Verdict, VerdictStatus};
 use serde_json::Value;
 
+use crate::drift;
 use crate::summary::tokens;
 use crate::table::{Column, Table};
 use crate::text;
 
 /// Longest value in a verdict table, in characters; the record has all of it.
 const LONGEST: usize = 200;
+/// Differences from a recording that are shown.
+const MOST_DRIFT: usize = 8;
 
 /// The facts of a trial, a line each, ending with a newline.
 pub fn facts(record: &TrialRecord) -> String {
@@ -34,6 +37,11 @@ pub fn facts(record: &TrialRecord) -> String {
     if !record.expected_tools_missed.is_empty() {
         let missed = record.expected_tools_missed.join(", ");
         facts.push(("not called", format!("{missed} (expected, not scored)")));
+    }
+    let shown = record.drift.iter().take(MOST_DRIFT);
+    facts.extend(shown.map(|drift| ("drift", drift::line(drift))));
+    if let Some(hidden @ 1..) = record.drift.len().checked_sub(MOST_DRIFT) {
+        facts.push(("", text::count(hidden, "further difference")));
     }
     let lines = facts
         .iter()
@@ -142,6 +150,7 @@ mod tests {
             tool_calls: 3,
             tool_errors: 1,
             expected_tools_missed: vec!["create_issue".into()],
+            drift: Vec::new(),
             usage: Usage::default(),
             gyms: vec![GymUse {
                 gym: "tracker".into(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bench_core::drift::{Drift, ToolSaid, compare};
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
 use bench_core::{Event, Limits, ModelRef, ModelSettings, Scenario, TrialId, Usage};
@@ -16,8 +17,8 @@ use crate::dispatch::Reporter;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
 use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
 use crate::model::{
-    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, ToolAnswer, ToolSpec, TurnReply,
-    TurnRequest, qualified_tool_name,
+    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, Recorded, RecordedAnswer, ToolAnswer,
+    ToolSpec, TurnReply, TurnRequest, qualified_tool_name,
 };
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
@@ -58,6 +59,8 @@ pub(crate) struct Said {
     pub(crate) usage: Usage,
     /// Why a limit ended it.
     pub(crate) limit: Option<String>,
+    /// Where a replay went otherwise than its recording.
+    pub(crate) drift: Vec<Drift>,
 }
 
 impl Said {
@@ -183,7 +186,7 @@ impl Agent<'_> {
             if let Some(limit) = self.limit_before_turn(said) {
                 return self.end_by_limit(said, limit).await;
             }
-            let Some(turn) = self.take_turn(prompt, messages, said).await? else {
+            let Some((turn, recorded)) = self.take_turn(prompt, messages, said).await? else {
                 return Ok(());
             };
             if turn.tool_calls.is_empty() {
@@ -199,7 +202,8 @@ impl Agent<'_> {
             let mut answers = Vec::with_capacity(turn.tool_calls.len());
             for call in &turn.tool_calls {
                 let Some(left) = self.time_left() else { break };
-                answers.push(self.call_tool(call, said, left).await?);
+                let recorded = recorded.as_ref().map(|recorded| (recorded, answers.len()));
+                answers.push(self.call_tool(call, recorded, said, left).await?);
             }
             if answers.len() < turn.tool_calls.len() {
                 return self.end_by_limit(said, self.time_limit()).await;
@@ -249,13 +253,14 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// One model reply, recorded. `None` if the trial's time ran out while waiting for it.
+    /// One model reply, written down. `None` if the trial's time ran out while waiting for it, or if a replay is over
+    /// because a limit ended what it plays.
     async fn take_turn(
         &self,
         prompt: usize,
         messages: &[Message],
         said: &mut Said,
-    ) -> Result<Option<AssistantTurn>, Broken> {
+    ) -> Result<Option<(AssistantTurn, Option<Recorded>)>, Broken> {
         let request = TurnRequest {
             scenario: self.scenario,
             repetition: self.repetition,
@@ -295,7 +300,11 @@ impl Agent<'_> {
             self.end_by_limit(said, self.time_limit()).await?;
             return Ok(None);
         };
-        let reply = reply?;
+        let mut reply = reply?;
+        if let Some(limit) = reply.recorded.as_mut().and_then(|recorded| recorded.limit.take()) {
+            self.end_by_limit(said, limit).await?;
+            return Ok(None);
+        }
         said.turns += 1;
         said.usage += reply.usage;
         let away = self.slot.away().saturating_sub(away_before);
@@ -314,7 +323,43 @@ impl Agent<'_> {
             raw: reply.turn.raw.to_value(),
         };
         self.reporter.entry(self.trial, entry).await;
-        Ok(Some(reply.turn))
+        if let Some(what) = reply
+            .recorded
+            .as_mut()
+            .and_then(|recorded| recorded.prompt.take())
+        {
+            self.note_drift(said, String::new(), what).await;
+        }
+        Ok(Some((reply.turn, reply.recorded)))
+    }
+
+    /// Writes down that a replay went otherwise than its recording.
+    async fn note_drift(&self, said: &mut Said, tool: String, what: String) {
+        let turn = said.turns;
+        let of = if tool.is_empty() {
+            String::new()
+        } else {
+            format!("{tool}: ")
+        };
+        let text = format!("drift: {of}{what}");
+        self.reporter.log(self.trial, &format!("  {text}"));
+        self.reporter.entry(self.trial, Entry::Note { text }).await;
+        said.drift.push(Drift { turn, tool, what });
+    }
+
+    /// How an answer differs from the recorded one. Recordings hold no secrets, so they are left out here as well.
+    fn drift(&self, recorded: Option<&RecordedAnswer>, output: &ToolOutput) -> Option<String> {
+        let Some(recorded) = recorded else {
+            return Some("the recording has no answer to this call".to_owned());
+        };
+        let text = self.reporter.redact(&output.text);
+        let structured = self.reporter.redact_value(&output.structured);
+        let now = ToolSaid {
+            is_error: output.is_error,
+            text: &text,
+            structured: &structured,
+        };
+        compare(recorded.said(), now).difference
     }
 
     /// Called before each wait for a retry. Reported at once, and kept for the transcript.
@@ -354,9 +399,11 @@ impl Agent<'_> {
         }
     }
 
+    /// `recorded` is for a replay: what was recorded of the turn, and which of its calls this is.
     async fn call_tool(
         &self,
         call: &ToolCall,
+        recorded: Option<(&Recorded, usize)>,
         said: &mut Said,
         left: Duration,
     ) -> Result<ToolAnswer, Broken> {
@@ -390,6 +437,7 @@ impl Agent<'_> {
             },
             is_error: output.is_error,
         };
+        let drift = recorded.and_then(|(turn, place)| self.drift(turn.answers.get(place), &output));
         let entry = Entry::ToolResult {
             turn: said.turns,
             call_id: call.id.clone(),
@@ -405,6 +453,9 @@ impl Agent<'_> {
             took_ms: took,
         };
         self.reporter.entry(self.trial, entry).await;
+        if let Some(what) = drift {
+            self.note_drift(said, call.name.clone(), what).await;
+        }
         Ok(answer)
     }
 

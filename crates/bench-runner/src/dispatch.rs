@@ -8,12 +8,14 @@
 
 mod writer;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bench_core::transcript::{Entry, Line};
 use bench_core::{Event, Outcome, TrialId, TrialRecord};
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -124,6 +126,17 @@ impl Reporter {
         let trial = trial.clone();
         let report = FileReport::Entry { trial, line };
         drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
+    }
+
+    /// A text as it would be written down.
+    pub(crate) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets.redact(text)
+    }
+
+    /// A value as it would be written down.
+    pub(crate) fn redact_value(&self, value: &Value) -> Value {
+        let clean = self.secrets.redacted(value.clone());
+        clean.unwrap_or_else(|value| value)
     }
 
     /// Adds a line to the log of a trial. Never waits: under a flood, lines are lost.

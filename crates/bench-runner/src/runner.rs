@@ -470,6 +470,7 @@ impl Work {
             tool_calls: 0,
             tool_errors: 0,
             expected_tools_missed: Vec::new(),
+            drift: Vec::new(),
             usage: bench_core::Usage::default(),
             gyms: Vec::new(),
             started_at: now,

@@ -52,7 +52,7 @@ impl Scratch {
             return Ok(made.folder.path().to_owned());
         }
         let prefix = match &self.run {
-            Some(run) => format!("{PREFIX}{run}-"),
+            Some(run) => name_of_run(run),
             None => PREFIX.to_owned(),
         };
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
@@ -64,6 +64,11 @@ impl Scratch {
             .filter(|lock| lock.try_lock().is_ok());
         Ok(made.insert(Made { folder, _lock: lock }).folder.path().to_owned())
     }
+}
+
+/// What the names of all scratch folders of a run begin with; a random part of letters and digits follows.
+pub(crate) fn name_of_run(run: &str) -> String {
+    format!("{PREFIX}{run}-")
 }
 
 /// The scratch folders of runs, each with its run, in the system's folder for temporary files: this user's own, and no

@@ -330,6 +330,7 @@ impl Attempt<'_> {
             tool_calls: count(end.said.calls.len()),
             tool_errors: count(end.said.calls.iter().filter(|c| c.failed).count()),
             expected_tools_missed: expected.into_iter().filter(missed).cloned().collect(),
+            drift: end.said.drift,
             usage: end.said.usage,
             gyms: end.gyms,
             started_at,

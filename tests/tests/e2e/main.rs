@@ -13,6 +13,7 @@
 //! | `interrupted` | signals in the middle of a run |
 //! | `terminal` | closed terminals, Ctrl-C, and the ways of the older tool, in a real terminal |
 //! | `budgets` | what a resume may say anew, and the gate that a run keeps |
+//! | `replays` | a finished run as a recording: played again, judged again |
 //! | `leftovers` | databases and processes of dead workers, and who removes them |
 //! | `on_disk` | the run folder, and the commands that read it |
 //! | `secrets` | what must be found nowhere |
@@ -35,6 +36,7 @@ mod interrupted;
 mod isolation;
 mod leftovers;
 mod on_disk;
+mod replays;
 mod same_gym;
 mod secrets;
 mod terminal;

@@ -9,6 +9,7 @@ pub(crate) mod check;
 pub(crate) mod extras;
 pub(crate) mod gym;
 pub(crate) mod life;
+pub(crate) mod rescore;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod upkeep;
@@ -98,6 +99,8 @@ pub(crate) enum Command {
     Resume(life::ResumeArgs),
     /// Try the trials of a run that did not pass again, as a new run
     Retry(life::RetryArgs),
+    /// Judge a run again without asking any model, as a new run, and show what has changed
+    Rescore(rescore::RescoreArgs),
     /// Put right runs that are not as they should be, and what they left; shows it first
     Cleanup(upkeep::CleanupArgs),
     /// Remove old finished runs; shows them first

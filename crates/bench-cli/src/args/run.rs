@@ -55,7 +55,8 @@ pub(crate) struct RunArgs {
 #[command(next_help_heading = "Models")]
 pub(crate) struct ModelArgs {
     /// provider:name, a well-known name such as gpt-4o, or a name of the model file, with settings behind it if you like:
-    /// 'gpt-5?effort=high'; oracle plays the solutions, script:FILE a file, noop does nothing; repeatable
+    /// 'gpt-5?effort=high'; oracle plays the solutions, script:FILE a file, replay:RUN a recorded run, noop does nothing;
+    /// repeatable
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Vec<String>,
     /// Sampling temperature [default: not sent]

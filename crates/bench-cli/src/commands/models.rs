@@ -151,6 +151,7 @@ fn address_in_words(status: &ProviderStatus) -> String {
         (None, Some(variable)) => format!("set {variable}"),
         (None, None) => match status.provider {
             Provider::Script => "the file behind its name".to_owned(),
+            Provider::Replay => "the run behind its name".to_owned(),
             _ => "—".to_owned(),
         },
     }

@@ -6,6 +6,8 @@ use bench_core::event::{Event, TrialFinished};
 use bench_core::plan::Change;
 use bench_core::{Gate, Outcome, Session, Transport};
 use bench_report::causes::{self, CauseCount};
+use bench_report::drift::{self, Drifted};
+use bench_report::rescore::{self as report, Changes};
 use bench_report::{runs, scenarios, summary, text};
 use bench_runner::BenchJob;
 use bench_state::{Depth, Ending, RunId, RunStatus, RunSummary, RunView};
@@ -13,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{attach, evidence, gate, list};
+use super::{attach, evidence, gate, list, rescore};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -23,6 +25,8 @@ use crate::render::paint::{self, BAD, FAINT, GOOD, ODD, STRONG};
 const MOST_SCENARIOS: usize = 40;
 /// Causes that are shown.
 const MOST_CAUSES: usize = 8;
+/// Verdicts that have changed that are shown.
+const MOST_CHANGED: usize = 40;
 
 /// What is known of a run.
 pub(super) struct Page {
@@ -33,6 +37,9 @@ pub(super) struct Page {
     pub(super) gate: Gate,
     changes: Vec<Changed>,
     causes: Vec<CauseCount>,
+    drifted: Vec<Drifted>,
+    /// The run that is judged again here, and what has changed since.
+    rescored: Option<(String, Result<Changes, String>)>,
     problems: Vec<String>,
     /// A trial that did not pass, the first by name.
     worth_a_look: Option<String>,
@@ -52,6 +59,10 @@ struct Document<'a> {
     run: &'a RunSummary<BenchJob>,
     session: &'a Session,
     causes: Vec<Value>,
+    #[serde(skip_serializing_if = "<[Drifted]>::is_empty")]
+    drift: &'a [Drifted],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rescore: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<Value>,
     #[serde(skip_serializing_if = "<[Changed]>::is_empty")]
@@ -94,6 +105,9 @@ impl Page {
             gym.is_some_and(|gym| gym.transport == Transport::Tracker)
         };
         session.databases.retain(|database| !tracker(&database.gym));
+        let rescored = plan
+            .as_ref()
+            .and_then(|plan| Some((plan.rescores.clone()?, rescore::changes(view, plan)?)));
         let not_passed = |trial: &&TrialFinished| trial.outcome != Outcome::Passed;
         let worth_a_look = last
             .values()
@@ -106,6 +120,8 @@ impl Page {
             gate: plan.map(|plan| plan.gate).unwrap_or_default(),
             changes,
             causes: causes::group(last.values()),
+            drifted: drift::of(last.values()),
+            rescored,
             problems,
         })
     }
@@ -119,6 +135,8 @@ impl Page {
             run: &self.run,
             session: &self.session,
             causes: causes.collect(),
+            drift: &self.drifted,
+            rescore: self.rescored.as_ref().map(rescore_document),
             gate: self.gate_document(),
             changes: &self.changes,
             problems: &self.problems,
@@ -242,12 +260,16 @@ impl Page {
         }
         if !self.causes.is_empty() {
             let lines = causes::lines(&self.causes, MOST_CAUSES);
-            let painted = lines
-                .lines()
-                .map(|line| paint::signs(line) + "\n")
-                .collect::<Vec<_>>()
-                .concat();
-            parts.push(titled("Without a verdict", &painted));
+            parts.push(titled("Without a verdict", &painted(&lines)));
+        }
+        match &self.rescored {
+            Some((run, Ok(changes))) => parts.push(rescored(run, changes, width)),
+            Some((_, Err(problem))) => parts.push(format!("{}\n", text::clean_line(problem))),
+            None => {}
+        }
+        if !self.drifted.is_empty() {
+            let lines = drift::lines(&self.drifted, MOST_CAUSES);
+            parts.push(titled("Not as recorded", &painted(&lines)));
         }
         if !self.problems.is_empty() {
             let lines = self
@@ -308,6 +330,39 @@ fn status_words(status: &str, over: bool) -> String {
     } else {
         format!("{status} for")
     }
+}
+
+/// What judging again has changed.
+fn rescored(run: &str, changes: &Changes, width: usize) -> String {
+    let mut parts = vec![text::clean_line(&report::summary(changes)) + "\n"];
+    if !changes.changed.is_empty() {
+        parts.push(paint::table(
+            &report::verdicts(changes, MOST_CHANGED).render(width),
+        ));
+    }
+    if let Some(hidden @ 1..) = changes.changed.len().checked_sub(MOST_CHANGED) {
+        let hidden = text::count(hidden, "further verdict");
+        parts.push(format!("  … and {hidden}; `--json` has them all\n"));
+    }
+    parts.push(format!(
+        "\n{}",
+        paint::table(&report::rates(changes).render(width))
+    ));
+    titled(&format!("Judged again, {run}"), &parts.concat())
+}
+
+fn rescore_document((run, changes): &(String, Result<Changes, String>)) -> Value {
+    let mut document = match changes {
+        Ok(changes) => json!(changes),
+        Err(problem) => json!({"problem": problem}),
+    };
+    document["of"] = json!(run);
+    document
+}
+
+fn painted(lines: &str) -> String {
+    let lines = lines.lines().map(|line| paint::signs(line) + "\n");
+    lines.collect::<Vec<_>>().concat()
 }
 
 fn titled(title: &str, body: &str) -> String {

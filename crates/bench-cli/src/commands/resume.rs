@@ -94,7 +94,7 @@ fn nothing_to_retry(id: &RunId, open: usize, cx: &Context) -> CliError {
 }
 
 /// A run that is over.
-fn over(wanted: &str, cx: &Context) -> Result<(RunId, RunView<BenchJob>), CliError> {
+pub(super) fn over(wanted: &str, cx: &Context) -> Result<(RunId, RunView<BenchJob>), CliError> {
     let store = cx.store()?;
     let id = store.resolve(wanted)?;
     let view = store.read(&id, cx.now)?;

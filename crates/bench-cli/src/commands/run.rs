@@ -3,11 +3,13 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`request`] | the arguments as typed, resolved: a plan and an environment |
+//! | [`recorded`] | the runs that `replay` models play |
 //! | [`dry_run`] | shows the plan instead of running it |
 //!
 //! How a plan becomes a run is the business of [`super::start`].
 
 mod dry_run;
+pub(super) mod recorded;
 mod request;
 
 use std::io::Write;
@@ -49,7 +51,8 @@ pub(super) fn cmd(args: &RunArgs, cx: &mut Context) -> Result<Exit, CliError> {
     start::start(Start::anew(request.plan, request.environment), how, cx)
 }
 
-fn warn(warnings: &[Problem], cx: &mut Context) {
+/// Shows what was odd about the input.
+pub(super) fn warn(warnings: &[Problem], cx: &mut Context) {
     let (shown, hidden) = warnings.split_at(warnings.len().min(MOST_WARNINGS));
     let text = problems::warnings(shown, cx.err_look.width);
     write!(cx.err, "{text}").unwrap_or_default(); // nobody there to be warned

@@ -232,6 +232,7 @@ pub(super) mod tests {
             verifiers_total: 3,
             turns: 1,
             tool_calls: 0,
+            drift: 0,
             usage: Usage::default(),
             took_ms: 1_200,
             record: bench_core::record::FileRef::default(),

@@ -32,6 +32,7 @@ fn providers_names_and_the_models_of_a_file() {
     script      ✓ yes  needs none                 the file behind its name              —
     oracle      ✓ yes  needs none                 —                                     —
     noop        ✓ yes  needs none                 —                                     —
+    replay      ✓ yes  needs none                 the run behind its name               —
 
     name                         stands for
     ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -278,6 +278,7 @@ impl<'a> PlanBuilder<'a> {
             env_file: self.env_file,
             secret_names: self.secret_names,
             retries_of: None,
+            rescores: None,
             only_trials: Vec::new(),
         };
         problems.or_value(plan)

@@ -262,7 +262,13 @@ fn moved(own: &GymSpec, chosen: &GymSpec) -> GymSpec {
     gym
 }
 
-fn check_verifier(scenario: &Scenario, verifier: &VerifierSpec, gyms: &[GymSpec], problems: &mut Problems) {
+/// What is wrong with a verifier of a scenario that acts on these gyms.
+pub(super) fn check_verifier(
+    scenario: &Scenario,
+    verifier: &VerifierSpec,
+    gyms: &[GymSpec],
+    problems: &mut Problems,
+) {
     let asked = match &verifier.gym {
         None => gyms.first(),
         Some(name) => {

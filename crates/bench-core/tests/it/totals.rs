@@ -38,6 +38,7 @@ fn finished(scenario: &str, model: &str, outcome: Outcome, verifiers: (u32, u32)
         verifiers_total: verifiers.1,
         turns: 2,
         tool_calls: 3,
+        drift: 0,
         usage: Usage {
             input_tokens: Some(10),
             ..Usage::default()

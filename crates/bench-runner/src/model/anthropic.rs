@@ -63,6 +63,7 @@ impl WireFormat for Anthropic {
             served_by: word(reply.model),
             request_id: word(reply.id),
             first_token: None,
+            recorded: None,
         })
     }
 }

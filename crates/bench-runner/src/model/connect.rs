@@ -26,8 +26,10 @@ use super::openai_chat::OpenAiChat;
 use super::openai_responses::OpenAiResponses;
 use super::oracle::Oracle;
 use super::providers::{Access, access};
+use super::replay::Replay;
 use super::script::{Script, ScriptError};
 use crate::env::{Environment, ResolveError};
+use crate::recording::RecordingError;
 
 /// Fields of a request that belong to the agent loop: `extra` may not replace them.
 const RESERVED: [&str; 5] = ["messages", "input", "contents", "tools", "model"];
@@ -89,11 +91,11 @@ pub enum ConnectError {
         /// Which setting, and why.
         reason: String,
     },
+    /// A `replay` model whose recording could lie anywhere.
+    #[error("replay: nobody says in which folder of results the recorded run lies")]
+    NoFolder,
     /// A known provider without a client yet.
-    #[error(
-        "{provider} models are not supported yet; supported are openai, anthropic, google, xai, openrouter, script, \
-         oracle, noop, and `compatible` for every server that speaks chat completions"
-    )]
+    #[error("{provider} models are not supported yet")]
     NotSupported {
         /// The provider.
         provider: Provider,
@@ -101,6 +103,9 @@ pub enum ConnectError {
     /// The script of a `script` model.
     #[error(transparent)]
     Script(#[from] ScriptError),
+    /// The recorded run of a `replay` model.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The HTTP client could not be set up.
     #[error("cannot set up HTTP for {model}")]
     Http {
@@ -174,6 +179,11 @@ impl<'a> Connector<'a> {
             Provider::Script => {
                 let path = self.launch_dir.join(&model.name);
                 Arc::new(Script::read(model, &path, spec.script_sha256.as_deref())?)
+            }
+            Provider::Replay => {
+                let results = spec.recorded_in.as_deref().ok_or(ConnectError::NoFolder)?;
+                let results = self.launch_dir.join(results);
+                Arc::new(Replay::open(spec, &results, self.max_concurrency)?)
             }
             provider => {
                 let access = access(provider).ok_or(ConnectError::NotSupported { provider })?;
@@ -632,7 +642,7 @@ mod tests {
         insta::assert_snapshot!(error(&spec("openai:gpt-4o"), &[("OPENAI_API_KEY", "")]), @"openai: no key; set OPENAI_API_KEY in the environment or in the file given with --env-file");
         insta::assert_snapshot!(error(&spec("compatible:qwen"), &[]), @"compatible: no address; set COMPATIBLE_BASE_URL in the environment or in the file given with --env-file, such as http://127.0.0.1:11434/v1");
         insta::assert_snapshot!(error(&spec("google:gemini-2.5-pro"), &[]), @"google: no key; set GOOGLE_API_KEY in the environment or in the file given with --env-file");
-        insta::assert_snapshot!(error(&spec("replay:run_1"), &[]), @"replay models are not supported yet; supported are openai, anthropic, google, xai, openrouter, script, oracle, noop, and `compatible` for every server that speaks chat completions");
+        insta::assert_snapshot!(error(&spec("replay:run_1"), &[]), @"replay: nobody says in which folder of results the recorded run lies");
         insta::assert_snapshot!(error(&spec("script:play.json"), &[]), @"cannot read the script `/launch/play.json`");
         let address = [("COMPATIBLE_BASE_URL", "localhost:11434/v1")];
         insta::assert_snapshot!(error(&spec("compatible:qwen"), &address), @"COMPATIBLE_BASE_URL: `localhost:11434/v1` is no address of a server (scheme `localhost`); write http:// or https:// and a host");

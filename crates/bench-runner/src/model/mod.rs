@@ -8,6 +8,7 @@
 //! | `openai_chat`, `openai_responses`, `anthropic`, `gemini` | the wire formats |
 //! | `stream` | replies that come in pieces, until they are whole |
 //! | [`script`], `oracle`, `noop` | models that need no network; `play` is what they share |
+//! | `replay` | the model that says once more what was recorded |
 //! | [`retry`] | whether a failed request is sent again, and when |
 //! | [`mod@connect`], `providers` | from a [`bench_core::ModelSpec`] and the environment to a client |
 //!
@@ -30,6 +31,7 @@ mod oracle;
 mod play;
 mod providers;
 mod raw;
+mod replay;
 pub mod retry;
 pub mod script;
 mod stream;
@@ -37,6 +39,7 @@ mod wire;
 
 use std::time::Duration;
 
+use bench_core::drift::ToolSaid;
 use bench_core::transcript::ToolCall;
 use bench_core::{ModelRef, ModelSettings, Scenario, Usage};
 use futures_util::future::BoxFuture;
@@ -166,6 +169,41 @@ pub struct TurnReply {
     pub request_id: Option<String>,
     /// How long until the first piece of it came, where it came in pieces.
     pub first_token: Option<Duration>,
+    /// What is known of this turn from an earlier run; only `replay` knows anything.
+    pub recorded: Option<Recorded>,
+}
+
+/// What a replayed turn led to when it was recorded.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Recorded {
+    /// How the prompt that is being answered differs from the recorded one.
+    pub prompt: Option<String>,
+    /// What its tool calls were answered, in their order; shorter where the recording ends among them.
+    pub answers: Vec<RecordedAnswer>,
+    /// There is no further turn: this limit ended the recorded trial here, and ends this one too.
+    pub limit: Option<String>,
+}
+
+/// What a tool answered when the trial was recorded.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RecordedAnswer {
+    /// Whether the call failed.
+    pub is_error: bool,
+    /// The text, whole.
+    pub text: String,
+    /// Structured content, null if there was none.
+    pub structured: Value,
+}
+
+impl RecordedAnswer {
+    /// For a comparison.
+    pub(crate) fn said(&self) -> ToolSaid<'_> {
+        ToolSaid {
+            is_error: self.is_error,
+            text: &self.text,
+            structured: &self.structured,
+        }
+    }
 }
 
 /// Why a model gave no turn.

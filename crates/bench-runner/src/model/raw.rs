@@ -35,7 +35,7 @@ impl Raw {
     }
 
     /// Written anew: for a turn that cannot go back as it came.
-    pub(super) fn rewritten(value: &Value) -> Self {
+    pub(crate) fn rewritten(value: &Value) -> Self {
         Self(to_raw_value(value).ok())
     }
 }

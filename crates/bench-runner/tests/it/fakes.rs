@@ -334,6 +334,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         env_file: None,
         secret_names: vec![],
         retries_of: None,
+        rescores: None,
         only_trials: vec![],
     }
 }

@@ -16,4 +16,5 @@ mod gym_tools;
 mod healing;
 mod models;
 mod outcomes;
+mod replaying;
 mod running;

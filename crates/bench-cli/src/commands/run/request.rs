@@ -14,6 +14,7 @@ use bench_runner::load_harness;
 use bench_runner::model::providers;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::recorded;
 use crate::args::run::{ModelArgs, RunArgs};
 use crate::context::Context;
 use crate::environment::{self, EnvFile};
@@ -38,6 +39,7 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
     let env_file = EnvFile::of(&args.models.env_file, &paths, cx);
     let environment = environment::read(env_file.as_ref(), &args.models.secret, cx)?;
     let (models, mut warnings) = models(&args.models, &paths, &environment, cx)?;
+    let models = recorded::resolve(models, cx)?;
     let wanted = patterns(&args.scenario)?;
     let mut harness = load_harness(&paths, &cx.cwd)?;
     if let Some(file) = &args.models.system_prompt {
@@ -56,6 +58,7 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
         .variables(&is_set);
     let (plan, more) = with_options(builder, args, env_file.as_ref(), cx).build()?;
     warnings.extend(more);
+    recorded::check(&plan)?;
     let kept: HashSet<&str> = plan.scenarios.iter().map(|s| s.scenario_id.as_str()).collect();
     warnings.retain(|warning| {
         warning

@@ -1,0 +1,105 @@
+//! `bench-cli rescore`: plays what was done in a run into a fresh world, and judges it again.
+//!
+//! What comes of it is a run of its own, which names the one that it judges; [`changes`] compares the two, for `rescore`
+//! itself and for everybody who looks at the new run later.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bench_core::{Plan, TrialId};
+use bench_report::rescore::{Changes, Pair};
+use bench_runner::gym::check_seeds;
+use bench_runner::{BenchJob, Recording, item_id, load_harness};
+use bench_state::RunView;
+
+use super::resume::{environment_of, over, plan_now};
+use super::run::{recorded, warn};
+use super::start::{self, How, Start};
+use crate::args::rescore::RescoreArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Judges a run again.
+pub(super) fn cmd(args: &RescoreArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let (id, view) = over(&args.run, cx)?;
+    let results = cx.results_dir();
+    let recording = Recording::open(&results, id.as_str()).map_err(|error| recorded::refused(error, cx))?;
+    let mut plan = plan_now(&view)?;
+    if !args.harness.is_empty() {
+        let (judged, warnings) = plan.judged_by(load_harness(&args.harness, &cx.cwd)?)?;
+        warn(&warnings, cx);
+        plan = judged;
+    }
+    let plan = played(plan, &recording, &results);
+    if plan.trials().is_empty() || plan.only_trials.is_empty() {
+        return Err(CliError::usage(format!(
+            "run `{id}` has no trial of these scenarios to judge again"
+        )));
+    }
+    check_seeds(&plan.gyms)?;
+    let environment = environment_of(&plan, cx)?;
+    let how = How {
+        background: args.background,
+        ui: args.progress.ui,
+        json: args.json,
+    };
+    start::start(Start::anew(plan, environment), how, cx)
+}
+
+/// The plan, with models that play the recorded ones.
+fn played(plan: Plan, recording: &Recording, results: &Path) -> Plan {
+    let names: Vec<String> = plan.models.iter().map(|spec| spec.model.to_string()).collect();
+    let scenarios: Vec<String> = plan.scenarios.iter().map(|s| s.scenario_id.clone()).collect();
+    let models = names
+        .iter()
+        .map(|model| recorded::spec(recording, model, results));
+    let models = models.collect();
+    plan.rescore_of(recording.run().to_string(), models, |trial| {
+        recording.has(&names[trial.model], &scenarios[trial.scenario], trial.repetition)
+    })
+}
+
+/// What has changed since the run that this one judges again. None if it judges no other.
+pub(super) fn changes(view: &RunView<BenchJob>, plan: &Plan) -> Option<Result<Changes, String>> {
+    let run = plan.rescores.as_deref()?;
+    let compared = pairs(view, plan, run).map(|pairs| bench_report::rescore::changes(&pairs));
+    Some(compared.map_err(|error| format!("cannot tell what has changed since `{run}`: {error}")))
+}
+
+/// The trials that are over, each with the one that it plays.
+fn pairs(view: &RunView<BenchJob>, plan: &Plan, run: &str) -> Result<Vec<Pair>, String> {
+    let said = |error: bench_state::StateError| error.to_string();
+    let results = plan.models.iter().find_map(|spec| spec.recorded_in.as_deref());
+    let results = Path::new(results.ok_or("its plan does not say where that lies")?);
+    let recording = Recording::open(results, run).map_err(|error| {
+        let causes = crate::error::sources(&error);
+        std::iter::once(error.to_string())
+            .chain(causes)
+            .collect::<Vec<_>>()
+            .join(": ")
+    })?;
+    let old = recording.plan();
+    let mut recorded: BTreeMap<(String, &str, u32), TrialId> = BTreeMap::new();
+    for trial in old.trials() {
+        let model = old.models[trial.model].model.to_string();
+        let scenario = old.scenarios[trial.scenario].scenario_id.as_str();
+        recorded.insert((model, scenario, trial.repetition), trial.id);
+    }
+    let mut pairs = Vec::new();
+    for trial in plan.trials() {
+        let name = &plan.models[trial.model].model.name;
+        let model = name.split_once('/').map_or("", |(_, model)| model).to_owned();
+        let scenario = plan.scenarios[trial.scenario].scenario_id.as_str();
+        let Some(then) = recorded.get(&(model.clone(), scenario, trial.repetition)) else {
+            continue;
+        };
+        let id = |trial: &TrialId| item_id(trial).map_err(|error| error.to_string());
+        let after = view.item(&id(&trial.id)?).map_err(said)?;
+        let before = recording.record(then).map_err(said)?;
+        if let (Some(before), Some(after)) = (before, after) {
+            pairs.push(Pair { model, before, after });
+        }
+    }
+    Ok(pairs)
+}
