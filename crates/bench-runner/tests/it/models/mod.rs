@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod exchanges;
+mod fault_table;
 mod faults;
 mod gemini;
 mod openai_chat;

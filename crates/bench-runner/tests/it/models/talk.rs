@@ -19,7 +19,7 @@ use super::stub::{Answer, Seen, Stub};
 pub(crate) const CANARY: &str = "sk-canary-0123456789";
 
 pub(crate) struct Talk {
-    client: Arc<dyn ModelClient>,
+    pub(crate) client: Arc<dyn ModelClient>,
     scenario: Scenario,
     pub(crate) settings: ModelSettings,
     pub(crate) system: &'static str,

@@ -1,0 +1,415 @@
+//! The rows of the fault table.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::server::{Act, Then};
+
+/// A wire format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Chat,
+    Responses,
+    Messages,
+    Generate,
+}
+use Format::{Chat, Generate, Messages, Responses};
+
+pub(super) const FORMATS: &[Format] = &[Chat, Responses, Messages, Generate];
+
+/// What goes wrong, and before which good answer.
+pub(super) struct Row {
+    pub(super) fault: &'static str,
+    pub(super) formats: &'static [Format],
+    pub(super) acts: Box<dyn Fn(Format) -> Vec<Act>>,
+    pub(super) always: bool,
+    pub(super) stream: bool,
+    pub(super) nobody_there: bool,
+}
+
+impl Row {
+    fn only(mut self, formats: &'static [Format]) -> Self {
+        self.formats = formats;
+        self
+    }
+
+    fn always(mut self) -> Self {
+        self.always = true;
+        self
+    }
+
+    fn streamed(mut self) -> Self {
+        self.stream = true;
+        self
+    }
+}
+
+impl Format {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Chat => "chat",
+            Responses => "responses",
+            Messages => "messages",
+            Generate => "generate",
+        }
+    }
+
+    pub(super) fn model(self, stream: bool) -> String {
+        let model = match self {
+            Chat => "compatible:m?",
+            Responses => "openai:m?api=responses&",
+            Messages => "anthropic:m?",
+            Generate => "google:m?",
+        };
+        format!("{model}stream={stream}")
+    }
+
+    /// A good answer. Those who were asked for a stream may give a whole one, too.
+    pub(super) fn good(self) -> Act {
+        ok(&self.says("ok"))
+    }
+
+    fn says(self, text: &str) -> Value {
+        let (one, counted) = (
+            json!([{"type": "text", "text": text}]),
+            json!({"output_tokens": 1}),
+        );
+        match self {
+            Chat => {
+                let message = json!({"role": "assistant", "content": text});
+                json!({"choices": [{"message": message}], "usage": {"completion_tokens": 1}})
+            }
+            Responses => json!({"output": [{"type": "message", "content": one}], "usage": counted}),
+            Messages => json!({"content": one, "usage": counted}),
+            Generate => json!({"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}],
+                "usageMetadata": {"candidatesTokenCount": 1}}),
+        }
+    }
+
+    /// Two calls with these ids; with these arguments the second one.
+    fn calls(self, ids: [&str; 2], arguments: &str) -> Value {
+        let arguments = ["{}", arguments];
+        let calls = ids.into_iter().zip(arguments).map(|(id, arguments)| match self {
+            Chat => json!({"id": id, "type": "function", "function": {"name": "t", "arguments": arguments}}),
+            Responses => json!({"type": "function_call", "call_id": id, "name": "t", "arguments": arguments}),
+            Messages => json!({"type": "tool_use", "id": id, "name": "t", "input": {}}),
+            Generate => json!({"functionCall": {"id": id, "name": "t", "args": {}}}),
+        });
+        let calls: Value = calls.collect();
+        let mut answer = self.says("");
+        match self {
+            Chat => answer["choices"][0]["message"]["tool_calls"] = calls,
+            Responses => answer["output"] = calls,
+            Messages => answer["content"] = calls,
+            Generate => answer["candidates"][0]["content"]["parts"] = calls,
+        }
+        answer
+    }
+
+    /// An error object of kind "overloaded" inside an answer that says 200.
+    fn overloaded_inside(self) -> Value {
+        match self {
+            Chat => json!({"error": {"code": 503, "message": "no capacity"}}),
+            Responses => {
+                json!({"status": "failed", "output": [], "error": {"code": "server_error", "message": "m"}})
+            }
+            Messages => json!({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}),
+            Generate => json!({"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}),
+        }
+    }
+
+    /// The first event of a stream.
+    fn first_event(self) -> String {
+        let event = match self {
+            Chat => json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": "I wo"}}]}),
+            Responses => json!({"type": "response.output_text.delta", "delta": "I wo"}),
+            Messages => json!({"type": "message_start", "message": {"content": []}}),
+            Generate => json!({"candidates": [{"content": {"parts": [{"text": "I wo"}]}}]}),
+        };
+        format!("data: {event}\n\n")
+    }
+
+    fn failing_event(self) -> String {
+        let event = match self {
+            Responses => json!({"type": "error", "code": "server_error", "message": "m"}),
+            other => other.overloaded_inside(),
+        };
+        format!("data: {event}\n\n")
+    }
+}
+
+fn http(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Act {
+    let body = body.as_ref();
+    let mut head = format!(
+        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        write!(head, "{name}: {value}\r\n").unwrap();
+    }
+    let mut bytes = (head + "\r\n").into_bytes();
+    bytes.extend_from_slice(body);
+    Act {
+        bytes,
+        then: Then::Close,
+    }
+}
+
+fn ok(body: &Value) -> Act {
+    http(200, &[("content-type", "application/json")], body.to_string())
+}
+
+fn raw(bytes: &str, then: Then) -> Act {
+    Act {
+        bytes: bytes.as_bytes().to_vec(),
+        then,
+    }
+}
+
+/// Events, the end of which is the end of the connection.
+fn events(events: &str, then: Then) -> Act {
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n";
+    raw(&format!("{head}{events}"), then)
+}
+
+fn row(fault: &'static str, acts: impl Fn(Format) -> Vec<Act> + 'static) -> Row {
+    Row {
+        fault,
+        formats: FORMATS,
+        acts: Box::new(acts),
+        always: false,
+        stream: false,
+        nobody_there: false,
+    }
+}
+
+fn status(fault: &'static str, status: u16) -> Row {
+    row(fault, move |_| vec![http(status, &[], "<html>gateway</html>")])
+}
+
+/// A refusal with a header.
+fn limited(fault: &'static str, name: &'static str, value: &'static str) -> Row {
+    row(fault, move |_| vec![http(429, &[(name, value)], "{}")])
+}
+
+/// A refusal with an error object.
+fn refused(fault: &'static str, status: u16, error: Value) -> Row {
+    row(fault, move |_| {
+        vec![http(status, &[], json!({"error": error}).to_string())]
+    })
+}
+
+fn broken(fault: &'static str, bytes: &'static str, then: Then) -> Row {
+    row(fault, move |_| vec![raw(bytes, then)])
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = statuses();
+    rows.extend(limits());
+    rows.extend(words());
+    rows.extend(network());
+    rows.extend(contents());
+    rows.extend(streams());
+    rows
+}
+
+fn statuses() -> Vec<Row> {
+    vec![
+        status("302 to somewhere else", 302),
+        status("400", 400),
+        status("401", 401),
+        status("402", 402),
+        status("403", 403),
+        status("404", 404),
+        status("408", 408),
+        status("409", 409),
+        status("413", 413),
+        status("422", 422),
+        status("425", 425),
+        status("429", 429),
+        status("500", 500),
+        status("500, for ever", 500).always(),
+        status("501", 501),
+        status("502", 502),
+        status("503", 503),
+        status("504", 504),
+        status("529", 529),
+    ]
+}
+
+fn limits() -> Vec<Row> {
+    let date = |_| {
+        // Dates have whole seconds.
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
+        vec![http(429, &[("retry-after", &date)], "{}")]
+    };
+    let storm = |_| vec![http(429, &[("retry-after", "5")], "{}"); 3];
+    let details = json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}]);
+    vec![
+        limited("429, retry-after in seconds", "retry-after", "7"),
+        row("429, retry-after as a date", date),
+        limited("429, retry-after-ms", "retry-after-ms", "1500"),
+        limited("429, retry-after is nonsense", "retry-after", "soon"),
+        limited("429, retry-after of an hour", "retry-after", "3600"),
+        row("429 three times", storm),
+        status("429, for ever", 429).always(),
+        row("503, retry-after in seconds", |_| {
+            vec![http(503, &[("retry-after", "2")], "{}")]
+        }),
+        refused(
+            "429, RetryInfo in the body",
+            429,
+            json!({"code": 429, "details": details}),
+        )
+        .only(&[Generate]),
+        refused("429, quota used up", 429, json!({"code": "insufficient_quota"})).only(&[Chat, Responses]),
+    ]
+}
+
+fn words() -> Vec<Row> {
+    let key = json!({"code": 400, "details": [{"reason": "API_KEY_INVALID"}]});
+    vec![
+        refused(
+            "400, context too long",
+            400,
+            json!({"code": "context_length_exceeded"}),
+        )
+        .only(&[Chat, Responses]),
+        refused(
+            "400, prompt is too long",
+            400,
+            json!({"message": "prompt is too long: 9 tokens > 8"}),
+        )
+        .only(&[Messages]),
+        refused("400, content filter", 400, json!({"code": "content_filter"})).only(&[Chat, Responses]),
+        refused(
+            "400, credit balance too low",
+            400,
+            json!({"message": "Your credit balance is too low"}),
+        )
+        .only(&[Messages]),
+        refused("400, key not valid", 400, key).only(&[Generate]),
+        row("200, overloaded inside", |format| {
+            vec![ok(&format.overloaded_inside())]
+        }),
+        row("200, prompt blocked", |_| {
+            vec![ok(&json!({"promptFeedback": {"blockReason": "SAFETY"}}))]
+        })
+        .only(&[Generate]),
+    ]
+}
+
+fn network() -> Vec<Row> {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"id\":";
+    const CHUNK: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n";
+    let mut nobody = row("nobody listens", |_| Vec::new());
+    nobody.nobody_there = true;
+    vec![
+        nobody,
+        broken("closed before the head", "", Then::Close),
+        broken("reset before the head", "", Then::Reset),
+        broken("silence before the head", "", Then::Silence),
+        broken("no HTTP", "220 smtp.example ESMTP\r\n", Then::Close),
+        broken("closed in the body", HEAD, Then::Close),
+        broken("reset in the body", HEAD, Then::Reset),
+        broken("closed in a chunk", CHUNK, Then::Close),
+        broken("silence in the body", HEAD, Then::Silence),
+        broken("silence, for ever", "", Then::Silence).always(),
+        broken(
+            "huge body",
+            "HTTP/1.1 200 OK\r\ncontent-length: 70000000\r\n\r\n{",
+            Then::Close,
+        ),
+    ]
+}
+
+fn contents() -> Vec<Row> {
+    let web = |_| {
+        vec![http(
+            200,
+            &[("content-type", "text/html")],
+            "<html>welcome</html>",
+        )]
+    };
+    let with = |format: Format, name: &str, value: Value| {
+        let mut answer = format.says("ok");
+        answer[name] = value;
+        vec![ok(&answer)]
+    };
+    let no_usage = |format: Format| {
+        let mut answer = format.says("ok");
+        for name in ["usage", "usageMetadata"] {
+            answer.as_object_mut().unwrap().shift_remove(name);
+        }
+        vec![ok(&answer)]
+    };
+    vec![
+        row("invalid JSON", |_| vec![http(200, &[], "{\"id\":\"x\",\"cho")]),
+        row("invalid JSON, for ever", |_| vec![http(200, &[], "{\"id\":")]).always(),
+        row("a web page", web),
+        row("empty body", |_| vec![http(200, &[], "")]),
+        row("invalid UTF-8", |format| {
+            let text = format.says("\u{1}").to_string();
+            let bytes = text.replace("\\u0001", "\u{e4}").into_bytes();
+            let cut: Vec<u8> = bytes.into_iter().filter(|byte| *byte != 0xa4).collect();
+            vec![http(200, &[], cut)]
+        }),
+        row("JSON, but no reply", |_| vec![ok(&json!({}))]),
+        row("right JSON, wrong content type", |format| {
+            vec![http(
+                200,
+                &[("content-type", "text/plain")],
+                format.says("ok").to_string(),
+            )]
+        }),
+        row("unknown fields", move |format| {
+            with(format, "x_new", json!({"a": [1.5]}))
+        }),
+        row("no usage", no_usage),
+        row("duplicate ids of calls", |format| {
+            vec![ok(&format.calls(["c", "c"], "{}"))]
+        }),
+        row("arguments are no JSON", |format| {
+            vec![ok(&format.calls(["c", "d"], "{\"a\":"))]
+        })
+        .only(&[Chat, Responses]),
+    ]
+}
+
+fn streams() -> Vec<Row> {
+    let begun = |format: Format, more: &str, then| vec![events(&(format.first_event() + more), then)];
+    vec![
+        row("stream: ends early", move |format| begun(format, "", Then::Close)).streamed(),
+        row("stream: ends within an event", move |format| {
+            begun(format, "data: {\"ty", Then::Close)
+        })
+        .streamed(),
+        row("stream: ends early, for ever", move |format| {
+            begun(format, "", Then::Close)
+        })
+        .streamed()
+        .always(),
+        row("stream: reset", move |format| begun(format, "", Then::Reset)).streamed(),
+        row("stream: silence", move |format| begun(format, "", Then::Silence)).streamed(),
+        row("stream: silence but for a comment", move |format| {
+            begun(format, ": ping\n\n", Then::Silence)
+        })
+        .streamed(),
+        row("stream: overloaded inside", move |format| {
+            begun(format, &format.failing_event(), Then::Close)
+        })
+        .streamed(),
+        row("stream: invalid JSON", move |format| {
+            begun(format, "data: {\"type\":\n\n", Then::Close)
+        })
+        .streamed(),
+        row("stream: no events", |_| {
+            vec![events("<html>welcome</html>\n\n", Then::Close)]
+        })
+        .streamed(),
+        row("stream: a whole reply instead", |_| Vec::new()).streamed(),
+        row("stream: 529", |_| vec![http(529, &[], "{}")]).streamed(),
+    ]
+}
