@@ -98,6 +98,17 @@ pub enum Event {
         /// What it said.
         cause: String,
     },
+    /// More or fewer requests than before may be under way to a provider at once.
+    ConcurrencyChanged {
+        /// The provider's name.
+        provider: String,
+        /// So many until now.
+        was: u32,
+        /// So many from here on.
+        requests_at_once: u32,
+        /// Why: what it said when it refused, or that it answers.
+        cause: String,
+    },
     /// A trial is over, and its files are on disk.
     TrialFinished(TrialFinished),
 }
@@ -172,7 +183,8 @@ impl Event {
             Self::RunStarted { .. }
             | Self::PlanChanged(_)
             | Self::GymReached { .. }
-            | Self::ModelGivenUp { .. } => None,
+            | Self::ModelGivenUp { .. }
+            | Self::ConcurrencyChanged { .. } => None,
             Self::TrialStarted { trial, .. }
             | Self::DatabaseNamed { trial, .. }
             | Self::DatabaseRemoved { trial, .. }

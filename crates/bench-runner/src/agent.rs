@@ -15,11 +15,12 @@ use tokio::time::Instant;
 
 use crate::dispatch::Reporter;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
-use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
+use crate::model::retry::{RetryPolicy, Wait, WorkSlot, take_turn_with_retries};
 use crate::model::{
     AssistantTurn, ErrorClass, Message, ModelClient, ModelError, Recorded, RecordedAnswer, ToolAnswer,
     ToolSpec, TurnReply, TurnRequest, qualified_tool_name,
 };
+use crate::rate::{Permit, Rate};
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::verify::CallRecord;
@@ -42,6 +43,7 @@ pub(crate) struct Agent<'a> {
     pub(crate) settings: &'a ModelSettings,
     pub(crate) limits: &'a Limits,
     pub(crate) retry: &'a RetryPolicy,
+    pub(crate) rate: &'a Rate,
     pub(crate) tools: &'a Toolbox,
     pub(crate) gyms: &'a [(String, Box<dyn GymSession>)],
     pub(crate) reporter: &'a Reporter,
@@ -528,17 +530,41 @@ impl ModelClient for Asking<'_> {
     fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
         Box::pin(async move {
             let agent = self.agent;
+            let (permit, waited) = self.permit().await;
             let limit = request.timeout.min(agent.time_left().unwrap_or_default());
             let (what, then) = (
                 format!("reply of {}", self.model()),
                 format!("given up after {} s", limit.as_secs_f64().ceil()),
             );
-            if self.asked.fetch_add(1, Ordering::Relaxed) > 0 {
+            if self.asked.fetch_add(1, Ordering::Relaxed) > 0 || waited {
                 agent.watch().goes_on(&what, &then).await;
             }
             let reply = agent.model.take_turn(request);
-            agent.watch().busy(reply, &what, &then).await
+            let reply = agent.watch().busy(reply, &what, &then).await;
+            if let Some(changed) = permit.ended(&reply) {
+                agent.reporter.note(changed).await;
+            }
+            reply
         })
+    }
+}
+
+impl Asking<'_> {
+    /// Waits until the provider may be asked, without a work slot. Also whether that was told.
+    async fn permit(&self) -> (Permit<'_>, bool) {
+        let agent = self.agent;
+        if let Some(permit) = agent.rate.try_permit() {
+            return (permit, false);
+        }
+        agent.slot.release();
+        let waiting_for = format!("{}: it limits its rate", self.model());
+        let then = "sent as soon as the requests before it are answered";
+        let told = agent
+            .watch()
+            .idle(agent.rate.next_permit(), &waiting_for, then)
+            .await;
+        agent.slot.reacquire().await;
+        told
     }
 }
 

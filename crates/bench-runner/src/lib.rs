@@ -22,6 +22,7 @@ mod load;
 pub mod model;
 mod preflight;
 pub mod process;
+mod rate;
 mod recording;
 mod runner;
 mod scratch;

@@ -26,6 +26,7 @@ use crate::model::ModelClient;
 use crate::model::retry::{RetryPolicy, WorkSlot};
 use crate::preflight::{Offered, preflight};
 use crate::process;
+use crate::rate::Rate;
 use crate::slots::{Slots, TrialSlot};
 use crate::trial::{Attempt, Next};
 use crate::verify::Verifier;
@@ -52,6 +53,8 @@ struct Work {
     retry: RetryPolicy,
     env: Environment,
     opening: Semaphore,
+    /// For each model: how many requests its provider takes at once.
+    rates: Vec<Arc<Rate>>,
     /// For each model: why it was given up.
     given_up: Vec<OnceLock<String>>,
 }
@@ -225,6 +228,7 @@ impl RunnerBuilder {
         }
         let work = Work {
             given_up: models.iter().map(|_| OnceLock::new()).collect(),
+            rates: Rate::of_models(&self.plan.models, self.plan.max_concurrency),
             run_id: self.run_id,
             plan: self.plan,
             gyms: self.gyms,
@@ -435,6 +439,7 @@ impl Work {
             env: &self.env,
             limits: &self.plan.limits_of(scenario),
             retry: &self.retry,
+            rate: &self.rates[trial.model],
             reporter,
             slot,
             opening: &self.opening,

@@ -26,6 +26,7 @@ use crate::env::Environment;
 use crate::gym::{Admission, Gym, GymError, GymSession, OpenRequest};
 use crate::model::ModelClient;
 use crate::model::retry::RetryPolicy;
+use crate::rate::Rate;
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::verify::{TrialEnd, Verifier, verify_all};
@@ -60,6 +61,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) env: &'a Environment,
     pub(crate) limits: &'a Limits,
     pub(crate) retry: &'a RetryPolicy,
+    pub(crate) rate: &'a Rate,
     pub(crate) reporter: &'a Reporter,
     pub(crate) slot: &'a TrialSlot,
     /// At most so many gyms are opened at once: a burst of connects overflows a server's backlog.
@@ -205,6 +207,7 @@ impl Attempt<'_> {
             settings: &self.model.settings,
             limits: self.limits,
             retry: self.retry,
+            rate: self.rate,
             tools: &tools,
             gyms,
             reporter: self.reporter,

@@ -145,6 +145,19 @@ pub(super) fn noteworthy(event: &Event) -> Option<String> {
                 paint::signs("!")
             ))
         }
+        Event::ConcurrencyChanged {
+            provider,
+            was,
+            requests_at_once,
+            cause,
+        } if requests_at_once < was => {
+            let cause = text::clean_line(cause);
+            let cause = text::shorten(&cause, LONGEST);
+            Some(format!(
+                "{} {provider} takes fewer requests: {requests_at_once} at once, not {was} ({cause})",
+                paint::signs("!")
+            ))
+        }
         Event::DatabaseRemoved {
             trial,
             gym,

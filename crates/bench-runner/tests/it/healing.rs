@@ -1,5 +1,7 @@
 //! What is tried again after an error, what is not, and whose time waiting is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bench_core::{Event, Outcome, Plan};
@@ -21,7 +23,7 @@ fn failure(class: ErrorClass, retry_after: Option<Duration>) -> ModelError {
 }
 
 fn always(class: ErrorClass) -> Turns {
-    std::sync::Arc::new(move |_| async move { Err(failure(class, None)) }.boxed())
+    Arc::new(move |_| async move { Err(failure(class, None)) }.boxed())
 }
 
 async fn run(plan: Plan, turns: Turns, misbehave: Misbehave, retry: RetryPolicy) -> MemoryJournal {
@@ -111,9 +113,9 @@ async fn a_model_with_a_wrong_key_is_asked_once_and_then_no_more() {
 
 /// Fails once in this way, then answers.
 fn once(class: ErrorClass, retry_after: Option<Duration>) -> Turns {
-    let failed = std::sync::atomic::AtomicBool::new(false);
-    std::sync::Arc::new(move |_| {
-        let first = !failed.swap(true, std::sync::atomic::Ordering::Relaxed);
+    let failed = AtomicBool::new(false);
+    Arc::new(move |_| {
+        let first = !failed.swap(true, Ordering::Relaxed);
         async move {
             if first {
                 Err(failure(class, retry_after))
@@ -148,4 +150,52 @@ async fn only_waits_for_a_rate_limit_are_not_the_trials_time() {
             "{record:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_provider_that_limits_its_rate_is_asked_less_at_once_and_every_trial_gets_its_turn() {
+    /// So many may be at it at once; the others are refused.
+    const ROOM: u32 = 3;
+    let at_once = Arc::new(AtomicU32::new(0));
+    let turns: Turns = Arc::new(move |_| {
+        let at_once = Arc::clone(&at_once);
+        async move {
+            let others = at_once.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            if others < ROOM {
+                return Ok(says("done"));
+            }
+            Err(failure(ErrorClass::RateLimit, Some(Duration::from_millis(20))))
+        }
+        .boxed()
+    });
+    let mut plan = plan(vec![scenario("s")], 60);
+    plan.max_concurrency = 20;
+    let memory = run(plan, turns, Misbehave::No, RetryPolicy::default())
+        .await
+        .snapshot();
+    let verdicts = memory
+        .records
+        .values()
+        .filter(|record| record.outcome.is_verdict());
+    assert_eq!(verdicts.count(), 60, "nothing errored");
+    let adapted: Vec<(u32, u32)> = memory
+        .events
+        .iter()
+        .filter_map(|(event, _)| match event {
+            Event::ConcurrencyChanged {
+                was,
+                requests_at_once,
+                ..
+            } => Some((*was, *requests_at_once)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(adapted.first(), Some(&(20, 16)));
+    assert!(
+        adapted.windows(2).all(|two| two[0].1 == two[1].0),
+        "no step is left out: {adapted:?}"
+    );
+    assert!(adapted.iter().any(|(_, now)| *now <= 2 * ROOM), "{adapted:?}");
 }
