@@ -6,7 +6,6 @@
 //! increase with multiplicative decrease, as in TCP (Chiu and Jain, 1989): several runs that share an account come to
 //! share its rate. Models of one provider at one address share a [`Rate`].
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,14 +68,17 @@ impl Rate {
     }
 
     /// One for each model, in their order; the same one for models of one provider at one address.
-    pub(crate) fn of_models<'a>(models: &'a [ModelSpec], at_once: u32) -> Vec<Arc<Self>> {
-        let mut rates: BTreeMap<(String, Option<&str>), Arc<Self>> = BTreeMap::new();
-        let of = |spec: &'a ModelSpec| {
-            let provider = spec.model.provider.to_string();
-            let rate = rates.entry((provider.clone(), spec.base_url.as_deref()));
-            Arc::clone(rate.or_insert_with(|| Arc::new(Self::new(provider, at_once))))
-        };
-        models.iter().map(of).collect()
+    pub(crate) fn of_models(models: &[ModelSpec], at_once: u32) -> Vec<Arc<Self>> {
+        let same =
+            |a: &ModelSpec, b: &ModelSpec| (a.model.provider, &a.base_url) == (b.model.provider, &b.base_url);
+        let mut rates: Vec<Arc<Self>> = Vec::with_capacity(models.len());
+        for spec in models {
+            let other = models.iter().zip(&rates).find(|(other, _)| same(other, spec));
+            let rate = other.map(|(_, rate)| Arc::clone(rate));
+            let new = || Arc::new(Self::new(spec.model.provider.to_string(), at_once));
+            rates.push(rate.unwrap_or_else(new));
+        }
+        rates
     }
 
     /// A permit, if a request may be sent right now.
@@ -301,7 +303,7 @@ mod tests {
     fn models_at_one_address_share_a_rate() {
         let spec = |model: &str, base_url: Option<&str>| ModelSpec {
             slug: "m".into(),
-            base_url: base_url.map(str::to_owned),
+            base_url: base_url.map(Into::into),
             ..ModelSpec::new(model.parse::<ModelRef>().unwrap())
         };
         let models = [
