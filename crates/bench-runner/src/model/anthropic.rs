@@ -23,7 +23,7 @@ use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRe
 /// Value of the `anthropic-version` header.
 pub(super) const VERSION: &str = "2023-06-01";
 
-/// Output tokens that are allowed where the settings do not say.
+/// Output tokens that are allowed where the settings do not say, beside those for thinking.
 const DEFAULT_MAX_TOKENS: u64 = 8192;
 
 /// Output tokens up to which a message can be expected within ten minutes, at 128 000 an hour; some networks drop a
@@ -46,9 +46,7 @@ impl WireFormat for Anthropic {
 
     /// Long messages: the provider's own libraries refuse to ask for them whole.
     fn streams(&self, settings: &ModelSettings) -> bool {
-        settings
-            .max_output_tokens
-            .is_some_and(|most| most > MOST_TOKENS_WHOLE)
+        max_tokens(settings) > MOST_TOKENS_WHOLE
     }
 
     fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
@@ -80,10 +78,7 @@ impl Serialize for Body<'_> {
         let (request, settings) = (self.request, self.request.settings);
         let mut fields = Fields::new(serializer.serialize_map(None)?, &settings.extra);
         fields.put("model", self.model)?;
-        fields.put(
-            "max_tokens",
-            &settings.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
-        )?;
+        fields.put("max_tokens", &max_tokens(settings))?;
         if !request.system.is_empty() {
             fields.put("system", request.system)?;
         }
@@ -110,6 +105,17 @@ impl Serialize for Body<'_> {
         }
         fields.end()
     }
+}
+
+/// The limit that the format requires. Thinking counts as output: a limit that leaves nothing beside it is refused.
+fn max_tokens(settings: &ModelSettings) -> u64 {
+    let thinking = match settings.thinking {
+        Some(Thinking::Budget(tokens)) => tokens,
+        _ => 0,
+    };
+    settings
+        .max_output_tokens
+        .unwrap_or(DEFAULT_MAX_TOKENS.saturating_add(thinking))
 }
 
 #[derive(Serialize)]

@@ -98,16 +98,24 @@ async fn effort_and_thinking_have_fields_of_their_own() {
             .unwrap();
         let body = stub.seen().pop().unwrap().json();
         check_messages(&body);
-        json!([body["thinking"], body["output_config"]])
+        json!([body["thinking"], body["output_config"], body["max_tokens"]])
     };
     assert_eq!(
         ask("effort=high&thinking=adaptive").await,
-        json!([{"type": "adaptive"}, {"effort": "high"}])
+        json!([{"type": "adaptive"}, {"effort": "high"}, 8192])
     );
     let enabled = json!({"type": "enabled", "budget_tokens": 2048});
-    assert_eq!(ask("thinking=2048").await, json!([enabled, null]));
-    assert_eq!(ask("thinking=0").await, json!([{"type": "disabled"}, null]));
-    assert_eq!(ask("top_p=1").await, json!([null, null]));
+    assert_eq!(
+        ask("thinking=2048").await,
+        json!([enabled, null, 10_240]),
+        "thinking counts as output"
+    );
+    assert_eq!(
+        ask("thinking=2048&max_output_tokens=3000").await,
+        json!([enabled, null, 3000])
+    );
+    assert_eq!(ask("thinking=0").await, json!([{"type": "disabled"}, null, 8192]));
+    assert_eq!(ask("top_p=1").await, json!([null, null, 8192]));
 }
 
 #[tokio::test]

@@ -381,6 +381,7 @@ async fn long_messages_are_streamed_unless_told_otherwise() {
         ("", false),
         ("?max_output_tokens=21333", false),
         ("?max_output_tokens=21334", true),
+        ("?thinking=42000", true),
         ("?max_output_tokens=64000&stream=false", false),
         ("?max_output_tokens=64000&body.stream=false", false),
     ] {
