@@ -13,6 +13,7 @@ mod environment;
 mod error;
 mod exit;
 mod named_models;
+mod prices;
 mod progress;
 mod render;
 mod signals;

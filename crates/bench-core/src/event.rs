@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::TrialId;
 use crate::outcome::Outcome;
 use crate::plan::PlanChanges;
+use crate::price::Cost;
 use crate::record::FileRef;
 use crate::usage::Usage;
 
@@ -12,6 +13,10 @@ use crate::usage::Usage;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "where many events wait, they are boxed; elsewhere there is one at a time"
+)]
 pub enum Event {
     /// The runner began, or began again after a resume.
     RunStarted {
@@ -109,8 +114,29 @@ pub enum Event {
         /// Why: what it said when it refused, or that it answers.
         cause: String,
     },
+    /// A trial had no end when the run's worker died. Written by the next worker, from the trial's transcript, so that
+    /// what was paid is counted; the trial is tried again.
+    TrialInterrupted(TrialInterrupted),
     /// A trial is over, and its files are on disk.
     TrialFinished(TrialFinished),
+}
+
+/// What an attempt without an end used up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialInterrupted {
+    /// The trial.
+    pub trial: TrialId,
+    /// Its scenario.
+    pub scenario_id: String,
+    /// Its model, as `provider:name`.
+    pub model: String,
+    /// Model replies in its transcript.
+    pub turns: u32,
+    /// Their tokens.
+    #[serde(default)]
+    pub usage: Usage,
+    /// What they cost, with a call of unknown cost where one may have been under way.
+    pub cost: Cost,
 }
 
 /// The small facts of a finished trial: enough for every total.
@@ -146,9 +172,15 @@ pub struct TrialFinished {
     /// How often a replay went otherwise than its recording.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub drift: u32,
-    /// Tokens.
+    /// Tokens of the attempt that counts.
     #[serde(default)]
     pub usage: Usage,
+    /// Tokens of the attempts before it.
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    pub retried_usage: Usage,
+    /// What all attempts cost together; none in journals of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// Wall-clock milliseconds.
     pub took_ms: u64,
     /// `trials/<id>.json`.
@@ -190,6 +222,7 @@ impl Event {
             | Self::DatabaseRemoved { trial, .. }
             | Self::TrialWaiting { trial, .. }
             | Self::TrialRetried { trial, .. } => Some(trial),
+            Self::TrialInterrupted(interrupted) => Some(&interrupted.trial),
             Self::TrialFinished(finished) => Some(&finished.trial),
         }
     }

@@ -17,6 +17,7 @@
 //! | [`drift`] | whether a tool answered as it did when it was recorded |
 //! | [`outcome`] | verdicts → outcome of a trial |
 //! | [`event`], [`transcript`], [`record`] | what a running trial reports; the forms on disk |
+//! | [`price`] | prices per million tokens, what calls cost |
 //! | [`session`] | events → progress and totals |
 
 pub mod compare;
@@ -32,6 +33,7 @@ pub mod lint;
 pub mod model;
 pub mod outcome;
 pub mod plan;
+pub mod price;
 pub mod problem;
 pub mod record;
 pub mod schema;
@@ -53,6 +55,7 @@ pub use limits::Limits;
 pub use model::{ModelRef, ModelSettings, ModelSpec, Provider};
 pub use outcome::{Outcome, Verdict, VerdictStatus};
 pub use plan::{Gate, GymChoice, GymOverride, Plan, PlanBuilder, PlanChanges, Trial};
+pub use price::{Cost, Price, Usd};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use record::TrialRecord;
 pub use session::{Progress, Session};

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 pub use self::known::{KNOWN_NAMES, KnownName, PREFIX_RULES, PrefixRule};
 pub use self::settings::{Api, BadSetting, ModelSettings, Thinking};
+use crate::price::Price;
 use crate::setting::Setting;
 use crate::suggest;
 
@@ -311,6 +312,9 @@ pub struct ModelSpec {
     /// Further headers of every request; one of a name that we send too replaces ours.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, Setting>,
+    /// What its tokens cost; none where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// SHA-256 of the script file, for `script` models; a changed file refuses to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script_sha256: Option<String>,
@@ -328,6 +332,7 @@ impl ModelSpec {
             slug: String::new(),
             base_url: None,
             headers: BTreeMap::new(),
+            price: None,
             script_sha256: None,
             recorded_in: None,
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::drift::Drift;
 use crate::id::TrialId;
 use crate::outcome::{Outcome, Verdict};
+use crate::price::Cost;
 use crate::usage::Usage;
 
 /// Version of this form.
@@ -48,9 +49,15 @@ pub struct TrialRecord {
     /// Where a replay went otherwise than its recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<Drift>,
-    /// Tokens; those of the recording for a replay, which pays none.
+    /// Tokens of the attempt that counts; those of the recording for a replay, which pays none.
     #[serde(default)]
     pub usage: Usage,
+    /// Tokens of the attempts before it.
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    pub retried_usage: Usage,
+    /// What all attempts cost together; none in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// The gyms it acted on.
     #[serde(default)]
     pub gyms: Vec<GymUse>,

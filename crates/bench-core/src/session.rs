@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, TrialFinished};
 use crate::id::TrialId;
+use crate::model::ModelRef;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::price::Cost;
 use crate::usage::Usage;
 
 /// Version of `session.json`.
@@ -139,8 +141,11 @@ pub struct Totals {
     pub turns: u64,
     /// Tool calls.
     pub tool_calls: u64,
-    /// Tokens.
+    /// Tokens of all attempts.
     pub usage: Usage,
+    /// What all attempts cost together; none in files of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// Wall-clock milliseconds of all trials together.
     pub took_ms: u64,
 }
@@ -155,6 +160,17 @@ pub struct Cell {
     pub totals: Totals,
 }
 
+impl Session {
+    /// What all models cost together; none if that was not written down.
+    pub fn cost(&self) -> Option<Cost> {
+        let mut sum = Cost::default();
+        for model in &self.models {
+            sum += model.cost?;
+        }
+        Some(sum)
+    }
+}
+
 impl Totals {
     fn add(&mut self, trial: &TrialFinished) {
         *self.outcomes.counter(trial.outcome) += 1;
@@ -164,9 +180,26 @@ impl Totals {
         }
         self.turns += u64::from(trial.turns);
         self.tool_calls += u64::from(trial.tool_calls);
-        self.usage += trial.usage;
         self.took_ms += trial.took_ms;
+        let mut usage = trial.usage;
+        usage += trial.retried_usage;
+        self.spend(usage, trial.cost.unwrap_or_else(|| uncounted(trial)));
     }
+
+    /// Adds what was used up, whatever came of it.
+    fn spend(&mut self, usage: Usage, cost: Cost) {
+        self.usage += usage;
+        if let Some(sum) = &mut self.cost {
+            *sum += cost;
+        }
+    }
+}
+
+/// The cost of a trial that an older version wrote down: nobody knows what its calls cost, if they cost anything.
+fn uncounted(trial: &TrialFinished) -> Cost {
+    let model = trial.model.parse::<ModelRef>();
+    let free = model.is_ok_and(|model| model.provider.is_local());
+    Cost::unknown(if free { 0 } else { trial.turns })
 }
 
 /// Progress and session before anything has happened: all totals of the plan are known.
@@ -178,6 +211,7 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
     let row = |model: usize, trials_total| Totals {
         model: plan.models[model].model.to_string(),
         trials_total,
+        cost: Some(Cost::default()),
         ..Totals::default()
     };
     let of_model = |model| planned.iter().filter(move |((_, m), _)| *m == model);
@@ -217,6 +251,15 @@ pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
             rows.for_each(|totals| totals.outcomes.begin_again());
             progress.outcomes.begin_again();
             progress.trials_done = progress.outcomes.done();
+            return;
+        }
+        Event::TrialInterrupted(lost) => {
+            let of_model = session.models.iter_mut().filter(|t| t.model == lost.model);
+            let cell = |c: &&mut Cell| c.scenario_id == lost.scenario_id && c.totals.model == lost.model;
+            let of_cell = session.cells.iter_mut().filter(cell).map(|c| &mut c.totals);
+            of_model
+                .chain(of_cell)
+                .for_each(|totals| totals.spend(lost.usage, lost.cost));
             return;
         }
         Event::DatabaseNamed { .. } | Event::DatabaseRemoved { .. } => {

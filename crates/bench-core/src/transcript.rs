@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::outcome::Verdict;
+use crate::price::Usd;
 use crate::usage::Usage;
 
 /// One line of a transcript.
@@ -58,6 +59,12 @@ pub enum Entry {
         /// Tokens of this reply.
         #[serde(default)]
         usage: Usage,
+        /// What this reply cost; none where that is not known, and for models that cost nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_usd: Option<Usd>,
+        /// Requests before it that broke off and may have been paid.
+        #[serde(default, skip_serializing_if = "is_none")]
+        unknown_calls: u32,
         /// Wall-clock milliseconds of the request that succeeded.
         took_ms: u64,
         /// Of those, until the first piece of the turn came; unknown for a reply that came whole.
@@ -109,6 +116,14 @@ pub struct ToolCall {
     pub name: String,
     /// Its arguments; a text if the model did not write valid JSON.
     pub arguments: Value,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_none(n: &u32) -> bool {
+    *n == 0
 }
 
 #[expect(

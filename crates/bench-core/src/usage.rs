@@ -15,12 +15,20 @@ pub struct Usage {
     /// The part of the input that came from a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// The part of the input that was written to a cache, where that has a price of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
     /// The part of the output that was reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
 }
 
 impl Usage {
+    /// Whether nobody counted anything.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Input and output together, as far as known.
     pub fn total(&self) -> u64 {
         self.input_tokens.unwrap_or(0) + self.output_tokens.unwrap_or(0)
@@ -39,6 +47,7 @@ impl std::ops::AddAssign for Usage {
         add(&mut self.input_tokens, other.input_tokens);
         add(&mut self.output_tokens, other.output_tokens);
         add(&mut self.cached_tokens, other.cached_tokens);
+        add(&mut self.cache_write_tokens, other.cache_write_tokens);
         add(&mut self.reasoning_tokens, other.reasoning_tokens);
     }
 }

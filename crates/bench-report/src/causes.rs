@@ -84,6 +84,8 @@ mod tests {
             tool_calls: 0,
             drift: 0,
             usage: bench_core::Usage::default(),
+            retried_usage: bench_core::Usage::default(),
+            cost: None,
             took_ms: 0,
             record: bench_core::record::FileRef::default(),
             transcript: bench_core::record::FileRef::default(),

@@ -202,6 +202,8 @@ mod tests {
                     output_tokens: Some(2),
                     ..Usage::default()
                 },
+                cost_usd: None,
+                unknown_calls: 0,
                 took_ms: 1_200,
                 first_token_ms: Some(300),
                 raw: Value::Null,

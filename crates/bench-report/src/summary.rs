@@ -23,11 +23,16 @@ pub fn table(session: &Session) -> Table {
         Column::figure("turns").dispensable(4),
         Column::figure("calls").dispensable(3),
         Column::figure("tokens").dispensable(1),
-        Column::figure("time/trial").dispensable(2),
     ]);
+    let paid = session
+        .models
+        .iter()
+        .any(|model| model.cost.is_some_and(|cost| !cost.is_nothing()));
+    columns.extend(paid.then(|| Column::figure("cost")));
+    columns.push(Column::figure("time/trial").dispensable(2));
     let mut table = Table::new(columns);
     for model in &session.models {
-        table.row(row(model, &counted));
+        table.row(row(model, &counted, paid));
     }
     table
 }
@@ -49,7 +54,7 @@ fn counter(totals: &Totals, outcome: Outcome) -> u32 {
     }
 }
 
-fn row(totals: &Totals, counted: &[Outcome]) -> Vec<String> {
+fn row(totals: &Totals, counted: &[Outcome], paid: bool) -> Vec<String> {
     let done = totals.outcomes.done();
     let mut cells = vec![totals.model.clone(), format!("{done}/{}", totals.trials_total)];
     cells.extend(
@@ -63,8 +68,9 @@ fn row(totals: &Totals, counted: &[Outcome]) -> Vec<String> {
         totals.turns.to_string(),
         totals.tool_calls.to_string(),
         tokens(&totals.usage),
-        mean_time(totals.took_ms, done),
     ]);
+    cells.extend(paid.then(|| totals.cost.map_or_else(|| "—".to_owned(), |cost| cost.brief())));
+    cells.push(mean_time(totals.took_ms, done));
     cells
 }
 
@@ -86,6 +92,7 @@ fn mean_time(took_ms: u64, trials: u32) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use bench_core::session::{Cell, OutcomeCounts};
+    use bench_core::{Cost, Usd};
 
     use super::*;
 
@@ -104,6 +111,7 @@ pub(crate) mod tests {
             turns: 40,
             tool_calls: 61,
             usage: Usage::default(),
+            cost: Some(Cost::default()),
             took_ms: 61_000,
         }
     }
@@ -139,19 +147,23 @@ pub(crate) mod tests {
             output_tokens: Some(4_000),
             ..Usage::default()
         };
+        paid.cost = Some(Cost {
+            usd: Usd::from(0.4211),
+            unknown_calls: 2,
+        });
         let session = session(vec![paid, totals("openai:gpt-4o", 0, 0, 12)], vec![]);
         insta::assert_snapshot!(table(&session).render(80), @r"
-        model                      trials  passed  failed  errored  pass rate  verifiers
+        model           trials  passed  failed  errored  pass rate  verifiers       cost
         ────────────────────────────────────────────────────────────────────────────────
-        anthropic:claude-sonnet-4   12/12       8       3        1      72.7%      24/33
-        -5
-        openai:gpt-4o               12/12       0       0       12          —        0/0
+        anthropic:clau   12/12       8       3        1      72.7%      24/33  ≥ $0.4211
+        de-sonnet-4-5
+        openai:gpt-4o    12/12       0       0       12          —        0/0         $0
         ");
         insta::assert_snapshot!(table(&session).render(200), @r"
-        model                        trials  passed  failed  errored  pass rate  verifiers  turns  calls  tokens  time/trial
-        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        anthropic:claude-sonnet-4-5   12/12       8       3        1      72.7%      24/33     40     61  124.3k       5.08s
-        openai:gpt-4o                 12/12       0       0       12          —        0/0     40     61       —       5.08s
+        model                        trials  passed  failed  errored  pass rate  verifiers  turns  calls  tokens       cost  time/trial
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        anthropic:claude-sonnet-4-5   12/12       8       3        1      72.7%      24/33     40     61  124.3k  ≥ $0.4211       5.08s
+        openai:gpt-4o                 12/12       0       0       12          —        0/0     40     61       —         $0       5.08s
         ");
     }
 }

@@ -33,6 +33,8 @@ pub fn facts(record: &TrialRecord) -> String {
     facts.push(("time", format!("{time} from {started}")));
     facts.push(("talk", talk(record)));
     facts.push(("tokens", tokens(&record.usage)));
+    let paid = record.cost.filter(|cost| !cost.is_nothing());
+    facts.extend(paid.map(|cost| ("cost", cost.to_string())));
     facts.extend(record.gyms.iter().map(|used| ("gym", gym(used))));
     if !record.expected_tools_missed.is_empty() {
         let missed = record.expected_tools_missed.join(", ");
@@ -152,6 +154,8 @@ mod tests {
             expected_tools_missed: vec!["create_issue".into()],
             drift: Vec::new(),
             usage: Usage::default(),
+            retried_usage: Usage::default(),
+            cost: None,
             gyms: vec![GymUse {
                 gym: "tracker".into(),
                 protocol: "2026-07-28".into(),

@@ -23,6 +23,7 @@ use crate::model::{
 use crate::rate::{Permit, Rate};
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
+use crate::spend::Meter;
 use crate::verify::CallRecord;
 use crate::watch::{LONG_WAIT, Watch};
 
@@ -51,6 +52,7 @@ pub(crate) struct Agent<'a> {
     pub(crate) gyms: &'a [(String, Box<dyn GymSession>)],
     pub(crate) reporter: &'a Reporter,
     pub(crate) slot: &'a TrialSlot,
+    pub(crate) meter: &'a Meter<'a>,
     /// When the trial's time began to run.
     pub(crate) started: Instant,
 }
@@ -281,6 +283,7 @@ impl Agent<'_> {
             witness: None,
         };
         let asked = Instant::now();
+        let unknown_before = self.meter.cost().unknown_calls;
         let away_before = self.slot.away();
         let waits = Mutex::new(Waits::default());
         let on_wait = |wait: Wait<'_>| self.note_wait(wait, &waits);
@@ -316,6 +319,9 @@ impl Agent<'_> {
         let took = asked.elapsed().saturating_sub(away);
         self.reporter
             .log(self.trial, &describe_turn(said.turns, &reply.turn));
+        let cost_usd = self.meter.price_of(&reply.usage);
+        let unknown = self.meter.cost().unknown_calls - unknown_before;
+        let own = u32::from(cost_usd.is_none());
         let entry = Entry::Assistant {
             turn: said.turns,
             text: reply.turn.text.clone(),
@@ -323,11 +329,18 @@ impl Agent<'_> {
             tool_calls: reply.turn.tool_calls.clone(),
             stop_reason: reply.stop_reason,
             usage: reply.usage,
+            cost_usd,
+            unknown_calls: unknown.saturating_sub(own),
             took_ms: millis(took),
             first_token_ms: reply.first_token.map(millis),
             raw: reply.turn.raw.to_value(),
         };
-        self.reporter.entry(self.trial, entry).await;
+        if self.meter.has_price() {
+            // What was paid is known to whoever comes after this process, before more is paid.
+            self.reporter.entry_kept(self.trial, entry).await;
+        } else {
+            self.reporter.entry(self.trial, entry).await;
+        }
         if let Some(what) = reply
             .recorded
             .as_mut()
@@ -542,8 +555,13 @@ impl ModelClient for Asking<'_> {
             if self.asked.fetch_add(1, Ordering::Relaxed) > 0 || waited {
                 agent.watch().goes_on(&what, &then).await;
             }
+            let call = agent.meter.begin();
             let reply = agent.model.take_turn(request);
             let reply = agent.watch().busy(reply, &what, &then).await;
+            match &reply {
+                Ok(reply) => call.answered(&reply.usage),
+                Err(error) => call.failed(error.class),
+            }
             if let Some(changed) = permit.ended(&reply) {
                 agent.reporter.note(changed).await;
             }

@@ -41,8 +41,16 @@ enum Report {
 
 /// What goes to files of its trial. Those of one trial are written in the order in which they were reported.
 enum FileReport {
-    Entry { trial: TrialId, line: Vec<u8> },
-    Log { trial: TrialId, text: String },
+    Entry {
+        trial: TrialId,
+        line: Vec<u8>,
+        /// Told once the system has it, so that it outlives this process.
+        kept: Option<oneshot::Sender<()>>,
+    },
+    Log {
+        trial: TrialId,
+        text: String,
+    },
     Finished(Box<Finished>),
 }
 
@@ -108,6 +116,17 @@ impl Reporter {
 
     /// Adds an entry to the transcript of a trial.
     pub async fn entry(&self, trial: &TrialId, entry: Entry) {
+        self.add_entry(trial, entry, None).await;
+    }
+
+    /// The same, and waits until the entry outlives this process. It may still be lost with the machine's power.
+    pub async fn entry_kept(&self, trial: &TrialId, entry: Entry) {
+        let (kept, wait) = oneshot::channel();
+        self.add_entry(trial, entry, Some(kept)).await;
+        drop(wait.await); // the journal has failed: the run is being stopped
+    }
+
+    async fn add_entry(&self, trial: &TrialId, entry: Entry, kept: Option<oneshot::Sender<()>>) {
         let at = Utc::now();
         let left_out = || Entry::Note {
             text: "[left out: it could not be told from the secrets in it]".into(),
@@ -124,7 +143,7 @@ impl Reporter {
         let mut line = line.into_bytes();
         line.push(b'\n');
         let trial = trial.clone();
-        let report = FileReport::Entry { trial, line };
+        let report = FileReport::Entry { trial, line, kept };
         drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
     }
 

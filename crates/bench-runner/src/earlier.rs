@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench_core::event::TrialFinished;
+use bench_core::event::{TrialFinished, TrialInterrupted};
 use bench_core::session::{Database, fold_database};
-use bench_core::{Event, TrialId};
+use bench_core::transcript::Entry;
+use bench_core::{Event, Plan, TrialId};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::dispatch::Reporter;
 use crate::gym::Gym;
+use crate::spend::{Spent, left_in};
 
 /// How long the removal of one database may take, the gym's own second try included.
 const REMOVAL: Duration = Duration::from_secs(25);
@@ -20,7 +22,16 @@ const REMOVAL: Duration = Duration::from_secs(25);
 #[derive(Debug, Clone, Default)]
 pub struct Earlier {
     finished: BTreeMap<TrialId, TrialFinished>,
+    /// How often each trial was begun, and how many of those attempts are counted.
+    attempts: BTreeMap<TrialId, Attempts>,
+    interrupted: BTreeMap<TrialId, Spent>,
     databases: Vec<Database>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Attempts {
+    begun: usize,
+    counted: usize,
 }
 
 impl Earlier {
@@ -36,11 +47,55 @@ impl Earlier {
 
     fn add(&mut self, event: Event) {
         match event {
+            Event::TrialStarted { trial, .. } => self.attempts.entry(trial).or_default().begun += 1,
+            Event::TrialInterrupted(lost) => self.counted(&lost.trial),
             Event::TrialFinished(finished) => {
+                self.counted(&finished.trial);
                 self.finished.insert(finished.trial.clone(), finished);
             }
             event => fold_database(&mut self.databases, &event),
         }
+    }
+
+    fn counted(&mut self, trial: &TrialId) {
+        let attempts = self.attempts.entry(trial.clone()).or_default();
+        attempts.counted = attempts.begun;
+    }
+
+    /// Trials that were begun by a worker that died before their end: what they cost is in their transcripts alone.
+    pub fn interrupted(&self) -> impl Iterator<Item = &TrialId> {
+        let open = self.attempts.iter().filter(|(_, n)| n.begun > n.counted);
+        open.map(|(trial, _)| trial)
+    }
+
+    /// Counts what such a trial cost, by its whole transcript. The next worker writes that down.
+    pub fn count_interrupted(
+        &mut self,
+        trial: &TrialId,
+        free: bool,
+        transcript: impl IntoIterator<Item = Entry>,
+    ) {
+        let settled = self.attempts.get(trial).map_or(0, |attempts| attempts.counted);
+        if let Some(spent) = left_in(transcript, settled, free) {
+            self.interrupted.insert(trial.clone(), spent);
+        }
+    }
+
+    /// What was counted of trials without an end, as events.
+    pub(crate) fn interrupted_in(&self, plan: &Plan) -> Vec<Event> {
+        let trials = plan.trials().into_iter();
+        let events = trials.filter_map(|trial| {
+            let spent = self.interrupted.get(&trial.id)?;
+            Some(Event::TrialInterrupted(TrialInterrupted {
+                scenario_id: plan.scenarios[trial.scenario].scenario_id.clone(),
+                model: plan.models[trial.model].model.to_string(),
+                trial: trial.id,
+                turns: spent.turns,
+                usage: spent.usage,
+                cost: spent.cost,
+            }))
+        });
+        events.collect()
     }
 
     /// The last end of each trial that has one.

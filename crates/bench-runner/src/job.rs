@@ -154,6 +154,10 @@ impl Journal for StoreJournal {
         Ok(())
     }
 
+    fn keep_transcript(&mut self, trial: &TrialId) -> Result<(), JournalError> {
+        self.transcript_of(trial)?.flush().map_err(JournalError::new)
+    }
+
     fn log(&mut self, trial: &TrialId, text: &str) -> Result<(), JournalError> {
         let logs = self.open.entry(trial.clone()).or_default();
         let log = match logs.log {

@@ -8,7 +8,7 @@
 //! | [`gym`] | the seam for gyms: HTTP, stdio |
 //! | [`verify`] | verifiers on the final state |
 //! | [`journal`] | where a run is written down: the dispatcher's seam to the disk |
-//! | [`load_harness`], [`load_gyms`], [`load_models`] | harness, gym and model files from the disk |
+//! | [`load_harness`], [`load_gyms`], [`load_models`], [`load_prices`] | harness, gym, model and price files from the disk |
 //! | [`mod@env`] | variables and secrets as values |
 
 mod agent;
@@ -28,6 +28,7 @@ mod runner;
 mod scratch;
 mod secrets;
 mod slots;
+mod spend;
 mod trial;
 pub mod verify;
 mod watch;
@@ -36,7 +37,7 @@ pub use dispatch::{Listener, Reporter};
 pub use earlier::{Earlier, remove_databases};
 pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
-pub use load::{load_gyms, load_harness, load_models};
+pub use load::{load_gyms, load_harness, load_models, load_prices};
 pub use recording::{Recording, RecordingError};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use scratch::{Scratch, scratch_folders, sweep_scratch};

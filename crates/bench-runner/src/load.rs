@@ -6,6 +6,7 @@ use std::{fs, io};
 use bench_core::gym::config::{self, GymFile};
 use bench_core::harness::Source;
 use bench_core::model::{self, config::ModelFile};
+use bench_core::price::table::PriceTable;
 use bench_core::{Harness, Place, Problem, Problems};
 
 /// What most harness files are called: it tells nobody which one it is.
@@ -57,6 +58,14 @@ fn load_sources(paths: &[PathBuf], cwd: &Path) -> Result<Vec<Source>, (Problems,
 /// All problems of the file at once.
 pub fn load_gyms(path: &Path, cwd: &Path, is_set: &dyn Fn(&str) -> bool) -> Result<GymFile, Problems> {
     config::read(&source_of(path, cwd)?, is_set)
+}
+
+/// Reads a price table. Blocking.
+///
+/// # Errors
+/// All problems of the file at once.
+pub fn load_prices(path: &Path, cwd: &Path) -> Result<PriceTable, Problems> {
+    PriceTable::read(&source_of(path, cwd)?)
 }
 
 /// Reads a model file. Blocking.

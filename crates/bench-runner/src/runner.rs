@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bench_core::event::TrialFinished;
 use bench_core::lint::{Offer, unknown_tools};
 use bench_core::record::FORMAT;
-use bench_core::{Event, Outcome, Plan, Problems, Trial, TrialRecord};
+use bench_core::{Cost, Event, Outcome, Plan, Problems, Trial, TrialRecord, Usage};
 use chrono::Utc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -28,6 +28,7 @@ use crate::preflight::{Offered, preflight};
 use crate::process;
 use crate::rate::Rate;
 use crate::slots::{Slots, TrialSlot};
+use crate::spend::Meter;
 use crate::trial::{Attempt, Next};
 use crate::verify::Verifier;
 
@@ -294,6 +295,9 @@ async fn run_all(
             already_finished: already,
         })
         .await;
+    for event in earlier.interrupted_in(&work.plan) {
+        reporter.event(event).await;
+    }
     earlier.remove_databases(&work.gyms, reporter).await;
     reach_gyms(work, &trials, reporter, stop).await?;
     let slots = Slots::new(work.plan.max_concurrency as usize);
@@ -384,12 +388,16 @@ impl Work {
             reporter.finished(record, replaces).await;
             return;
         }
+        let (mut cost, mut retried_usage) = (Cost::default(), Usage::default());
         for number in 1.. {
-            let attempt = self.attempt(&trial, number, &slot, reporter, stop);
+            let meter = Meter::new(&self.plan.models[trial.model]);
+            let attempt = self.attempt(&trial, number, &slot, &meter, reporter, stop);
             let caught = AssertUnwindSafe(attempt).catch_unwind().await;
             let panicked =
                 |panic: Box<dyn Any + Send>| (self.errored(&trial, number, said_by(&*panic)), Next::Attempt);
-            let (record, next) = caught.unwrap_or_else(panicked);
+            let (mut record, next) = caught.unwrap_or_else(panicked);
+            cost += meter.cost();
+            (record.cost, record.retried_usage) = (Some(cost), retried_usage);
             let errored = record.outcome == Outcome::Errored;
             if errored && next == Next::OtherModel {
                 self.give_up_model(&record, trial.model, reporter).await;
@@ -401,6 +409,7 @@ impl Work {
                 reporter.finished(record, replaces).await;
                 return;
             }
+            retried_usage += record.usage;
             let cause = record.cause.unwrap_or_default();
             reporter
                 .note(Event::TrialRetried {
@@ -417,6 +426,7 @@ impl Work {
         trial: &Trial,
         number: u32,
         slot: &TrialSlot,
+        meter: &Meter<'_>,
         reporter: &Reporter,
         cancel: &CancellationToken,
     ) -> (TrialRecord, Next) {
@@ -442,6 +452,7 @@ impl Work {
             rate: &self.rates[trial.model],
             reporter,
             slot,
+            meter,
             opening: &self.opening,
             cancel,
         };
@@ -476,7 +487,9 @@ impl Work {
             tool_errors: 0,
             expected_tools_missed: Vec::new(),
             drift: Vec::new(),
-            usage: bench_core::Usage::default(),
+            usage: Usage::default(),
+            retried_usage: Usage::default(),
+            cost: Some(Cost::default()),
             gyms: Vec::new(),
             started_at: now,
             completed_at: now,

@@ -14,7 +14,7 @@ use bench_core::plan::PlannedScenario;
 use bench_core::record::{FORMAT, GymUse};
 use bench_core::transcript::Entry;
 use bench_core::{
-    Event, GymSpec, Limits, ModelSpec, Outcome, Transport, Trial, TrialRecord, Verdict, VerdictStatus,
+    Event, GymSpec, Limits, ModelSpec, Outcome, Transport, Trial, TrialRecord, Usage, Verdict, VerdictStatus,
 };
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
@@ -29,6 +29,7 @@ use crate::model::retry::RetryPolicy;
 use crate::rate::Rate;
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
+use crate::spend::Meter;
 use crate::verify::{TrialEnd, Verifier, verify_all};
 use crate::watch::Watch;
 
@@ -64,6 +65,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) rate: &'a Rate,
     pub(crate) reporter: &'a Reporter,
     pub(crate) slot: &'a TrialSlot,
+    pub(crate) meter: &'a Meter<'a>,
     /// At most so many gyms are opened at once: a burst of connects overflows a server's backlog.
     pub(crate) opening: &'a tokio::sync::Semaphore,
     pub(crate) cancel: &'a CancellationToken,
@@ -212,6 +214,7 @@ impl Attempt<'_> {
             gyms,
             reporter: self.reporter,
             slot: self.slot,
+            meter: self.meter,
             started: Instant::now(),
         };
         agent.converse(said).await
@@ -335,6 +338,8 @@ impl Attempt<'_> {
             expected_tools_missed: expected.into_iter().filter(missed).cloned().collect(),
             drift: end.said.drift,
             usage: end.said.usage,
+            retried_usage: Usage::default(),
+            cost: None, // counted over all attempts, by whoever makes them
             gyms: end.gyms,
             started_at,
             completed_at: Utc::now().max(started_at),

@@ -29,6 +29,7 @@ mod bad_gyms;
 mod bad_models;
 mod broken_input;
 mod budgets;
+mod costs;
 mod equipment;
 mod gates;
 mod harness;

@@ -71,6 +71,9 @@ pub(crate) struct ModelArgs {
     /// Model file: models under names of their own [default: models.json beside the harness, else in the current folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) models_file: Option<PathBuf>,
+    /// Prices per million tokens, before the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) env_file: EnvFileArgs,
     /// Treat this variable's value as a secret, whatever its name; repeatable

@@ -1,10 +1,10 @@
 //! The results of a run on one page: what `run` ends with and `show` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bench_core::event::{Event, TrialFinished};
+use bench_core::event::{Event, TrialFinished, TrialInterrupted};
 use bench_core::plan::Change;
-use bench_core::{Gate, Outcome, Session, Transport};
+use bench_core::{Cost, Gate, ModelRef, Outcome, Session, Transport};
 use bench_report::causes::{self, CauseCount};
 use bench_report::drift::{self, Drifted};
 use bench_report::rescore::{self as report, Changes};
@@ -41,6 +41,8 @@ pub(super) struct Page {
     /// The run that is judged again here, and what has changed since.
     rescored: Option<(String, Result<Changes, String>)>,
     problems: Vec<String>,
+    /// Trials that began and have no end yet: what they cost is not in the totals.
+    open: usize,
     /// A trial that did not pass, the first by name.
     worth_a_look: Option<String>,
 }
@@ -58,6 +60,10 @@ struct Document<'a> {
     #[serde(flatten)]
     run: &'a RunSummary<BenchJob>,
     session: &'a Session,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Cost>,
+    /// Trials that began and have no end: what they cost is not in `cost`.
+    trials_not_counted: usize,
     causes: Vec<Value>,
     #[serde(skip_serializing_if = "<[Drifted]>::is_empty")]
     drift: &'a [Drifted],
@@ -79,9 +85,15 @@ impl Page {
         // The results can be shown without it.
         let mut plan = view.plan().map_err(|error| problems.push(error.to_string())).ok();
         let mut last: BTreeMap<_, TrialFinished> = BTreeMap::new();
-        let mut changes = Vec::new();
+        let (mut changes, mut open) = (Vec::new(), BTreeSet::new());
         for recorded in view.events()? {
             let recorded = recorded?;
+            match &recorded.event {
+                Event::TrialStarted { trial, .. } => drop(open.insert(trial.clone())),
+                Event::TrialFinished(TrialFinished { trial, .. })
+                | Event::TrialInterrupted(TrialInterrupted { trial, .. }) => drop(open.remove(trial)),
+                _ => {}
+            }
             match (recorded.event, &mut plan) {
                 (Event::TrialFinished(trial), _) => drop(last.insert(trial.trial.clone(), trial)),
                 // What has no verdict is tried again from here on.
@@ -114,6 +126,7 @@ impl Page {
             .find(not_passed)
             .map(|trial| trial.trial.to_string());
         Ok(Self {
+            open: open.len(),
             worth_a_look,
             run: view.summary().clone(),
             session,
@@ -134,6 +147,8 @@ impl Page {
         Document {
             run: &self.run,
             session: &self.session,
+            cost: self.session.cost(),
+            trials_not_counted: self.open,
             causes: causes.collect(),
             drift: &self.drifted,
             rescore: self.rescored.as_ref().map(rescore_document),
@@ -166,6 +181,7 @@ impl Page {
         ];
         facts.push(("status", status));
         facts.extend(self.error().map(|error| ("cause", error)));
+        facts.extend(self.cost().map(|cost| ("cost", cost)));
         facts.extend(
             self.changes
                 .iter()
@@ -191,6 +207,22 @@ impl Page {
             format!("{name} {}\n", text::clean_line(value))
         });
         lines.collect::<Vec<_>>().concat()
+    }
+
+    /// What the run cost, with what is not counted yet. None for runs that nobody pays.
+    fn cost(&self) -> Option<String> {
+        let cost = self.session.cost()?;
+        let paid = self.session.models.iter().any(|totals| {
+            let model = totals.model.parse::<ModelRef>();
+            !model.is_ok_and(|model| model.provider.is_local())
+        });
+        let begun = text::count(self.open, "trial");
+        let open = match (self.open, self.run.state.status.is_over()) {
+            (0, _) => String::new(),
+            (_, false) => format!("; {begun} under way not counted"),
+            (_, true) => format!("; {begun} without an end not counted: `resume` finds what they cost"),
+        };
+        paid.then(|| format!("{cost}{open}"))
     }
 
     /// What the last words of a worker that came to grief stand in.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use bench_core::transcript::Line;
 use bench_core::{Event, Gate, Outcome, Plan, PlanChanges, TrialId};
 use bench_report::text::count;
 use bench_runner::env::Environment;
@@ -149,7 +150,29 @@ pub(super) fn earlier(view: &RunView<BenchJob>) -> Result<Earlier, CliError> {
     let events = view
         .events()?
         .map(|recorded| recorded.map(|recorded| recorded.event));
-    Ok(Earlier::of(events.collect::<Result<Vec<_>, StateError>>()?))
+    let mut earlier = Earlier::of(events.collect::<Result<Vec<_>, StateError>>()?);
+    count_interrupted(view, &mut earlier)?;
+    Ok(earlier)
+}
+
+/// Finds what trials cost that a dead worker left without an end: their transcripts say it.
+fn count_interrupted(view: &RunView<BenchJob>, earlier: &mut Earlier) -> Result<(), CliError> {
+    let interrupted: BTreeSet<TrialId> = earlier.interrupted().cloned().collect();
+    if interrupted.is_empty() {
+        return Ok(());
+    }
+    let plan = view.plan()?;
+    for trial in plan.trials() {
+        if !interrupted.contains(&trial.id) {
+            continue;
+        }
+        let free = plan.models[trial.model].model.provider.is_local();
+        let lines = view.item_log::<Line>(&trial.id.as_str().parse()?)?;
+        // What cannot be read was not paid for less; the call under way stands for it.
+        let entries = lines.into_iter().flatten().map_while(Result::ok);
+        earlier.count_interrupted(&trial.id, free, entries.map(|line| line.entry));
+    }
+    Ok(())
 }
 
 /// Whether every trial of the plan has a verdict.

@@ -234,6 +234,8 @@ pub(super) mod tests {
             tool_calls: 0,
             drift: 0,
             usage: Usage::default(),
+            retried_usage: Usage::default(),
+            cost: None,
             took_ms: 1_200,
             record: bench_core::record::FileRef::default(),
             transcript: bench_core::record::FileRef::default(),

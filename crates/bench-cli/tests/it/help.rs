@@ -103,6 +103,7 @@ fn run() {
           --system-prompt <FILE>   System prompt, from a file; a scenario's own wins
           --models-file <FILE>     Model file: models under names of their own [default: models.json
                                    beside the harness, else in the current folder]
+          --prices <FILE>          Prices per million tokens, before the built-in ones
           --env-file <FILE>        Read variables (API keys, …) from a file; variables that are already
                                    set win [default: the nearest .env, from the folder of the harness
                                    (or the current one) upward]

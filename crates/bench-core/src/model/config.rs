@@ -16,6 +16,7 @@ use crate::gym::settings::SettingReader;
 use crate::harness::Source;
 use crate::json::read::{At, Log};
 use crate::json::{Document, Kind, Syntax};
+use crate::price::table::read_price;
 use crate::problem::{Place, Problem, Problems};
 use crate::suggest;
 
@@ -88,7 +89,7 @@ pub fn read(source: &Source) -> Result<ModelFile, Problems> {
     let at = At::root(&document, &log);
     let mut file = ModelFile::default();
     if at.has("models") {
-        read_models(&SettingReader::new(source), &at, &mut file);
+        read_models(&SettingReader::new(source), &at, &source.shown, &mut file);
     } else {
         unknown_form(&at);
     }
@@ -107,7 +108,7 @@ fn unknown_form(at: &At<'_>) {
     }
 }
 
-fn read_models(settings: &SettingReader<'_>, at: &At<'_>, file: &mut ModelFile) {
+fn read_models(settings: &SettingReader<'_>, at: &At<'_>, shown: &str, file: &mut ModelFile) {
     let Some(mut fields) = at.fields() else { return };
     let entries = fields.any("models").and_then(|at| {
         let entries = at.entries()?;
@@ -126,7 +127,7 @@ fn read_models(settings: &SettingReader<'_>, at: &At<'_>, file: &mut ModelFile) 
         if name.trim().is_empty() || name.contains('?') {
             at.error("a model's name must hold something, and no `?`: settings follow that");
         }
-        let spec = read_model(settings, &at, name);
+        let spec = read_model(settings, &at, name, shown);
         let needs = settings.take_needed();
         file.models.extend(spec.map(|spec| NamedModel {
             name: name.to_owned(),
@@ -138,7 +139,7 @@ fn read_models(settings: &SettingReader<'_>, at: &At<'_>, file: &mut ModelFile) 
     fields.finish();
 }
 
-fn read_model(texts: &SettingReader<'_>, at: &At<'_>, key: &str) -> Option<ModelSpec> {
+fn read_model(texts: &SettingReader<'_>, at: &At<'_>, key: &str, file: &str) -> Option<ModelSpec> {
     let mut fields = at.fields()?;
     let provider = fields.some("provider");
     if provider.is_none() {
@@ -169,12 +170,19 @@ fn read_model(texts: &SettingReader<'_>, at: &At<'_>, key: &str) -> Option<Model
             headers.insert(name.to_ascii_lowercase(), value);
         }
     }
+    let price = fields.some("price").and_then(|at| {
+        let mut fields = at.fields()?;
+        let price = read_price(&mut fields, file);
+        fields.finish();
+        price
+    });
     fields.finish();
     let model = ModelRef::new(provider?, name?).named(key).ok()?; // a bad key is told where it is read
     Some(ModelSpec {
         settings,
         base_url,
         headers,
+        price,
         ..ModelSpec::new(model)
     })
 }
@@ -376,7 +384,7 @@ mod tests {
         let problems = file(text).unwrap_err();
         insta::assert_snapshot!(problems, @r"
         models.json:2:21 at /models/a/provider: unknown provider `opnai` (hint: did you mean `openai`?)
-        models.json:2:43 at /models/a/tempature: unknown field `tempature` is ignored (hint: known here are `provider`, `name`, `base_url`, `settings`, `api`, `body` and `headers`)
+        models.json:2:43 at /models/a/tempature: unknown field `tempature` is ignored (hint: known here are `provider`, `name`, `base_url`, `settings`, `api`, `body`, `headers` and `price`)
         models.json:3:21 at /models/b/provider: unknown provider `oracle` (hint: known here are `openai`, `anthropic`, `google`, `xai`, `openrouter` and `compatible`)
         models.json:3:39 at /models/b/name: `name` is empty
         models.json:4:8 at /models/c: `provider` is missing

@@ -36,6 +36,8 @@ struct Model {
     body: Option<Map<String, Value>>,
     /// Further headers of every request. Variables expand: `Bearer ${MY_KEY}`.
     headers: Option<BTreeMap<String, Scalar>>,
+    /// What its tokens cost, instead of what the price table says.
+    price: Option<Price>,
 }
 
 #[derive(JsonSchema, Deserialize)]
@@ -72,6 +74,39 @@ struct Settings {
     thinking: Option<Thinking>,
     /// Whether replies come in pieces.
     stream: Option<bool>,
+}
+
+/// US dollars per million tokens.
+#[derive(JsonSchema, Deserialize)]
+struct Price {
+    /// Input.
+    input: f64,
+    /// Input from a cache; as other input without it.
+    cached_input: Option<f64>,
+    /// Input written to a cache; as other input without it.
+    cache_write: Option<f64>,
+    /// Output, reasoning included.
+    output: f64,
+    /// Other rates for requests with a long input.
+    long: Option<Long>,
+    /// Where that stands.
+    source: Option<String>,
+    /// The day on which it stood there.
+    date: Option<String>,
+}
+
+#[derive(JsonSchema, Deserialize)]
+struct Long {
+    /// They hold for requests with more input tokens than that.
+    above_input_tokens: u64,
+    /// Input.
+    input: f64,
+    /// Input from a cache.
+    cached_input: Option<f64>,
+    /// Input written to a cache.
+    cache_write: Option<f64>,
+    /// Output.
+    output: f64,
 }
 
 #[derive(JsonSchema, Deserialize)]

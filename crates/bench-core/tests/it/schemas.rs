@@ -1,6 +1,6 @@
 //! The schemas and the readers agree: what loads fits the schema, what has a wrong type does not.
 
-use bench_core::schema::{gym_schema, harness_schema};
+use bench_core::schema::{gym_schema, harness_schema, model_schema};
 use serde_json::Value;
 
 use super::{fixture, say, say_gyms};
@@ -108,5 +108,35 @@ fn schemas_are_self_contained_and_say_what_fields_mean() {
                 .unwrap();
             assert!(definitions.contains_key(name), "{name}");
         }
+    }
+}
+
+#[test]
+fn model_files_fit_their_schema_and_wrong_types_do_not() {
+    let schema = model_schema();
+    let file =
+        |members: &str| format!(r#"{{"models": {{"a": {{"provider": "xai", "name": "m"{members}}}}}}}"#);
+    for good in [
+        "",
+        r#", "base_url": "https://${HOST}/v1", "api": "chat", "body": {"a": [1]}, "headers": {"x-n": 1}"#,
+        r#", "settings": {"temperature": 0, "thinking": "adaptive", "effort": "low", "seed": 1}"#,
+        r#", "price": {"input": 1, "output": 2, "long": {"above_input_tokens": 9, "input": 1, "output": 2}}"#,
+    ] {
+        let text = file(good);
+        assert_eq!(fits(&schema, &text), Ok(()), "{good}");
+        bench_core::model::config::read(&bench_core::Source::new("/m.json", text.as_str())).unwrap();
+    }
+    for bad in [
+        r#", "base_url": 5"#,
+        r#", "api": "grpc""#,
+        r#", "body": []"#,
+        r#", "settings": {"temperature": "hot"}"#,
+        r#", "price": {"input": 1}"#,
+        r#", "provider": "oracle""#,
+    ] {
+        let text = file(bad);
+        assert!(fits(&schema, &text).is_err(), "{bad}");
+        let read = bench_core::model::config::read(&bench_core::Source::new("/m.json", text.as_str()));
+        assert!(read.is_err(), "{bad}");
     }
 }

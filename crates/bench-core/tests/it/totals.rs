@@ -1,9 +1,11 @@
 //! Totals: what the events of a run add up to, also when trials are tried again.
 
-use bench_core::event::TrialFinished;
+use bench_core::event::{TrialFinished, TrialInterrupted};
 use bench_core::record::FileRef;
 use bench_core::session::{Totals, begin, fold};
-use bench_core::{Event, GymChoice, Harness, ModelSpec, Outcome, Plan, Progress, Scenario, Session, Usage};
+use bench_core::{
+    Cost, Event, GymChoice, Harness, ModelSpec, Outcome, Plan, Progress, Scenario, Session, Usage, Usd,
+};
 
 fn plan() -> Plan {
     let scenario = |id: &str| Scenario {
@@ -43,6 +45,8 @@ fn finished(scenario: &str, model: &str, outcome: Outcome, verifiers: (u32, u32)
             input_tokens: Some(10),
             ..Usage::default()
         },
+        retried_usage: Usage::default(),
+        cost: None,
         took_ms: 100,
         record: FileRef::default(),
         transcript: FileRef::default(),
@@ -240,4 +244,77 @@ fn databases_are_left_until_they_are_removed_and_totals_do_not_care() {
         .collect();
     assert_eq!(left, ["2"]);
     assert_eq!(progress, before);
+}
+
+#[test]
+fn what_was_paid_is_counted_whatever_came_of_it() {
+    let call = |dollars: f64| Cost::of_call(Some(Usd::from(dollars)));
+    let (mut progress, mut session) = begin(&plan());
+    let retried = TrialFinished {
+        retried_usage: Usage {
+            input_tokens: Some(1000),
+            ..Usage::default()
+        },
+        cost: Some(call(0.5)),
+        ..finished("a", "openai:gpt-4o", Outcome::Errored, (0, 1))
+    };
+    let own = retried.usage.input_tokens.unwrap();
+    let mut lost = call(0.25);
+    lost += Cost::unknown(1);
+    let lost = TrialInterrupted {
+        trial: retried.trial.clone(),
+        scenario_id: "a".into(),
+        model: "openai:gpt-4o".into(),
+        turns: 1,
+        usage: Usage::default(),
+        cost: lost,
+    };
+    for event in [
+        Event::TrialFinished(retried),
+        Event::RunStarted {
+            trials: 2,
+            already_finished: 0,
+        },
+        Event::TrialInterrupted(lost),
+        Event::TrialFinished(TrialFinished {
+            cost: Some(call(0.125)),
+            ..finished("a", "openai:gpt-4o", Outcome::Passed, (1, 1))
+        }),
+    ] {
+        // As it comes back from the journal.
+        let line = serde_json::to_string(&event).unwrap();
+        fold(&mut progress, &mut session, &serde_json::from_str(&line).unwrap());
+    }
+    assert_eq!(
+        session.cost().unwrap().to_string(),
+        "≥ $0.8750 + 1 call of unknown cost"
+    );
+    let cell = session
+        .cells
+        .iter()
+        .find(|cell| cell.scenario_id == "a" && cell.totals.model == "openai:gpt-4o");
+    assert_eq!(cell.unwrap().totals.cost, session.models[1].cost);
+    assert_eq!(session.models[1].usage.input_tokens, Some(1000 + 2 * own));
+    assert_eq!(progress.trials_done, 1, "what was interrupted has no end");
+}
+
+#[test]
+fn what_older_versions_wrote_has_an_unknown_cost_instead_of_none() {
+    let (mut progress, mut session) = begin(&plan());
+    for model in ["openai:gpt-4o", "noop"] {
+        let old = TrialFinished {
+            turns: 3,
+            cost: None,
+            ..finished("a", model, Outcome::Passed, (1, 1))
+        };
+        fold(&mut progress, &mut session, &Event::TrialFinished(old));
+    }
+    let shown: Vec<String> = session
+        .models
+        .iter()
+        .map(|model| model.cost.unwrap().to_string())
+        .collect();
+    assert_eq!(shown, ["$0", "unknown (3 calls)"]);
+    let old: Totals = serde_json::from_str("{}").unwrap();
+    assert_eq!(old.cost, None);
 }

@@ -157,7 +157,13 @@ impl Writer {
     ) -> Result<(), JournalError> {
         for report in reports {
             match report {
-                FileReport::Entry { trial, line } => self.journal.transcript(&trial, &line)?,
+                FileReport::Entry { trial, line, kept } => {
+                    self.journal.transcript(&trial, &line)?;
+                    if let Some(kept) = kept {
+                        self.journal.keep_transcript(&trial)?;
+                        kept.send(()).ok(); // the reporter may have been cancelled meanwhile
+                    }
+                }
                 FileReport::Log { trial, text } => self.journal.log(&trial, &text)?,
                 FileReport::Finished(report) => {
                     let sync = self.journal.finish_trial(&report.record.trial)?;
@@ -221,6 +227,8 @@ fn finished(record: TrialRecord, replaces: Option<Outcome>, files: TrialFiles) -
         tool_calls: record.tool_calls,
         drift: count(record.drift.len()),
         usage: record.usage,
+        retried_usage: record.retried_usage,
+        cost: record.cost,
         took_ms: record.took_ms,
         record: files.record,
         transcript: files.transcript,
@@ -351,6 +359,8 @@ mod tests {
             expected_tools_missed: Vec::new(),
             drift: Vec::new(),
             usage: Usage::default(),
+            retried_usage: Usage::default(),
+            cost: None,
             gyms: Vec::new(),
             started_at: DateTime::UNIX_EPOCH,
             completed_at: DateTime::UNIX_EPOCH,
@@ -454,7 +464,11 @@ mod tests {
         let (queue, reports) = mpsc::channel(LINES + 1);
         for _ in 0..LINES {
             let (trial, line) = (trial(), b"{}".to_vec());
-            let entry = Report::File(FileReport::Entry { trial, line });
+            let entry = Report::File(FileReport::Entry {
+                trial,
+                line,
+                kept: None,
+            });
             queue.try_send(entry).ok().unwrap();
         }
         let thread = std::thread::spawn(move || writer.run(reports));

@@ -264,13 +264,13 @@ fn wrapped(block: &mut Value) -> bool {
 fn usage_of(usage: &Value) -> Usage {
     let count = |name: &str| usage.get(name).and_then(Value::as_u64);
     let cached_tokens = count("cache_read_input_tokens");
-    let beside = [cached_tokens, count("cache_creation_input_tokens")]
-        .into_iter()
-        .flatten();
+    let cache_write_tokens = count("cache_creation_input_tokens");
+    let beside = [cached_tokens, cache_write_tokens].into_iter().flatten();
     Usage {
         input_tokens: count("input_tokens").map(|input| beside.fold(input, u64::saturating_add)),
         output_tokens: count("output_tokens"),
         cached_tokens,
+        cache_write_tokens,
         reasoning_tokens: None,
     }
 }

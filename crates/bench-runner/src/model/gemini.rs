@@ -372,6 +372,7 @@ fn usage_of(usage: &Value) -> Usage {
         output_tokens: sum("candidatesTokenCount", "thoughtsTokenCount"),
         cached_tokens: count("cachedContentTokenCount"),
         reasoning_tokens: count("thoughtsTokenCount"),
+        ..Usage::default()
     }
 }
 

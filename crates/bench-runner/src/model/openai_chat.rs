@@ -298,6 +298,7 @@ fn usage_of(usage: &Value) -> Usage {
         output_tokens,
         cached_tokens,
         reasoning_tokens,
+        ..Usage::default()
     }
 }
 

@@ -19,7 +19,9 @@ use crate::args::run::{ModelArgs, RunArgs};
 use crate::context::Context;
 use crate::environment::{self, EnvFile};
 use crate::error::CliError;
-use crate::{named_models, worlds};
+use crate::named_models;
+use crate::prices::Prices;
+use crate::worlds;
 
 /// Everything that a run needs.
 pub(super) struct Request {
@@ -143,7 +145,9 @@ fn models(
         max_output_tokens: args.max_output_tokens,
         ..ModelSettings::default()
     };
+    let prices = Prices::read(args.prices.as_deref(), environment, cx)?;
     let spec = |NamedModel { mut spec, .. }: NamedModel| {
+        spec.price = prices.of(&spec);
         spec.settings = spec.settings.or(&settings);
         if spec.model.provider == Provider::Script {
             // A file that cannot be read is reported with its reason when the script is loaded.
@@ -152,7 +156,9 @@ fn models(
         }
         spec
     };
-    Ok((good.into_iter().map(spec).collect(), file.warnings))
+    let specs = good.into_iter().map(spec).collect();
+    let warnings = file.warnings.into_iter().chain(prices.warnings());
+    Ok((specs, warnings.collect()))
 }
 
 /// All names that mean nothing, at once.

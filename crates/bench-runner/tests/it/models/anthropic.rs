@@ -40,6 +40,7 @@ async fn a_conversation_of_several_turns_and_tools() {
     assert_eq!(first.served_by.as_deref(), Some("claude-x-20260101"));
     assert_eq!(first.request_id.as_deref(), Some("req_9"));
     let want = Usage {
+        cache_write_tokens: Some(200),
         input_tokens: Some(3210),
         output_tokens: Some(40),
         cached_tokens: Some(3000),

@@ -51,6 +51,7 @@ async fn a_conversation_of_several_turns_and_tools() {
     assert_eq!(first.served_by.as_deref(), Some("m-001"));
     assert_eq!(first.request_id.as_deref(), Some("r-1"));
     let want = Usage {
+        cache_write_tokens: None,
         input_tokens: Some(100),
         output_tokens: Some(28),
         cached_tokens: Some(64),

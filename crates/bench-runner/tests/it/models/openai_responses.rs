@@ -53,6 +53,7 @@ async fn a_conversation_of_several_turns_and_tools() {
     assert_eq!(first.served_by.as_deref(), Some("m-2026-01-01"));
     assert_eq!(first.request_id.as_deref(), Some("req_1"));
     let want = Usage {
+        cache_write_tokens: None,
         input_tokens: Some(100),
         output_tokens: Some(20),
         cached_tokens: Some(64),

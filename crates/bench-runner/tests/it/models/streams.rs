@@ -262,6 +262,8 @@ fn check_reply(reply: &TurnReply, format: &Format, size: usize) {
     assert!(reply.request_id.is_some() && !reply.stop_reason.is_empty());
     assert!(reply.first_token.is_some(), "{}", format.model);
     let want = Usage {
+        // Messages alone counts them.
+        cache_write_tokens: format.reasoning.is_none().then_some(0),
         input_tokens: Some(100),
         output_tokens: Some(20),
         cached_tokens: Some(64),

@@ -1,0 +1,256 @@
+//! What model calls cost, counted while they are made, and found again in what a dead worker left.
+//!
+//! A [`Meter`] counts one attempt at a trial. Each request is a [`Call`]: answered, failed, or dropped on the way. What
+//! may have been paid without anybody saying how much is a call of unknown cost, never nothing.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bench_core::transcript::Entry;
+use bench_core::{Cost, ModelSpec, Price, Usage, Usd};
+
+use crate::model::ErrorClass;
+
+/// Counts what the requests of one attempt cost.
+pub(crate) struct Meter<'a> {
+    price: Option<&'a Price>,
+    /// The model is no service: nobody pays for it.
+    free: bool,
+    counted: Mutex<Cost>,
+}
+
+/// A request that may have to be paid.
+pub(crate) struct Call<'a> {
+    meter: &'a Meter<'a>,
+    settled: bool,
+}
+
+impl<'a> Meter<'a> {
+    /// For a model at its price.
+    pub(crate) fn new(model: &'a ModelSpec) -> Self {
+        Self {
+            price: model.price.as_ref(),
+            free: model.model.provider.is_local(),
+            counted: Mutex::default(),
+        }
+    }
+
+    /// Whether replies have a cost that is known.
+    pub(crate) fn has_price(&self) -> bool {
+        self.price.is_some()
+    }
+
+    /// What a reply cost, where that is known.
+    pub(crate) fn price_of(&self, usage: &Usage) -> Option<Usd> {
+        self.price?.of(usage)
+    }
+
+    /// What was counted so far, requests under way not included.
+    pub(crate) fn cost(&self) -> Cost {
+        *self.counted()
+    }
+
+    /// A request is about to be sent.
+    pub(crate) fn begin(&self) -> Call<'_> {
+        Call {
+            meter: self,
+            settled: false,
+        }
+    }
+
+    fn add(&self, cost: Cost) {
+        if !self.free {
+            *self.counted() += cost;
+        }
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Cost> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call<'_> {
+    /// It was answered.
+    pub(crate) fn answered(mut self, usage: &Usage) {
+        self.settled = true;
+        self.meter.add(Cost::of_call(self.meter.price_of(usage)));
+    }
+
+    /// It failed. A refusal costs nothing; what broke off, or could not be read, may have been answered in full.
+    pub(crate) fn failed(mut self, class: ErrorClass) {
+        let maybe_paid = matches!(
+            class,
+            ErrorClass::Timeout | ErrorClass::Network | ErrorClass::Malformed
+        );
+        self.settled = !maybe_paid;
+    }
+}
+
+impl Drop for Call<'_> {
+    /// Nobody waits for the answer any more; it is paid all the same.
+    fn drop(&mut self) {
+        if !self.settled {
+            self.meter.add(Cost::unknown(1));
+        }
+    }
+}
+
+/// What an attempt without an end used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Spent {
+    pub(crate) turns: u32,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Cost,
+}
+
+/// What the transcript of a trial says of the attempts after the first `settled`, none of which has an end. The last of
+/// them may have waited for a reply that nobody wrote down: that is a call of unknown cost. `None` if no model was asked.
+pub(crate) fn left_in(
+    transcript: impl IntoIterator<Item = Entry>,
+    settled: usize,
+    free: bool,
+) -> Option<Spent> {
+    let (mut attempt, mut spent, mut asked, mut judged) = (0, Spent::default(), false, false);
+    for entry in transcript {
+        match entry {
+            Entry::Attempt { .. } => (attempt, judged) = (attempt + 1, false),
+            _ if attempt <= settled => {}
+            Entry::User { .. } => asked = true,
+            Entry::Assistant {
+                usage,
+                cost_usd,
+                unknown_calls,
+                ..
+            } => {
+                spent.turns += 1;
+                spent.usage += usage;
+                spent.cost += Cost::of_call(cost_usd);
+                spent.cost += Cost::unknown(unknown_calls);
+            }
+            Entry::Verdict(_) => judged = true,
+            _ => {}
+        }
+    }
+    if free {
+        spent.cost = Cost::default();
+    } else if asked && !judged {
+        spent.cost += Cost::unknown(1);
+    }
+    asked.then_some(spent)
+}
+
+#[cfg(test)]
+mod tests {
+    use bench_core::price::Rates;
+
+    use super::*;
+
+    fn model(name: &str, priced: bool) -> ModelSpec {
+        let rates = Rates {
+            input: 1.0,
+            cached_input: None,
+            cache_write: None,
+            output: 2.0,
+        };
+        let price = Price {
+            rates,
+            long: None,
+            source: "test".into(),
+            date: None,
+        };
+        ModelSpec {
+            price: priced.then_some(price),
+            ..ModelSpec::new(name.parse().unwrap())
+        }
+    }
+
+    fn used(input: u64, output: u64) -> Usage {
+        Usage {
+            input_tokens: Some(input),
+            output_tokens: Some(output),
+            ..Usage::default()
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_paid_is_never_nothing() {
+        let model = model("compatible:m", true);
+        let meter = Meter::new(&model);
+        meter.begin().answered(&used(1_000_000, 500_000));
+        assert_eq!(meter.cost().to_string(), "$2.00");
+        for refused in [
+            ErrorClass::RateLimit,
+            ErrorClass::Auth,
+            ErrorClass::BadRequest,
+            ErrorClass::Overloaded,
+        ] {
+            meter.begin().failed(refused);
+        }
+        assert_eq!(meter.cost().to_string(), "$2.00", "refusals cost nothing");
+        meter.begin().failed(ErrorClass::Timeout);
+        meter.begin().failed(ErrorClass::Network);
+        meter.begin().failed(ErrorClass::Malformed);
+        meter.begin().answered(&Usage::default());
+        drop(meter.begin());
+        assert_eq!(meter.cost().to_string(), "≥ $2.00 + 5 calls of unknown cost");
+    }
+
+    #[test]
+    fn a_model_without_a_price_is_unknown_and_one_without_a_provider_free() {
+        let (unpriced, oracle) = (model("compatible:m", false), model("oracle", false));
+        let (unpriced, oracle) = (Meter::new(&unpriced), Meter::new(&oracle));
+        for meter in [&unpriced, &oracle] {
+            meter.begin().answered(&used(1, 1));
+            drop(meter.begin());
+        }
+        assert_eq!(unpriced.cost().to_string(), "unknown (2 calls)");
+        assert_eq!(oracle.cost().to_string(), "$0");
+    }
+
+    fn attempt() -> Entry {
+        Entry::Attempt { attempt: 1 }
+    }
+
+    fn asked() -> Entry {
+        Entry::User {
+            prompt: 0,
+            text: String::new(),
+        }
+    }
+
+    fn reply(dollars: f64) -> Entry {
+        Entry::Assistant {
+            turn: 1,
+            text: String::new(),
+            reasoning: String::new(),
+            tool_calls: Vec::new(),
+            stop_reason: String::new(),
+            usage: used(3, 4),
+            cost_usd: Some(Usd::from(dollars)),
+            unknown_calls: 0,
+            took_ms: 1,
+            first_token_ms: None,
+            raw: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn what_a_dead_worker_paid_is_found_once_with_what_was_under_way() {
+        let shown = |entries: Vec<Entry>, settled| {
+            left_in(entries, settled, false).map(|spent| (spent.turns, spent.cost.to_string()))
+        };
+        let first = || vec![attempt(), asked(), reply(1.0)];
+        assert_eq!(shown(vec![attempt()], 0), None, "the gym was being opened");
+        assert_eq!(
+            shown(vec![attempt(), asked()], 0),
+            Some((0, "unknown (1 call)".into()))
+        );
+        let two = || [first(), vec![attempt(), asked(), reply(0.5), reply(0.25)]].concat();
+        let all = (3, "≥ $1.75 + 1 call of unknown cost".to_owned());
+        assert_eq!(shown(two(), 0), Some(all));
+        let last = (2, "≥ $0.7500 + 1 call of unknown cost".to_owned());
+        assert_eq!(shown(two(), 1), Some(last), "the first one is counted already");
+        assert_eq!(shown(two(), 2), None);
+        let free = left_in(two(), 0, true).unwrap();
+        assert_eq!((free.turns, free.cost), (3, Cost::default()));
+    }
+}
