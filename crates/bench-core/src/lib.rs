@@ -15,6 +15,7 @@
 //! | [`lint`], [`schema`] | what is allowed but probably a mistake; JSON Schemas of the input files |
 //! | [`problem`] | what is wrong with an input, and where |
 //! | [`drift`] | whether a tool answered as it did when it was recorded |
+//! | [`evidence`] | what went over the wire to a model |
 //! | [`outcome`] | verdicts → outcome of a trial |
 //! | [`event`], [`transcript`], [`record`] | what a running trial reports; the forms on disk |
 //! | [`price`] | prices per million tokens, what calls cost |
@@ -23,6 +24,7 @@
 pub mod compare;
 pub mod drift;
 pub mod event;
+pub mod evidence;
 pub mod gym;
 pub mod harness;
 pub mod hash;

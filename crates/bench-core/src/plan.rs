@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Keep;
 use crate::gym::GymSpec;
 use crate::harness::{Scenario, SourceRef};
 use crate::id::{SlugBook, TrialId, trial_id};
@@ -56,6 +57,9 @@ pub struct Plan {
     pub max_processes: Option<u32>,
     /// Further attempts of an errored trial.
     pub retries: u32,
+    /// Of which requests to models evidence is kept.
+    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    pub evidence: Keep,
     /// What the results have to be.
     #[serde(default, skip_serializing_if = "Gate::asks_nothing")]
     pub gate: Gate,

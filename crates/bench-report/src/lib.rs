@@ -10,6 +10,7 @@
 //! | [`scenarios`] | scenarios that not every model passed, as a grid |
 //! | [`causes`] | why trials did not end in a verdict, grouped and counted |
 //! | [`drift`] | replayed trials that went otherwise than recorded |
+//! | [`evidence`] | one request to a model and what came back |
 //! | [`trial`] | one trial: its outcome and verdicts |
 //! | [`conversation`] | one trial: everything that was said |
 //! | [`rescore`] | what judging a run again has changed |
@@ -37,6 +38,7 @@
 pub mod causes;
 pub mod conversation;
 pub mod drift;
+pub mod evidence;
 pub mod rescore;
 pub mod runs;
 pub mod scenarios;

@@ -1,11 +1,13 @@
 //! The agent loop: prompt → model reply → tool calls → results → … until a final answer or a limit.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bench_core::drift::{Drift, ToolSaid, compare};
+use bench_core::evidence::Keep;
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
 use bench_core::{Event, Limits, ModelRef, ModelSettings, Scenario, TrialId, Usage};
@@ -14,7 +16,9 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::dispatch::Reporter;
+use crate::evidence::Place;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
+use crate::model::exchange::{Ended, Exchange, Witness};
 use crate::model::retry::{RetryPolicy, Wait, WorkSlot, take_turn_with_retries};
 use crate::model::{
     AssistantTurn, ErrorClass, Message, ModelClient, ModelError, Recorded, RecordedAnswer, ToolAnswer,
@@ -53,6 +57,10 @@ pub(crate) struct Agent<'a> {
     pub(crate) reporter: &'a Reporter,
     pub(crate) slot: &'a TrialSlot,
     pub(crate) meter: &'a Meter<'a>,
+    /// Which attempt at the trial it is, from 1.
+    pub(crate) attempt: u32,
+    /// Of which requests evidence is kept.
+    pub(crate) evidence: Keep,
     /// When the trial's time began to run.
     pub(crate) started: Instant,
 }
@@ -268,6 +276,26 @@ impl Agent<'_> {
         messages: &[Message],
         said: &mut Said,
     ) -> Result<Option<(AssistantTurn, Option<Recorded>)>, Broken> {
+        let seen = Seen {
+            agent: self,
+            place: Place {
+                trial_attempt: self.attempt,
+                turn: said.turns + 1,
+            },
+            exchanges: Mutex::default(),
+        };
+        let turn = self.take_turn_before(&seen, prompt, messages, said).await;
+        seen.write_down().await; // after the transcript, which counts
+        turn
+    }
+
+    async fn take_turn_before(
+        &self,
+        seen: &Seen<'_>,
+        prompt: usize,
+        messages: &[Message],
+        said: &mut Said,
+    ) -> Result<Option<(AssistantTurn, Option<Recorded>)>, Broken> {
         let request = TurnRequest {
             scenario: self.scenario,
             repetition: self.repetition,
@@ -280,7 +308,7 @@ impl Agent<'_> {
             settings: self.settings,
             timeout: seconds(self.limits.model_timeout_seconds),
             attempt: 1,
-            witness: None,
+            witness: (self.evidence != Keep::Off).then_some(seen as &dyn Witness),
         };
         let asked = Instant::now();
         let unknown_before = self.meter.cost().unknown_calls;
@@ -529,6 +557,59 @@ impl Agent<'_> {
             reporter: self.reporter,
             trial: self.trial,
         }
+    }
+}
+
+/// What went over the wire for one turn, until it is written down.
+struct Seen<'a> {
+    agent: &'a Agent<'a>,
+    place: Place,
+    exchanges: Mutex<Vec<Exchange>>,
+}
+
+impl Seen<'_> {
+    fn take(&self) -> Vec<Exchange> {
+        std::mem::take(&mut *self.exchanges.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn write_down(&self) {
+        for exchange in self.take() {
+            self.agent
+                .reporter
+                .evidence(self.agent.trial, exchange, self.place)
+                .await;
+        }
+    }
+}
+
+impl Drop for Seen<'_> {
+    /// Something is left only where the turn was given up half way.
+    fn drop(&mut self) {
+        for exchange in self.take() {
+            self.agent
+                .reporter
+                .last_evidence(self.agent.trial, exchange, self.place);
+        }
+    }
+}
+
+impl fmt::Debug for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seen")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Witness for Seen<'_> {
+    fn saw(&self, exchange: Exchange) {
+        if self.agent.evidence == Keep::Errors && exchange.ended == Ended::Replied {
+            return;
+        }
+        self.exchanges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(exchange);
     }
 }
 

@@ -20,8 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::env::Secrets;
+use crate::evidence::{self, Place};
 use crate::gym::ReportEvent;
 use crate::journal::{Journal, JournalError};
+use crate::model::exchange::Exchange;
 use crate::process::LineLog;
 use writer::{Finished, Writer};
 
@@ -50,6 +52,10 @@ enum FileReport {
     Log {
         trial: TrialId,
         text: String,
+    },
+    Evidence {
+        trial: TrialId,
+        record: Vec<u8>,
     },
     Finished(Box<Finished>),
 }
@@ -145,6 +151,43 @@ impl Reporter {
         let trial = trial.clone();
         let report = FileReport::Entry { trial, line, kept };
         drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
+    }
+
+    /// Adds to the evidence of a trial.
+    pub(crate) async fn evidence(&self, trial: &TrialId, exchange: Exchange, place: Place) {
+        let secrets = self.secrets.clone();
+        let record = if evidence::size(&exchange) <= evidence::SMALL {
+            evidence::member(exchange, place, &secrets).ok()
+        } else {
+            // Elsewhere: the other trials go on meanwhile.
+            let compressing =
+                tokio::task::spawn_blocking(move || evidence::member(exchange, place, &secrets));
+            let compressed = tokio::time::timeout(evidence::PATIENCE, compressing).await;
+            compressed.ok().and_then(Result::ok).and_then(Result::ok)
+        };
+        let Some(record) = record else {
+            self.log(
+                trial,
+                "a record of the evidence could not be compressed, and is missing",
+            );
+            return;
+        };
+        let report = FileReport::Evidence {
+            trial: trial.clone(),
+            record,
+        };
+        drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
+    }
+
+    /// The same for a trial that is being dropped: without waiting, so under a flood it is lost.
+    pub(crate) fn last_evidence(&self, trial: &TrialId, exchange: Exchange, place: Place) {
+        if let Ok(record) = evidence::member(exchange, place, &self.secrets) {
+            let report = FileReport::Evidence {
+                trial: trial.clone(),
+                record,
+            };
+            drop(self.queue.try_send(Report::File(report)));
+        }
     }
 
     /// A text as it would be written down.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use bench_core::record::FileRef;
 use bench_core::{Event, Plan, Progress, Session, TrialId, TrialRecord, session};
-use bench_state::{CancelReason, Ending, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
+use bench_state::{CancelReason, Ending, ItemFile, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::evidence;
 use crate::gym::client::causes;
 use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
 use crate::runner::RunEnd;
@@ -88,6 +89,7 @@ pub struct StoreJournal {
 struct TrialLogs {
     transcript: Option<ItemLog>,
     log: Option<TextLog>,
+    evidence: Option<ItemFile>,
 }
 
 impl StoreJournal {
@@ -169,6 +171,19 @@ impl Journal for StoreJournal {
             ),
         };
         log.write_all(text.as_bytes()).map_err(JournalError::new)
+    }
+
+    fn evidence(&mut self, trial: &TrialId, record: &[u8]) -> Result<(), JournalError> {
+        let logs = self.open.entry(trial.clone()).or_default();
+        let file = match logs.evidence {
+            Some(ref mut file) => file,
+            ref mut none => none.insert(
+                self.recorder
+                    .item_file(&item_id(trial)?, evidence::SUFFIX)
+                    .map_err(JournalError::new)?,
+            ),
+        };
+        file.append(record).map_err(JournalError::new)
     }
 
     fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError> {

@@ -29,6 +29,12 @@ pub trait Journal: Send {
     /// Appends to the trial's log for people. Need not be durable.
     fn log(&mut self, trial: &TrialId, text: &str) -> Result<(), JournalError>;
 
+    /// Appends to the evidence of the trial's model requests: one whole record, compressed. Need not be durable. Without
+    /// an implementation none is kept.
+    fn evidence(&mut self, _trial: &TrialId, _record: &[u8]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     /// Closes the transcript and the log of a trial that is finished. What is returned makes its files durable.
     fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError>;
 
@@ -83,6 +89,8 @@ pub struct Memory {
     pub transcripts: BTreeMap<TrialId, String>,
     /// Logs.
     pub logs: BTreeMap<TrialId, String>,
+    /// Evidence, for [`crate::evidence::Records`].
+    pub evidence: BTreeMap<TrialId, Vec<u8>>,
 }
 
 impl MemoryJournal {
@@ -111,6 +119,14 @@ impl Journal for MemoryJournal {
 
     fn log(&mut self, trial: &TrialId, text: &str) -> Result<(), JournalError> {
         self.with(|memory| memory.logs.entry(trial.clone()).or_default().push_str(text));
+        Ok(())
+    }
+
+    fn evidence(&mut self, trial: &TrialId, record: &[u8]) -> Result<(), JournalError> {
+        self.with(|memory| {
+            let evidence = memory.evidence.entry(trial.clone()).or_default();
+            evidence.extend_from_slice(record);
+        });
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 //! | [`gym`] | the seam for gyms: HTTP, stdio |
 //! | [`verify`] | verifiers on the final state |
 //! | [`journal`] | where a run is written down: the dispatcher's seam to the disk |
+//! | [`evidence`] | what went over the wire, written down and read |
 //! | [`load_harness`], [`load_gyms`], [`load_models`], [`load_prices`] | harness, gym, model and price files from the disk |
 //! | [`mod@env`] | variables and secrets as values |
 
@@ -15,6 +16,7 @@ mod agent;
 mod dispatch;
 mod earlier;
 pub mod env;
+pub mod evidence;
 pub mod gym;
 mod job;
 pub mod journal;

@@ -449,6 +449,7 @@ impl Work {
             env: &self.env,
             limits: &self.plan.limits_of(scenario),
             retry: &self.retry,
+            evidence: self.plan.evidence,
             rate: &self.rates[trial.model],
             reporter,
             slot,

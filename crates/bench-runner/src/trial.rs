@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_core::evidence::Keep;
 use bench_core::gym::Seed;
 use bench_core::outcome::judge;
 use bench_core::plan::PlannedScenario;
@@ -62,6 +63,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) env: &'a Environment,
     pub(crate) limits: &'a Limits,
     pub(crate) retry: &'a RetryPolicy,
+    /// Of which requests evidence is kept.
+    pub(crate) evidence: Keep,
     pub(crate) rate: &'a Rate,
     pub(crate) reporter: &'a Reporter,
     pub(crate) slot: &'a TrialSlot,
@@ -215,6 +218,8 @@ impl Attempt<'_> {
             reporter: self.reporter,
             slot: self.slot,
             meter: self.meter,
+            attempt: self.number,
+            evidence: self.evidence,
             started: Instant::now(),
         };
         agent.converse(said).await

@@ -184,6 +184,27 @@ impl Write for TextLog {
     }
 }
 
+/// A further file of an item, to which pieces are appended. Each is handed to the system at once, and none is synced: a
+/// crash may tear the last ones, which whoever reads it has to put up with.
+#[derive(Debug)]
+pub struct ItemFile {
+    file: Appender,
+}
+
+impl ItemFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Ok(Self {
+            file: Appender::open(path)?,
+        })
+    }
+
+    /// Adds a piece.
+    pub fn append(&mut self, piece: &[u8]) -> Result<()> {
+        let written = self.file.write_all(piece);
+        written.at(FileAction::Write, self.file.path())
+    }
+}
+
 /// Reads an item's log. A line that is still being written, or was torn there, ends it quietly; a damaged line
 /// inside is an error in its place, and reading goes on after it.
 #[derive(Debug)]

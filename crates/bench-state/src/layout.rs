@@ -168,6 +168,11 @@ impl RunDir {
         self.items().join(format!("{id}.jsonl"))
     }
 
+    /// A further file of an item, beside its log.
+    pub(crate) fn item_file(&self, id: &ItemId, suffix: &str) -> PathBuf {
+        self.items().join(format!("{id}.{suffix}"))
+    }
+
     /// What the worker of a background run itself wrote to its standard streams.
     pub(crate) fn worker_log(&self) -> PathBuf {
         self.path.join("worker.log")

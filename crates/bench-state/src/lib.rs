@@ -155,7 +155,7 @@ pub use cleanup::{Action, Applied, CleanupPlan, CleanupRow, Subject, Why};
 pub use error::{FileAction, Result, StateError};
 pub use follow::{Follow, Followed};
 pub use ids::{ItemId, RunId};
-pub use items::{ItemLines, ItemLog, ItemRef, TextLog};
+pub use items::{ItemFile, ItemLines, ItemLog, ItemRef, TextLog};
 pub use job::Job;
 pub use journal::reader::{FaultKind, JournalFault, JournalReport};
 pub use launch::Launched;

@@ -17,7 +17,7 @@ use crate::cancel::CancelWatch;
 use crate::error::{Result, StateError};
 use crate::format::{self, StoreNote};
 use crate::ids::{ItemId, RunId};
-use crate::items::{self, ItemLog, ItemRef, NamesPending, TextLog};
+use crate::items::{self, ItemFile, ItemLog, ItemRef, NamesPending, TextLog};
 use crate::job::Job;
 use crate::journal::line::{self, Members};
 use crate::journal::writer::JournalWriter;
@@ -101,6 +101,12 @@ impl<J: Job> Recorder<J> {
         self.shared.check_running()?;
         self.shared
             .found(ItemLog::open(&self.shared.dir.item_log(id), &self.shared.names))
+    }
+
+    /// Opens a further file of an item, `trials/<id>.<suffix>`, at its end. One writer at a time.
+    pub fn item_file(&self, id: &ItemId, suffix: &str) -> Result<ItemFile> {
+        self.shared
+            .found(ItemFile::open(&self.shared.dir.item_file(id, suffix)))
     }
 
     /// Opens the item's log for people, `logs/<id>.log`, at its end.

@@ -142,6 +142,11 @@ impl<J: Job> RunView<J> {
         ItemLines::open(self.dir.item_log(id))
     }
 
+    /// A further file of an item; `None` if there is none (yet).
+    pub fn item_file(&self, id: &ItemId, suffix: &str) -> Result<Option<fs::File>> {
+        durable::open_to_read(&self.dir.item_file(id, suffix))
+    }
+
     /// An item's log for people; `None` if there is none (yet).
     pub fn text_log(&self, id: &ItemId) -> Result<Option<BufReader<fs::File>>> {
         Ok(durable::open_to_read(&self.dir.text_log(id))?.map(BufReader::new))

@@ -13,6 +13,7 @@
 //! | `interrupted` | signals in the middle of a run |
 //! | `terminal` | closed terminals, Ctrl-C, and the ways of the older tool, in a real terminal |
 //! | `budgets` | what a resume may say anew, and the gate that a run keeps |
+//! | `evidence` | what went over the wire to models: kept, shown, without secrets |
 //! | `replays` | a finished run as a recording: played again, judged again |
 //! | `leftovers` | databases and processes of dead workers, and who removes them |
 //! | `on_disk` | the run folder, and the commands that read it |
@@ -31,6 +32,7 @@ mod broken_input;
 mod budgets;
 mod costs;
 mod equipment;
+mod evidence;
 mod gates;
 mod harness;
 mod interrupted;

@@ -1,6 +1,7 @@
 //! Secrets: put in wherever users put them, repeated by models and servers, found nowhere.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use bench_tests::bad_gym::{BadGym, Faults};
@@ -31,10 +32,26 @@ fn leaks(folder: &Path) -> Vec<String> {
             found.extend(leaks(&path));
             continue;
         }
-        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        let text = String::from_utf8_lossy(&content(&path)).into_owned();
         found.extend(in_text(&path.display().to_string(), &text));
     }
     found
+}
+
+/// What a file holds, decompressed where that is needed. A torn end is what a killed worker leaves.
+fn content(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap();
+    if path.extension().is_none_or(|ending| ending != "gz") {
+        return bytes;
+    }
+    let mut content = Vec::new();
+    let member = |at: &usize| bytes[*at..].starts_with(&[0x1f, 0x8b, 0x08]);
+    for at in (0..bytes.len()).filter(member) {
+        flate2::read::GzDecoder::new(&bytes[at..])
+            .read_to_end(&mut content)
+            .ok();
+    }
+    content
 }
 
 fn in_text(place: &str, text: &str) -> Vec<String> {
@@ -154,6 +171,8 @@ fn no_canary_of_a_run_in_the_background_is_found_anywhere() {
         "show latest --json",
         "show latest --trial a~openai-m~1 --full",
         "show latest --trial a~openai-m~1 --json",
+        "show latest --trial a~openai-m~1 --raw",
+        "show latest --trial a~openai-m~1 --raw --json",
         "logs latest",
         "logs latest --follow",
         "kill latest",
@@ -163,6 +182,11 @@ fn no_canary_of_a_run_in_the_background_is_found_anywhere() {
     }
     assert_eq!(gym.values_of("x-api-key"), [CANARIES[3]], "the worker had them");
     let run = bed.the_run();
+    let evidence = content(&run.path().join("trials/a~openai-m~1.evidence.jsonl.gz"));
+    assert!(
+        String::from_utf8_lossy(&evidence).contains("[secret]"),
+        "the canaries had come by"
+    );
     assert!(fs::read(run.path().join("worker.log")).unwrap().len() > 20);
     assert_eq!(run.outcomes()["a~openai-m~1"], "passed");
     baited.assert_clean(&screens);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bench_core::Gate;
+use bench_core::evidence::Keep;
 use bench_core::limits::LimitOverrides;
 use clap::{Args, ValueEnum};
 
@@ -141,11 +142,41 @@ pub(crate) struct GateArgs {
     /// Further attempts of a trial after an infrastructure error
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) retries: u32,
+    /// Keep what went over the wire to models, without secrets: off, errors (where no reply came), full
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "full",
+        hide_possible_values = true
+    )]
+    pub(crate) evidence: KeepEvidence,
     #[command(flatten)]
     pub(crate) score: ScoreArgs,
     /// A name for this run in lists
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
+}
+
+/// Of which requests to models evidence is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeepEvidence {
+    /// Of none.
+    Off,
+    /// Of those without a reply.
+    Errors,
+    /// Of all.
+    Full,
+}
+
+impl KeepEvidence {
+    /// The same for a plan.
+    pub(crate) fn keep(self) -> Keep {
+        match self {
+            Self::Off => Keep::Off,
+            Self::Errors => Keep::Errors,
+            Self::Full => Keep::Full,
+        }
+    }
 }
 
 /// What the results have to be. Shared with the commands that end as `run` does.

@@ -77,6 +77,9 @@ pub(crate) struct ShowArgs {
     /// With --trial: nothing shortened or left out
     #[arg(long, requires = "trial")]
     pub(crate) full: bool,
+    /// With --trial: what went over the wire to the model, instead
+    #[arg(long, requires = "trial", conflicts_with = "full")]
+    pub(crate) raw: bool,
     /// One JSON document
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,12 +1,13 @@
 //! `bench-cli show`: a run, or one of its trials.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use bench_core::TrialRecord;
 use bench_core::transcript::{Entry, Line};
 use bench_report::conversation::{self, Detail};
 use bench_report::{text, trial};
 use bench_runner::BenchJob;
+use bench_runner::evidence::{Records, SUFFIX};
 use bench_state::{Depth, ItemId, RunView, StateError};
 use serde_json::json;
 
@@ -31,6 +32,7 @@ pub(super) fn cmd(args: &ShowArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let view = store.read(&id, cx.now)?;
     sweep::leftovers(&store, cx);
     match &args.trial {
+        Some(wanted) if args.raw => show_raw(&view, &find_trial(&view, wanted)?, args.json, cx)?,
         Some(wanted) => show_trial(&view, &find_trial(&view, wanted)?, args, cx)?,
         None if args.json => write_json(&Page::read(&view)?.document(), cx)?,
         None => {
@@ -103,6 +105,37 @@ fn show_trial(
     }
     write_record(&record, cx)?;
     write_conversation(lines, if args.full { Detail::Full } else { Detail::Brief }, cx)
+}
+
+/// Everything that went over the wire to the trial's model.
+fn show_raw(view: &RunView<BenchJob>, id: &ItemId, json: bool, cx: &mut Context) -> Result<(), CliError> {
+    let mut content = Vec::new();
+    if let Some(mut file) = view.item_file(id, SUFFIX)? {
+        file.read_to_end(&mut content).map_err(|error| {
+            CliError::unfinished(format!("cannot read the evidence of trial `{id}`")).because(error)
+        })?;
+    }
+    let (records, damaged): (Vec<_>, Vec<_>) = Records::of(&content).partition(Result::is_ok);
+    let records = records.into_iter().flatten();
+    if json {
+        write_json(&records.collect::<Vec<_>>(), cx)?;
+    } else {
+        for record in records {
+            write!(cx.out, "{}", bench_report::evidence::record(&record))?;
+        }
+    }
+    if content.is_empty() {
+        let why = "its model sends none, or `--evidence` left them out";
+        writeln!(cx.err, "no request of trial `{id}` was kept: {why}")?;
+    }
+    if !damaged.is_empty() {
+        let count = text::count(damaged.len(), "record");
+        writeln!(
+            cx.err,
+            "{count} torn or damaged, as a crash leaves them; the others are shown"
+        )?;
+    }
+    Ok(())
 }
 
 fn write_record(record: &TrialRecord, cx: &mut Context) -> Result<(), CliError> {

@@ -50,6 +50,7 @@ fn one(run: String, json: bool, cx: &mut Context) -> Result<Exit, CliError> {
             run,
             trial: None,
             full: false,
+            raw: false,
             json,
         };
         return show::cmd(&args, cx);

@@ -129,6 +129,8 @@ fn run() {
           --max-concurrency <N>  Trials working at once, those that wait not counted [default: 8]
           --max-processes <N>    The same for gyms over stdio [default: 2 per processor]
           --retries <N>          Further attempts of a trial after an infrastructure error [default: 1]
+          --evidence <WHAT>      Keep what went over the wire to models, without secrets: off, errors
+                                 (where no reply came), full [default: full]
           --fail-under <RATE>    Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
           --min-verdicts <RATE>  With --fail-under: also exit with 1 if under 90%, or this, of a model's
                                  trials have a verdict
@@ -177,6 +179,7 @@ fn looking_at_runs() {
     Options:
           --trial <TRIAL>  Show this trial: its verdicts and everything that was said
           --full           With --trial: nothing shortened or left out
+          --raw            With --trial: what went over the wire to the model, instead
           --json           One JSON document
       -h, --help           Print help
     ");

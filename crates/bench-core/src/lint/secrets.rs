@@ -9,20 +9,19 @@ use crate::problem::{Place, Problem};
 use crate::setting::is_secret_name;
 
 /// Shapes of keys that providers hand out: certain enough to name them wherever they stand.
-static KEY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let shapes = [
-        r"\bsk-[A-Za-z0-9_-]{16,}",
-        r"\bxai-[A-Za-z0-9]{16,}",
-        r"\bgh[pousr]_[A-Za-z0-9]{20,}",
-        r"\bgithub_pat_[A-Za-z0-9_]{20,}",
-        r"\bglpat-[A-Za-z0-9_-]{16,}",
-        r"\bAKIA[A-Z0-9]{16}\b",
-        r"\bAIza[A-Za-z0-9_-]{30,}",
-        r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-    ];
-    Regex::new(&shapes.join("|")).ok()
-});
+pub(crate) const KEY_SHAPES: [&str; 9] = [
+    r"\bsk-[A-Za-z0-9_-]{16,}",
+    r"\bxai-[A-Za-z0-9]{16,}",
+    r"\bgh[pousr]_[A-Za-z0-9]{20,}",
+    r"\bgithub_pat_[A-Za-z0-9_]{20,}",
+    r"\bglpat-[A-Za-z0-9_-]{16,}",
+    r"\bAKIA[A-Z0-9]{16}\b",
+    r"\bAIza[A-Za-z0-9_-]{30,}",
+    r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+];
+
+static KEY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&KEY_SHAPES.join("|")).ok());
 
 /// Shorter values are placeholders.
 const SHORTEST: usize = 8;

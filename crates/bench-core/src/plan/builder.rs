@@ -2,6 +2,7 @@
 
 use super::gyms::{GymChoice, GymOverride, Gyms};
 use super::{FORMAT, Gate, Plan, PlannedScenario, model_slugs, scenario_slugs};
+use crate::evidence::Keep;
 use crate::gym::GymSpec;
 use crate::harness::{Harness, Scenario, World};
 use crate::limits::Limits;
@@ -57,6 +58,7 @@ pub struct PlanBuilder<'a> {
     max_processes: Option<u32>,
     retries: u32,
     gate: Gate,
+    evidence: Keep,
     launch_dir: String,
     env_file: Option<String>,
     secret_names: Vec<String>,
@@ -90,6 +92,7 @@ impl Plan {
             max_processes: None,
             retries: 1,
             gate: Gate::default(),
+            evidence: Keep::default(),
             launch_dir: String::new(),
             env_file: None,
             secret_names: Vec::new(),
@@ -204,6 +207,13 @@ impl<'a> PlanBuilder<'a> {
         self
     }
 
+    /// Of which requests to models evidence is kept; of all without it.
+    #[must_use]
+    pub fn evidence(mut self, keep: Keep) -> Self {
+        self.evidence = keep;
+        self
+    }
+
     /// Absolute path of the folder the run is launched from.
     #[must_use]
     pub fn launch_dir(mut self, path: impl Into<String>) -> Self {
@@ -274,6 +284,7 @@ impl<'a> PlanBuilder<'a> {
             max_processes: self.max_processes,
             retries: self.retries,
             gate: self.gate,
+            evidence: self.evidence,
             launch_dir: self.launch_dir,
             env_file: self.env_file,
             secret_names: self.secret_names,

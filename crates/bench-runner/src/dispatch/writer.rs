@@ -165,6 +165,7 @@ impl Writer {
                     }
                 }
                 FileReport::Log { trial, text } => self.journal.log(&trial, &text)?,
+                FileReport::Evidence { trial, record } => self.journal.evidence(&trial, &record)?,
                 FileReport::Finished(report) => {
                     let sync = self.journal.finish_trial(&report.record.trial)?;
                     syncing.push_back(runtime.spawn_blocking(move || report.synced(sync)));

@@ -67,6 +67,24 @@ pub enum Ended {
 }
 
 impl Exchange {
+    /// One that was answered with this body.
+    #[cfg(test)]
+    pub(crate) fn of_test(url: url::Url, body: &str) -> Self {
+        Self {
+            attempt: 1,
+            sent_at: SystemTime::now(),
+            url,
+            request_headers: HeaderMap::new(),
+            request: Bytes::from_static(b"{}"),
+            status: Some(200),
+            headers: HeaderMap::new(),
+            body: body.as_bytes().to_vec(),
+            head_after: None,
+            took: Duration::ZERO,
+            ended: Ended::Replied,
+        }
+    }
+
     /// The provider's id of the request, from the headers.
     pub(super) fn request_id(&self) -> Option<String> {
         REQUEST_IDS.iter().find_map(|name| header(&self.headers, name))

@@ -330,6 +330,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         max_processes: None,
         retries: 0,
         gate: bench_core::Gate::default(),
+        evidence: bench_core::evidence::Keep::default(),
         launch_dir: "/".into(),
         env_file: None,
         secret_names: vec![],

@@ -89,6 +89,7 @@ fn with_options<'p>(
         .tags(args.tag.iter().cloned())
         .max_concurrency(args.gate.max_concurrency)
         .retries(args.gate.retries)
+        .evidence(args.gate.evidence.keep())
         .gate(args.gate.score.over(Gate::default()))
         .secret_names(args.models.secret.iter().cloned())
         .launch_dir(cx.cwd.to_string_lossy());
