@@ -13,10 +13,6 @@ use crate::usage::Usage;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "where many events wait, they are boxed; elsewhere there is one at a time"
-)]
 pub enum Event {
     /// The runner began, or began again after a resume.
     RunStarted {

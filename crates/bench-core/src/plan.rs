@@ -13,11 +13,13 @@ use crate::id::{SlugBook, TrialId, trial_id};
 use crate::limits::Limits;
 use crate::model::ModelSpec;
 
+mod budget;
 mod builder;
 mod changes;
 mod gyms;
 mod rescore;
 
+pub use budget::Budget;
 pub use builder::PlanBuilder;
 pub use changes::{Change, Gate, PlanChanges};
 pub use gyms::{GymChoice, GymOverride};
@@ -60,6 +62,9 @@ pub struct Plan {
     /// Of which requests to models evidence is kept.
     #[serde(default, skip_serializing_if = "Keep::is_default")]
     pub evidence: Keep,
+    /// What the whole run may use up.
+    #[serde(default, skip_serializing_if = "Budget::is_unbounded")]
+    pub budget: Budget,
     /// What the results have to be.
     #[serde(default, skip_serializing_if = "Gate::asks_nothing")]
     pub gate: Gate,

@@ -27,7 +27,7 @@ use crate::model::{
 use crate::rate::{Permit, Rate};
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
-use crate::spend::Meter;
+use crate::spend::{Meter, Turn};
 use crate::verify::CallRecord;
 use crate::watch::{LONG_WAIT, Watch};
 
@@ -104,6 +104,9 @@ pub(crate) enum Broken {
     Model(#[from] ModelError),
     #[error(transparent)]
     Gym(#[from] GymError),
+    /// The run's budget has no room for another turn.
+    #[error("{0}")]
+    Budget(String),
 }
 
 /// The tools of a trial: what the model sees, and which gym's tool each is.
@@ -310,6 +313,7 @@ impl Agent<'_> {
             attempt: 1,
             witness: (self.evidence != Keep::Off).then_some(seen as &dyn Witness),
         };
+        let paid = self.meter.turn().await.map_err(Broken::Budget)?;
         let asked = Instant::now();
         let unknown_before = self.meter.cost().unknown_calls;
         let away_before = self.slot.away();
@@ -317,6 +321,7 @@ impl Agent<'_> {
         let on_wait = |wait: Wait<'_>| self.note_wait(wait, &waits);
         let asking = Asking {
             agent: self,
+            paid: &paid,
             asked: AtomicU32::new(0),
         };
         let reply = take_turn_with_retries(&asking, &request, self.retry, self.slot, &on_wait);
@@ -616,6 +621,7 @@ impl Witness for Seen<'_> {
 /// The model of a trial, whose every request is watched by itself: what lies between two of them is told apart.
 struct Asking<'a> {
     agent: &'a Agent<'a>,
+    paid: &'a Turn<'a>,
     asked: AtomicU32,
 }
 
@@ -636,7 +642,7 @@ impl ModelClient for Asking<'_> {
             if self.asked.fetch_add(1, Ordering::Relaxed) > 0 || waited {
                 agent.watch().goes_on(&what, &then).await;
             }
-            let call = agent.meter.begin();
+            let call = agent.meter.begin(self.paid);
             let reply = agent.model.take_turn(request);
             let reply = agent.watch().busy(reply, &what, &then).await;
             match &reply {

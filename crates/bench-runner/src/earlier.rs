@@ -7,12 +7,13 @@ use std::time::Duration;
 use bench_core::event::{TrialFinished, TrialInterrupted};
 use bench_core::session::{Database, fold_database};
 use bench_core::transcript::Entry;
-use bench_core::{Event, Plan, TrialId};
+use bench_core::{Cost, Event, Plan, TrialId, Usage};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use crate::dispatch::Reporter;
 use crate::gym::Gym;
+use crate::ledger::Used;
 use crate::spend::{Spent, left_in};
 
 /// How long the removal of one database may take, the gym's own second try included.
@@ -25,6 +26,7 @@ pub struct Earlier {
     /// How often each trial was begun, and how many of those attempts are counted.
     attempts: BTreeMap<TrialId, Attempts>,
     interrupted: BTreeMap<TrialId, Spent>,
+    used: Used,
     databases: Vec<Database>,
 }
 
@@ -48,13 +50,29 @@ impl Earlier {
     fn add(&mut self, event: Event) {
         match event {
             Event::TrialStarted { trial, .. } => self.attempts.entry(trial).or_default().begun += 1,
-            Event::TrialInterrupted(lost) => self.counted(&lost.trial),
+            Event::TrialInterrupted(lost) => {
+                self.counted(&lost.trial);
+                self.spend(lost.cost, lost.usage);
+            }
             Event::TrialFinished(finished) => {
                 self.counted(&finished.trial);
+                let mut usage = finished.usage;
+                usage += finished.retried_usage;
+                self.spend(finished.cost.unwrap_or_default(), usage);
                 self.finished.insert(finished.trial.clone(), finished);
             }
             event => fold_database(&mut self.databases, &event),
         }
+    }
+
+    /// What all trials used up so far, as far as that is known.
+    pub(crate) fn used(&self) -> Used {
+        self.used
+    }
+
+    fn spend(&mut self, cost: Cost, usage: Usage) {
+        self.used.usd += cost.usd;
+        self.used.tokens = self.used.tokens.saturating_add(usage.total());
     }
 
     fn counted(&mut self, trial: &TrialId) {
@@ -77,6 +95,7 @@ impl Earlier {
     ) {
         let settled = self.attempts.get(trial).map_or(0, |attempts| attempts.counted);
         if let Some(spent) = left_in(transcript, settled, free) {
+            self.spend(spent.cost, spent.usage);
             self.interrupted.insert(trial.clone(), spent);
         }
     }

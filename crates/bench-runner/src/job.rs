@@ -19,6 +19,9 @@ use crate::runner::RunEnd;
 /// How long lines of a transcript may lie in a buffer while a trial runs.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
+/// Why a run was cancelled whose budget was used up: `cause` in `state.json`.
+pub const OVER_BUDGET: &str = "budget";
+
 /// A benchmark run, as the store knows it.
 #[derive(Debug)]
 pub struct BenchJob;
@@ -56,6 +59,9 @@ impl RunEnd {
         match self {
             Self::Completed => Ending::Completed,
             Self::Cancelled => Ending::Cancelled { reason },
+            Self::OverBudget { .. } => Ending::Cancelled {
+                reason: CancelReason::from(OVER_BUDGET),
+            },
             Self::Failed(error) => Ending::failed(causes(error)),
         }
     }

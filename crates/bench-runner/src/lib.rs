@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod gym;
 mod job;
 pub mod journal;
+mod ledger;
 mod load;
 pub mod model;
 mod preflight;
@@ -37,7 +38,7 @@ mod watch;
 
 pub use dispatch::{Listener, Reporter};
 pub use earlier::{Earlier, remove_databases};
-pub use job::{BenchJob, RunSummary, StoreJournal, item_id};
+pub use job::{BenchJob, OVER_BUDGET, RunSummary, StoreJournal, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness, load_models, load_prices};
 pub use recording::{Recording, RecordingError};

@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bench_core::event::TrialFinished;
 use bench_core::lint::{Offer, unknown_tools};
@@ -22,6 +24,7 @@ use crate::earlier::Earlier;
 use crate::env::Environment;
 use crate::gym::Gym;
 use crate::journal::{Journal, JournalError, MemoryJournal};
+use crate::ledger::Ledger;
 use crate::model::ModelClient;
 use crate::model::retry::{RetryPolicy, WorkSlot};
 use crate::preflight::{Offered, preflight};
@@ -54,6 +57,7 @@ struct Work {
     retry: RetryPolicy,
     env: Environment,
     opening: Semaphore,
+    ledger: Ledger,
     /// For each model: how many requests its provider takes at once.
     rates: Vec<Arc<Rate>>,
     /// For each model: why it was given up.
@@ -68,6 +72,11 @@ pub enum RunEnd {
     Completed,
     /// The cancel token was triggered. Finished trials are kept, the others stay to be resumed.
     Cancelled,
+    /// The run's budget was used up. Finished trials are kept, the others stay to be resumed with a higher one.
+    OverBudget {
+        /// What was used up, and how much of it there was.
+        cause: String,
+    },
     /// The run itself broke: a gym could not be reached before the first trial, or nothing can be
     /// written any more.
     Failed(RunError),
@@ -230,6 +239,7 @@ impl RunnerBuilder {
         let work = Work {
             given_up: models.iter().map(|_| OnceLock::new()).collect(),
             rates: Rate::of_models(&self.plan.models, self.plan.max_concurrency),
+            ledger: Ledger::new(self.plan.budget, self.plan.models.len(), self.earlier.used()),
             run_id: self.run_id,
             plan: self.plan,
             gyms: self.gyms,
@@ -265,7 +275,11 @@ impl Runner {
             Ok(started) => started,
             Err(error) => return RunEnd::Failed(RunError::Thread(error)),
         };
-        let tried = run_all(&self.work, &self.earlier, &reporter, &stop).await;
+        let tried = tokio::select! {
+            biased;
+            tried = run_all(&self.work, &self.earlier, &reporter, &stop) => tried,
+            never = out_of_time(&self.work, &stop) => match never {},
+        };
         let run_id = self.work.run_id.clone();
         drop(tokio::task::spawn_blocking(move || process::end_of_run(&run_id)).await); // the run has its end all the same
         drop(reporter);
@@ -275,9 +289,26 @@ impl Runner {
             (Err(error), _) => RunEnd::Failed(error.into()),
             (Ok(()), Err(error)) => RunEnd::Failed(error),
             (Ok(()), Ok(())) if self.cancel.is_cancelled() => RunEnd::Cancelled,
-            (Ok(()), Ok(())) => RunEnd::Completed,
+            (Ok(()), Ok(())) => match self.work.ledger.over() {
+                Some(cause) => RunEnd::OverBudget {
+                    cause: cause.to_owned(),
+                },
+                None => RunEnd::Completed,
+            },
         }
     }
+}
+
+/// When the run's time is over, ends what is under way. Never returns: the run ends once its trials have.
+async fn out_of_time(work: &Work, stop: &CancellationToken) -> Infallible {
+    if let Some(most) = work.plan.budget.max_duration_seconds
+        && let Ok(time) = Duration::try_from_secs_f64(most)
+    {
+        tokio::time::sleep(time).await;
+        work.ledger.end(format!("the time of the run is over: {most} s"));
+        stop.cancel();
+    }
+    std::future::pending().await
 }
 
 async fn run_all(
@@ -308,6 +339,9 @@ async fn run_all(
             () = stop.cancelled() => break,
             slot = slots.next() => slot,
         };
+        if work.ledger.over().is_some() {
+            break;
+        }
         let replaces = earlier.end_of(&trial.id).map(|f| f.outcome);
         let (work, reporter, stop) = (Arc::clone(work), reporter.clone(), stop.clone());
         running.spawn(async move { work.run_trial(trial, slot, replaces, &reporter, &stop).await });
@@ -390,7 +424,7 @@ impl Work {
         }
         let (mut cost, mut retried_usage) = (Cost::default(), Usage::default());
         for number in 1.. {
-            let meter = Meter::new(&self.plan.models[trial.model]);
+            let meter = Meter::new(&self.plan.models[trial.model], trial.model, &self.ledger);
             let attempt = self.attempt(&trial, number, &slot, &meter, reporter, stop);
             let caught = AssertUnwindSafe(attempt).catch_unwind().await;
             let panicked =

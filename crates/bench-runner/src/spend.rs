@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bench_core::transcript::Entry;
 use bench_core::{Cost, ModelSpec, Price, Usage, Usd};
 
+use crate::ledger::{Ledger, Reservation};
 use crate::model::ErrorClass;
 
 /// Counts what the requests of one attempt cost.
@@ -15,21 +16,30 @@ pub(crate) struct Meter<'a> {
     price: Option<&'a Price>,
     /// The model is no service: nobody pays for it.
     free: bool,
+    /// Which of the plan's models it is.
+    index: usize,
+    ledger: &'a Ledger,
     counted: Mutex<Cost>,
 }
+
+/// A turn that the run's budget has room for; none is held for a model that costs nothing.
+pub(crate) struct Turn<'a>(Option<Reservation<'a>>);
 
 /// A request that may have to be paid.
 pub(crate) struct Call<'a> {
     meter: &'a Meter<'a>,
+    turn: &'a Turn<'a>,
     settled: bool,
 }
 
 impl<'a> Meter<'a> {
     /// For a model at its price.
-    pub(crate) fn new(model: &'a ModelSpec) -> Self {
+    pub(crate) fn new(model: &'a ModelSpec, index: usize, ledger: &'a Ledger) -> Self {
         Self {
             price: model.price.as_ref(),
             free: model.model.provider.is_local(),
+            index,
+            ledger,
             counted: Mutex::default(),
         }
     }
@@ -49,17 +59,29 @@ impl<'a> Meter<'a> {
         *self.counted()
     }
 
-    /// A request is about to be sent.
-    pub(crate) fn begin(&self) -> Call<'_> {
+    /// Waits until the run's budget has room for a turn; fails with the reason if there will be none.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, String> {
+        if self.free {
+            return Ok(Turn(None));
+        }
+        let reservation = self.ledger.reserve(self.index).await;
+        let over = || self.ledger.over().unwrap_or_default().to_owned();
+        reservation.map(|held| Turn(Some(held))).ok_or_else(over)
+    }
+
+    /// A request of a turn is about to be sent.
+    pub(crate) fn begin<'b>(&'b self, turn: &'b Turn<'b>) -> Call<'b> {
         Call {
             meter: self,
+            turn,
             settled: false,
         }
     }
 
-    fn add(&self, cost: Cost) {
-        if !self.free {
+    fn add(&self, cost: Cost, usage: &Usage, turn: &Turn<'_>) {
+        if let Some(reservation) = &turn.0 {
             *self.counted() += cost;
+            reservation.used(cost, usage);
         }
     }
 
@@ -72,7 +94,13 @@ impl Call<'_> {
     /// It was answered.
     pub(crate) fn answered(mut self, usage: &Usage) {
         self.settled = true;
-        self.meter.add(Cost::of_call(self.meter.price_of(usage)));
+        let cost = Cost::of_call(self.meter.price_of(usage));
+        self.meter.add(cost, usage, self.turn);
+        if let Some(reservation) = &self.turn.0
+            && (usage.input_tokens.is_none() || usage.output_tokens.is_none())
+        {
+            reservation.uncounted(self.meter.has_price());
+        }
     }
 
     /// It failed. A refusal costs nothing; what broke off, or could not be read, may have been answered in full.
@@ -89,7 +117,7 @@ impl Drop for Call<'_> {
     /// Nobody waits for the answer any more; it is paid all the same.
     fn drop(&mut self) {
         if !self.settled {
-            self.meter.add(Cost::unknown(1));
+            self.meter.add(Cost::unknown(1), &Usage::default(), self.turn);
         }
     }
 }
@@ -140,9 +168,11 @@ pub(crate) fn left_in(
 
 #[cfg(test)]
 mod tests {
+    use bench_core::plan::Budget;
     use bench_core::price::Rates;
 
     use super::*;
+    use crate::ledger::Used;
 
     fn model(name: &str, priced: bool) -> ModelSpec {
         let rates = Rates {
@@ -171,11 +201,16 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_may_have_been_paid_is_never_nothing() {
-        let model = model("compatible:m", true);
-        let meter = Meter::new(&model);
-        meter.begin().answered(&used(1_000_000, 500_000));
+    fn ledger() -> Ledger {
+        Ledger::new(Budget::default(), 1, Used::default())
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_paid_is_never_nothing() {
+        let (model, ledger) = (model("compatible:m", true), ledger());
+        let meter = Meter::new(&model, 0, &ledger);
+        let turn = meter.turn().await.unwrap();
+        meter.begin(&turn).answered(&used(1_000_000, 500_000));
         assert_eq!(meter.cost().to_string(), "$2.00");
         for refused in [
             ErrorClass::RateLimit,
@@ -183,24 +218,26 @@ mod tests {
             ErrorClass::BadRequest,
             ErrorClass::Overloaded,
         ] {
-            meter.begin().failed(refused);
+            meter.begin(&turn).failed(refused);
         }
         assert_eq!(meter.cost().to_string(), "$2.00", "refusals cost nothing");
-        meter.begin().failed(ErrorClass::Timeout);
-        meter.begin().failed(ErrorClass::Network);
-        meter.begin().failed(ErrorClass::Malformed);
-        meter.begin().answered(&Usage::default());
-        drop(meter.begin());
+        meter.begin(&turn).failed(ErrorClass::Timeout);
+        meter.begin(&turn).failed(ErrorClass::Network);
+        meter.begin(&turn).failed(ErrorClass::Malformed);
+        meter.begin(&turn).answered(&Usage::default());
+        drop(meter.begin(&turn));
         assert_eq!(meter.cost().to_string(), "≥ $2.00 + 5 calls of unknown cost");
     }
 
-    #[test]
-    fn a_model_without_a_price_is_unknown_and_one_without_a_provider_free() {
+    #[tokio::test]
+    async fn a_model_without_a_price_is_unknown_and_one_without_a_provider_free() {
         let (unpriced, oracle) = (model("compatible:m", false), model("oracle", false));
-        let (unpriced, oracle) = (Meter::new(&unpriced), Meter::new(&oracle));
+        let ledger = ledger();
+        let (unpriced, oracle) = (Meter::new(&unpriced, 0, &ledger), Meter::new(&oracle, 0, &ledger));
         for meter in [&unpriced, &oracle] {
-            meter.begin().answered(&used(1, 1));
-            drop(meter.begin());
+            let turn = meter.turn().await.unwrap();
+            meter.begin(&turn).answered(&used(1, 1));
+            drop(meter.begin(&turn));
         }
         assert_eq!(unpriced.cost().to_string(), "unknown (2 calls)");
         assert_eq!(oracle.cost().to_string(), "$0");

@@ -173,6 +173,12 @@ impl Attempt<'_> {
             () = self.cancel.cancelled() => return End::cancelled(said),
             result = self.converse(gyms, scratch, &mut said) => result.err(),
         };
+        if let Some(Broken::Budget(cause)) = broken {
+            return End {
+                cause: Some(cause),
+                ..End::cancelled(said)
+            };
+        }
         if let Some(broken) = broken {
             return End {
                 said,
@@ -425,7 +431,7 @@ fn next_after(broken: &Broken) -> Next {
         Broken::Model(error) if error.class.concerns_all_requests() => Next::OtherModel,
         Broken::Model(error) if error.class.may_heal() => Next::Attempt,
         Broken::Gym(error) if error.may_heal() => Next::Attempt,
-        Broken::Model(_) | Broken::Gym(_) => Next::OtherTrial,
+        Broken::Model(_) | Broken::Gym(_) | Broken::Budget(_) => Next::OtherTrial,
     }
 }
 

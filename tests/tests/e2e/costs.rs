@@ -1,6 +1,6 @@
 //! What a run costs: counted per call, trial, model and run, also across a worker that was killed.
 
-use bench_tests::bed::{PATIENCE, TestBed};
+use bench_tests::bed::{PATIENCE, Shot, TestBed};
 use bench_tests::model_stub::ModelStub;
 use bench_tests::model_stub::script::{Conversation, Fault, Script, Turn, call};
 use rustix::process::Signal;
@@ -93,6 +93,110 @@ fn what_a_killed_worker_paid_is_counted_with_the_call_that_was_under_way() {
         .into_iter()
         .filter(|event| event["event"] == "trial_interrupted");
     assert_eq!(interrupted.count(), 1);
+}
+
+/// Dollars that are known, and calls that are not.
+fn cost(bed: &TestBed) -> (f64, u64) {
+    let cost = show(bed)["cost"].clone();
+    (
+        cost["usd"].as_f64().unwrap(),
+        cost["unknown_calls"].as_u64().unwrap(),
+    )
+}
+
+fn assert_over_budget(bed: &TestBed, shot: &Shot) {
+    assert_eq!(shot.code, Some(3), "{shot}");
+    let state = bed.the_run().state();
+    assert_eq!(
+        (&state["status"], &state["cause"]),
+        (&json!("cancelled"), &json!("budget")),
+        "{state}"
+    );
+}
+
+#[test]
+fn a_budget_is_exceeded_by_no_more_than_a_call_in_each_slot_and_a_higher_one_goes_on() {
+    let calls = || Turn::call([call("list_projects", json!({}))]);
+    let conversation = Conversation::when("[far]", [calls(), calls(), Turn::say("done")]);
+    let stub = ModelStub::start(Script {
+        conversations: vec![conversation],
+    });
+    let (_, bed) = hangs_once();
+    let bed = bed.env("OPENAI_BASE_URL", stub.openai_url());
+    let run = "run harness.json --model openai:m --prices prices.json --runs 6 --max-concurrency 3";
+    let first = bed.bench(&format!("{run} --max-cost 0.75 --ui quiet"));
+    assert_over_budget(&bed, &first);
+    assert!(
+        first
+            .stderr
+            .contains("of $0.7500; `resume` with a higher budget goes on"),
+        "{first}"
+    );
+    let (paid, unknown) = cost(&bed);
+    let sent = f64::from(u32::try_from(stub.requests().len()).unwrap());
+    assert!((paid - sent * 0.1).abs() < 1e-9, "{sent} calls cost {paid}");
+    assert!(paid > 0.4 && paid <= 0.75 + 3.0 * 0.1, "{paid}");
+    assert_eq!(unknown, 0, "what is under way comes to its end");
+    let again = bed.bench("resume --ui quiet");
+    assert_over_budget(&bed, &again);
+    assert!(cost(&bed).0 <= 0.75 + 3.0 * 0.1, "what was paid before counts");
+    let more = bed.bench("resume --max-cost 9 --ui quiet");
+    assert_eq!(more.code, Some(0), "{more}");
+    assert!(more.stderr.contains("max_cost $0.7500 → $9.00"), "{more}");
+    assert!(
+        bed.the_run()
+            .outcomes()
+            .values()
+            .all(|outcome| outcome == "passed")
+    );
+    let sent = f64::from(u32::try_from(stub.requests().len()).unwrap());
+    assert!(
+        (cost(&bed).0 - sent * 0.1).abs() < 1e-9,
+        "nothing is lost: {sent} calls"
+    );
+}
+
+#[test]
+fn a_budget_holds_across_a_worker_that_was_killed() {
+    let (_stub, bed) = hangs_once();
+    let started =
+        bed.start("run harness.json --model openai:m --prices prices.json --max-cost 0.35 --ui plain --json");
+    started.stdout_line(PATIENCE, |line| {
+        line.contains("\"trial_waiting\"") && line.contains("reply of")
+    });
+    started.signal(Signal::KILL);
+    started.finish(PATIENCE);
+    let resumed = bed.bench("resume --ui quiet");
+    assert_over_budget(&bed, &resumed);
+    let (paid, unknown) = cost(&bed);
+    assert!((paid - 0.3).abs() < 1e-9, "two calls before, one after: {paid}");
+    assert_eq!(unknown, 1, "the one that was under way");
+    let more = bed.bench("resume --max-cost 9 --ui quiet");
+    assert_eq!(more.code, Some(0), "{more}");
+    assert_eq!(cost(&bed).1, 1);
+}
+
+#[test]
+fn tokens_and_time_of_a_run_are_bounded_too_and_dollars_need_a_price() {
+    let (stub, bed) = hangs_once();
+    let refused = bed.bench("run harness.json --model openai:m --max-cost 5");
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("nobody knows the price of `openai:m`"),
+        "{refused}"
+    );
+    assert!(
+        bed.runs().is_empty() && stub.requests().is_empty(),
+        "nothing was begun"
+    );
+
+    let timed = bed.bench("run harness.json --model openai:m --max-duration 1s --ui quiet");
+    assert_over_budget(&bed, &timed);
+    let tokens = bed.bench("resume --max-duration 1h --max-tokens-total 330 --ui quiet");
+    assert_over_budget(&bed, &tokens);
+    assert!(tokens.stderr.contains("of 330 tokens"), "{tokens}");
+    let more = bed.bench("resume --max-tokens-total 100000 --ui quiet");
+    assert_eq!(more.code, Some(0), "{more}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bench_core::limits::LimitOverrides;
 use bench_state::RunId;
 use clap::Args;
 
-use super::run::{ProgressArgs, ScoreArgs, at_least_one, positive};
+use super::run::{ProgressArgs, RunBudgetArgs, ScoreArgs, at_least_one, positive};
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -89,6 +89,8 @@ pub(crate) struct HowArgs {
     // Last, because everything after its heading stands below it.
     #[command(flatten)]
     pub(crate) budgets: BudgetArgs,
+    #[command(flatten)]
+    pub(crate) budget: RunBudgetArgs,
     #[command(flatten)]
     pub(crate) score: ScoreArgs,
 }

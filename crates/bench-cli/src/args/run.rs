@@ -1,13 +1,16 @@
 //! `bench-cli run`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use bench_core::Gate;
 use bench_core::evidence::Keep;
 use bench_core::limits::LimitOverrides;
+use bench_core::plan::Budget;
+use bench_core::{Gate, Usd};
 use clap::{Args, ValueEnum};
 
 use super::EnvFileArgs;
+use super::life::span;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -47,6 +50,8 @@ pub(crate) struct RunArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
+    #[command(flatten)]
+    pub(crate) budget: RunBudgetArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -125,6 +130,31 @@ impl LimitArgs {
             max_tokens: self.max_tokens,
             tool_timeout_seconds: self.tool_timeout,
             ..LimitOverrides::default()
+        }
+    }
+}
+
+/// What the whole run may use up. Shared with the commands that go on with a run.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct RunBudgetArgs {
+    /// End the run before its model calls cost more US dollars; resume with more to go on
+    #[arg(long = "max-cost", value_name = "USD", value_parser = positive)]
+    pub(crate) cost: Option<f64>,
+    /// The same for input and output tokens
+    #[arg(long = "max-tokens-total", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) tokens: Option<u64>,
+    /// End the run after this time, such as 90s, 30m or 2h
+    #[arg(long = "max-duration", value_name = "TIME", value_parser = span)]
+    pub(crate) duration: Option<Duration>,
+}
+
+impl RunBudgetArgs {
+    /// What was typed.
+    pub(crate) fn budget(self) -> Budget {
+        Budget {
+            max_cost: self.cost.map(Usd::from),
+            max_tokens_total: self.tokens,
+            max_duration_seconds: self.duration.map(|time| time.as_secs_f64()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use bench_report::text;
-use bench_runner::{BenchJob, Earlier};
+use bench_runner::{BenchJob, Earlier, OVER_BUDGET};
 use bench_state::{Ending, Follow, Followed, ItemId, LogLines, LogSource, RunId, RunStatus};
 use chrono::Utc;
 
@@ -139,6 +139,9 @@ fn detached(id: &RunId, cx: &mut Context) {
 pub(super) fn end_of(status: &RunStatus) -> End {
     match status.ending() {
         Some(Ending::Completed) => End::Completed,
+        Some(Ending::Cancelled { reason }) if reason.code() == OVER_BUDGET => {
+            End::OverBudget("the budget of the run is used up".to_owned())
+        }
         Some(Ending::Cancelled { .. }) => End::Cancelled,
         Some(Ending::Failed { cause }) => {
             let why = format!("the run failed ({}): {}", cause.kind.code(), cause.message);

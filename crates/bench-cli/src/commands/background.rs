@@ -147,6 +147,10 @@ pub(super) fn work(args: &WorkerArgs, cx: &mut Context) -> Result<Exit, CliError
             tell("completed", cx);
             Ok(Exit::Success)
         }
+        End::OverBudget(cause) => {
+            tell(&cause, cx);
+            Ok(Exit::Unfinished)
+        }
         End::Cancelled => {
             tell("cancelled", cx);
             Ok(Exit::Interrupted)

@@ -49,6 +49,8 @@ pub(super) enum End {
     Completed,
     /// A signal ended it.
     Cancelled,
+    /// It used up its budget.
+    OverBudget(String),
     /// It broke.
     Failed(CliError),
 }
@@ -247,6 +249,7 @@ fn verdict(end: RunEnd, unwritten: Option<StateError>) -> End {
         (RunEnd::Failed(error), _) => End::Failed(CliError::unfinished("the run failed").because(error)),
         (_, Some(error)) => End::Failed(error.into()),
         (RunEnd::Completed, None) => End::Completed,
+        (RunEnd::OverBudget { cause }, None) => End::OverBudget(cause),
         (_, None) => End::Cancelled,
     }
 }

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 pub(super) fn exit(end: &End, session: &Session, gate: &Gate) -> (Exit, Vec<String>) {
     match end {
         End::Cancelled => return (Exit::Interrupted, Vec::new()),
+        End::OverBudget(_) => return (Exit::Unfinished, Vec::new()),
         End::Failed(error) => return (error.exit(), Vec::new()),
         End::Completed => {}
     }

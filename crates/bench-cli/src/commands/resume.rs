@@ -136,6 +136,7 @@ fn changes(args: &HowArgs, plan: &Plan) -> PlanChanges {
         max_concurrency: budgets.max_concurrency,
         max_processes: budgets.max_processes,
         retries: budgets.retries,
+        budget: args.budget.budget(),
         gate: (gate != plan.gate).then_some(gate),
     };
     if said.in_words(plan).is_empty() {

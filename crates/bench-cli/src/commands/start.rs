@@ -73,6 +73,7 @@ pub(super) fn take_up(
 
 /// Runs, and shows what came out of it; in the background, shows how to watch.
 pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, CliError> {
+    check_prices(&start.plan)?;
     if let Some(line) = few_processes(&start.plan) {
         tell(&line, cx);
     }
@@ -85,6 +86,24 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
         return Ok(gate::exit(&ran.end, &page.session, &page.gate).0);
     }
     finish(ran.end, &page, &page.gate, how.json, cx)
+}
+
+/// A budget in dollars holds nobody whose price is unknown.
+pub(super) fn check_prices(plan: &Plan) -> Result<(), CliError> {
+    let unpriced = plan
+        .models
+        .iter()
+        .filter(|spec| spec.price.is_none() && !spec.model.provider.is_local());
+    let names: Vec<String> = unpriced.map(|spec| format!("`{}`", spec.model)).collect();
+    if plan.budget.max_cost.is_none() || names.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::usage(format!(
+        "`--max-cost` cannot be kept: nobody knows the price of {}",
+        names.join(" and ")
+    ))
+    .hint("start the run with `--prices FILE`, or with a `price` in models.json")
+    .hint("`--max-tokens-total` needs no price"))
 }
 
 /// Says that fewer trials run at once than asked for, and why.
@@ -171,6 +190,16 @@ pub(super) fn finish(
     }
     match end {
         End::Failed(error) => Err(error),
+        End::OverBudget(cause) => {
+            tell(
+                &format!(
+                    "{} {cause}; `resume` with a higher budget goes on",
+                    paint::signs("✗")
+                ),
+                cx,
+            );
+            Ok(exit)
+        }
         End::Completed | End::Cancelled => Ok(exit),
     }
 }

@@ -126,16 +126,20 @@ fn run() {
                                     [default: 60]
 
     The run:
-          --max-concurrency <N>  Trials working at once, those that wait not counted [default: 8]
-          --max-processes <N>    The same for gyms over stdio [default: 2 per processor]
-          --retries <N>          Further attempts of a trial after an infrastructure error [default: 1]
-          --evidence <WHAT>      Keep what went over the wire to models, without secrets: off, errors
-                                 (where no reply came), full [default: full]
-          --fail-under <RATE>    Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
-          --min-verdicts <RATE>  With --fail-under: also exit with 1 if under 90%, or this, of a model's
-                                 trials have a verdict
-          --strict               Exit with 3 if any trial errored
-          --label <TEXT>         A name for this run in lists
+          --max-concurrency <N>   Trials working at once, those that wait not counted [default: 8]
+          --max-processes <N>     The same for gyms over stdio [default: 2 per processor]
+          --retries <N>           Further attempts of a trial after an infrastructure error [default: 1]
+          --evidence <WHAT>       Keep what went over the wire to models, without secrets: off, errors
+                                  (where no reply came), full [default: full]
+          --fail-under <RATE>     Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
+          --min-verdicts <RATE>   With --fail-under: also exit with 1 if under 90%, or this, of a
+                                  model's trials have a verdict
+          --strict                Exit with 3 if any trial errored
+          --label <TEXT>          A name for this run in lists
+          --max-cost <USD>        End the run before its model calls cost more US dollars; resume with
+                                  more to go on
+          --max-tokens-total <N>  The same for input and output tokens
+          --max-duration <TIME>   End the run after this time, such as 90s, 30m or 2h
 
     Output:
           --ui <auto|plain|quiet>  Progress on stderr; auto is bars on a terminal, else plain [default:

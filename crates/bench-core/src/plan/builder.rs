@@ -1,7 +1,7 @@
 //! From a harness and the command line to a plan, rejecting early and all at once.
 
 use super::gyms::{GymChoice, GymOverride, Gyms};
-use super::{FORMAT, Gate, Plan, PlannedScenario, model_slugs, scenario_slugs};
+use super::{Budget, FORMAT, Gate, Plan, PlannedScenario, model_slugs, scenario_slugs};
 use crate::evidence::Keep;
 use crate::gym::GymSpec;
 use crate::harness::{Harness, Scenario, World};
@@ -57,6 +57,7 @@ pub struct PlanBuilder<'a> {
     max_concurrency: u32,
     max_processes: Option<u32>,
     retries: u32,
+    budget: Budget,
     gate: Gate,
     evidence: Keep,
     launch_dir: String,
@@ -91,6 +92,7 @@ impl Plan {
             max_concurrency: 8,
             max_processes: None,
             retries: 1,
+            budget: Budget::default(),
             gate: Gate::default(),
             evidence: Keep::default(),
             launch_dir: String::new(),
@@ -200,6 +202,13 @@ impl<'a> PlanBuilder<'a> {
         self
     }
 
+    /// What the whole run may use up; unbounded without it.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
     /// What the results have to be; nothing is asked without it.
     #[must_use]
     pub fn gate(mut self, gate: Gate) -> Self {
@@ -283,6 +292,7 @@ impl<'a> PlanBuilder<'a> {
             max_concurrency: self.max_concurrency,
             max_processes: self.max_processes,
             retries: self.retries,
+            budget: self.budget,
             gate: self.gate,
             evidence: self.evidence,
             launch_dir: self.launch_dir,

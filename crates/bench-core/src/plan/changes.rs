@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Plan;
+use super::{Budget, Plan};
 use crate::event::Event;
 use crate::limits::{LimitOverrides, Limits};
 
@@ -60,6 +60,9 @@ pub struct PlanChanges {
     /// Further attempts of an errored trial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
+    /// What the whole run may use up, what it has used so far included.
+    #[serde(skip_serializing_if = "Budget::is_unbounded")]
+    pub budget: Budget,
     /// What the results have to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -103,6 +106,7 @@ impl PlanChanges {
         plan.max_concurrency = self.max_concurrency.unwrap_or(plan.max_concurrency);
         plan.max_processes = self.max_processes.or(plan.max_processes);
         plan.retries = self.retries.unwrap_or(plan.retries);
+        plan.budget = self.budget.or(plan.budget);
         plan.gate = self.gate.unwrap_or(plan.gate);
     }
 }
@@ -147,6 +151,15 @@ fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
             or_none(plan.max_processes.map(|n| n.to_string())),
         ),
         ("retries", plan.retries.to_string()),
+        ("max_cost", or_none(plan.budget.max_cost.map(|n| n.to_string()))),
+        (
+            "max_tokens_total",
+            or_none(plan.budget.max_tokens_total.map(|n| n.to_string())),
+        ),
+        (
+            "max_duration_seconds",
+            or_none(plan.budget.max_duration_seconds.map(|n| n.to_string())),
+        ),
         (
             "fail_under",
             or_none(plan.gate.fail_under.map(|rate| rate.to_string())),
@@ -184,6 +197,10 @@ mod tests {
             max_concurrency: Some(8),
             max_processes: None,
             retries: Some(3),
+            budget: Budget {
+                max_cost: Some(5.0.into()),
+                ..Budget::default()
+            },
             gate: Some(Gate {
                 fail_under: Some(0.5),
                 ..Gate::default()
@@ -192,7 +209,12 @@ mod tests {
         let told: Vec<String> = said.in_words(&plan()).iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
-            ["max_turns 200 → 7", "retries 1 → 3", "fail_under none → 0.5"],
+            [
+                "max_turns 200 → 7",
+                "retries 1 → 3",
+                "max_cost none → $5.00",
+                "fail_under none → 0.5"
+            ],
             "1800 s and 8 at once are what holds already"
         );
         assert!(PlanChanges::default().in_words(&plan()).is_empty());

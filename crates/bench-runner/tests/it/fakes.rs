@@ -329,6 +329,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         max_concurrency: 4,
         max_processes: None,
         retries: 0,
+        budget: bench_core::plan::Budget::default(),
         gate: bench_core::Gate::default(),
         evidence: bench_core::evidence::Keep::default(),
         launch_dir: "/".into(),

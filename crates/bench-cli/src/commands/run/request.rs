@@ -90,6 +90,7 @@ fn with_options<'p>(
         .max_concurrency(args.gate.max_concurrency)
         .retries(args.gate.retries)
         .evidence(args.gate.evidence.keep())
+        .budget(args.budget.budget())
         .gate(args.gate.score.over(Gate::default()))
         .secret_names(args.models.secret.iter().cloned())
         .launch_dir(cx.cwd.to_string_lossy());
