@@ -30,6 +30,9 @@ use writer::{Finished, Writer};
 /// Reports that may wait to be written before reporters have to wait too.
 const QUEUE: usize = 4096;
 
+/// Exchanges that may wait to be compressed before trials have to wait too.
+const SEEN: usize = 64;
+
 /// Something that became durable, as listeners see it.
 pub type Listener = Box<dyn FnMut(&Event, DateTime<Utc>) + Send>;
 
@@ -64,8 +67,12 @@ enum FileReport {
 #[derive(Clone)]
 pub struct Reporter {
     queue: mpsc::Sender<Report>,
+    evidence: mpsc::Sender<Seen>,
     secrets: Secrets,
 }
+
+/// What went over the wire, as a trial saw it.
+type Seen = (TrialId, Exchange, Place);
 
 /// The running dispatcher.
 pub(crate) struct Dispatcher {
@@ -89,7 +96,14 @@ impl Dispatcher {
         let thread = std::thread::Builder::new()
             .name("dispatcher".into())
             .spawn(move || writer.run(reports))?;
-        Ok((Reporter { queue, secrets }, Self { thread }))
+        let (evidence, seen) = mpsc::channel(SEEN);
+        compress(seen, queue.clone(), secrets.clone())?;
+        let reporter = Reporter {
+            queue,
+            evidence,
+            secrets,
+        };
+        Ok((reporter, Self { thread }))
     }
 
     /// Waits until every report is written; all reporters must be gone. Blocking.
@@ -97,6 +111,32 @@ impl Dispatcher {
         let panicked = || JournalError::new(std::io::Error::other("the dispatcher panicked"));
         self.thread.join().map_err(|_| panicked())?
     }
+}
+
+/// Starts the thread that takes secrets out of evidence and compresses it, so that neither the trials nor who writes
+/// spend time on that. It ends with the last reporter, and the dispatcher after it.
+fn compress(
+    mut seen: mpsc::Receiver<Seen>,
+    queue: mpsc::Sender<Report>,
+    secrets: Secrets,
+) -> std::io::Result<()> {
+    let compress = move || {
+        while let Some((trial, exchange, place)) = seen.blocking_recv() {
+            let Ok(record) = evidence::member(exchange, place, &secrets) else {
+                tracing::error!(%trial, "a record of the evidence could not be compressed");
+                continue;
+            };
+            let report = FileReport::Evidence { trial, record };
+            if queue.blocking_send(Report::File(report)).is_err() {
+                return; // the journal has failed: the run is being stopped
+            }
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("evidence".into())
+        .spawn(compress)?;
+    drop(thread); // the dispatcher cannot end before it
+    Ok(())
 }
 
 impl Reporter {
@@ -153,41 +193,14 @@ impl Reporter {
         drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
     }
 
-    /// Adds to the evidence of a trial.
+    /// Adds to the evidence of a trial. Waits only for its turn to be compressed.
     pub(crate) async fn evidence(&self, trial: &TrialId, exchange: Exchange, place: Place) {
-        let secrets = self.secrets.clone();
-        let record = if evidence::size(&exchange) <= evidence::SMALL {
-            evidence::member(exchange, place, &secrets).ok()
-        } else {
-            // Elsewhere: the other trials go on meanwhile.
-            let compressing =
-                tokio::task::spawn_blocking(move || evidence::member(exchange, place, &secrets));
-            let compressed = tokio::time::timeout(evidence::PATIENCE, compressing).await;
-            compressed.ok().and_then(Result::ok).and_then(Result::ok)
-        };
-        let Some(record) = record else {
-            self.log(
-                trial,
-                "a record of the evidence could not be compressed, and is missing",
-            );
-            return;
-        };
-        let report = FileReport::Evidence {
-            trial: trial.clone(),
-            record,
-        };
-        drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
+        drop(self.evidence.send((trial.clone(), exchange, place)).await); // the run is being stopped
     }
 
     /// The same for a trial that is being dropped: without waiting, so under a flood it is lost.
     pub(crate) fn last_evidence(&self, trial: &TrialId, exchange: Exchange, place: Place) {
-        if let Ok(record) = evidence::member(exchange, place, &self.secrets) {
-            let report = FileReport::Evidence {
-                trial: trial.clone(),
-                record,
-            };
-            drop(self.queue.try_send(Report::File(report)));
-        }
+        drop(self.evidence.try_send((trial.clone(), exchange, place)));
     }
 
     /// A text as it would be written down.

@@ -7,7 +7,6 @@
 //! Secrets are taken out before anything is compressed: by value, and whatever has the shape of a key.
 
 use std::io::{Read, Write};
-use std::time::Duration;
 
 use bench_core::evidence::{self, Evidence, FORMAT, without_keys};
 use bench_core::setting::is_secret_name;
@@ -109,11 +108,6 @@ pub(crate) fn member(exchange: Exchange, place: Place, secrets: &Secrets) -> std
     encoder.finish()
 }
 
-/// How large an exchange is, in bytes of its bodies.
-pub(crate) fn size(exchange: &Exchange) -> usize {
-    exchange.request.len() + exchange.body.len()
-}
-
 /// Reads the evidence of a trial, record by record.
 #[derive(Debug)]
 pub struct Records<'a> {
@@ -157,12 +151,6 @@ impl Iterator for Records<'_> {
 fn begins_a_member(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC) && bytes.get(MARK_AT..).is_some_and(|rest| rest.starts_with(&MARK))
 }
-
-/// Exchanges up to this size are compressed where they are seen: handing them over would take longer.
-pub(crate) const SMALL: usize = 32 * 1024;
-
-/// How long compressing a large one may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bench_core::record::FileRef;
 use bench_core::{Event, Plan, Progress, Session, TrialId, TrialRecord, session};
-use bench_state::{CancelReason, Ending, ItemFile, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
+use bench_state::{CancelReason, Ending, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -95,7 +95,6 @@ pub struct StoreJournal {
 struct TrialLogs {
     transcript: Option<ItemLog>,
     log: Option<TextLog>,
-    evidence: Option<ItemFile>,
 }
 
 impl StoreJournal {
@@ -180,16 +179,10 @@ impl Journal for StoreJournal {
     }
 
     fn evidence(&mut self, trial: &TrialId, record: &[u8]) -> Result<(), JournalError> {
-        let logs = self.open.entry(trial.clone()).or_default();
-        let file = match logs.evidence {
-            Some(ref mut file) => file,
-            ref mut none => none.insert(
-                self.recorder
-                    .item_file(&item_id(trial)?, evidence::SUFFIX)
-                    .map_err(JournalError::new)?,
-            ),
-        };
-        file.append(record).map_err(JournalError::new)
+        // Not kept open: it may come after the trial's end.
+        let file = self.recorder.item_file(&item_id(trial)?, evidence::SUFFIX);
+        let appended = file.and_then(|mut file| file.append(record));
+        appended.map_err(JournalError::new)
     }
 
     fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError> {

@@ -29,8 +29,8 @@ pub trait Journal: Send {
     /// Appends to the trial's log for people. Need not be durable.
     fn log(&mut self, trial: &TrialId, text: &str) -> Result<(), JournalError>;
 
-    /// Appends to the evidence of the trial's model requests: one whole record, compressed. Need not be durable. Without
-    /// an implementation none is kept.
+    /// Appends to the evidence of the trial's model requests: one whole record, compressed. Need not be durable, and
+    /// may come after the trial is finished. Without an implementation none is kept.
     fn evidence(&mut self, _trial: &TrialId, _record: &[u8]) -> Result<(), JournalError> {
         Ok(())
     }
