@@ -16,11 +16,11 @@ use bench_core::transcript::{Entry, Line};
 use bench_core::{Event, Outcome, TrialId, TrialRecord};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::env::Secrets;
-use crate::evidence::{self, Place};
+use crate::evidence::{Members, Place};
 use crate::gym::ReportEvent;
 use crate::journal::{Journal, JournalError};
 use crate::model::exchange::Exchange;
@@ -30,8 +30,8 @@ use writer::{Finished, Writer};
 /// Reports that may wait to be written before reporters have to wait too.
 const QUEUE: usize = 4096;
 
-/// Exchanges that may wait to be compressed before trials have to wait too.
-const SEEN: usize = 64;
+/// KiB of exchanges that may wait to be compressed before trials have to wait too.
+const SEEN: usize = 64 * 1024;
 
 /// Something that became durable, as listeners see it.
 pub type Listener = Box<dyn FnMut(&Event, DateTime<Utc>) + Send>;
@@ -67,12 +67,19 @@ enum FileReport {
 #[derive(Clone)]
 pub struct Reporter {
     queue: mpsc::Sender<Report>,
-    evidence: mpsc::Sender<Seen>,
+    evidence: mpsc::UnboundedSender<Seen>,
+    room: Arc<Semaphore>,
     secrets: Secrets,
 }
 
 /// What went over the wire, as a trial saw it.
-type Seen = (TrialId, Exchange, Place);
+struct Seen {
+    trial: TrialId,
+    exchange: Exchange,
+    place: Place,
+    /// Given back when it is compressed.
+    _room: OwnedSemaphorePermit,
+}
 
 /// The running dispatcher.
 pub(crate) struct Dispatcher {
@@ -96,11 +103,12 @@ impl Dispatcher {
         let thread = std::thread::Builder::new()
             .name("dispatcher".into())
             .spawn(move || writer.run(reports))?;
-        let (evidence, seen) = mpsc::channel(SEEN);
+        let (evidence, seen) = mpsc::unbounded_channel();
         compress(seen, queue.clone(), secrets.clone())?;
         let reporter = Reporter {
             queue,
             evidence,
+            room: Arc::new(Semaphore::new(SEEN)),
             secrets,
         };
         Ok((reporter, Self { thread }))
@@ -116,13 +124,20 @@ impl Dispatcher {
 /// Starts the thread that takes secrets out of evidence and compresses it, so that neither the trials nor who writes
 /// spend time on that. It ends with the last reporter, and the dispatcher after it.
 fn compress(
-    mut seen: mpsc::Receiver<Seen>,
+    mut seen: mpsc::UnboundedReceiver<Seen>,
     queue: mpsc::Sender<Report>,
     secrets: Secrets,
 ) -> std::io::Result<()> {
     let compress = move || {
-        while let Some((trial, exchange, place)) = seen.blocking_recv() {
-            let Ok(record) = evidence::member(exchange, place, &secrets) else {
+        let mut members = Members::new();
+        while let Some(Seen {
+            trial,
+            exchange,
+            place,
+            _room,
+        }) = seen.blocking_recv()
+        {
+            let Ok(record) = members.of(exchange, place, &secrets) else {
                 tracing::error!(%trial, "a record of the evidence could not be compressed");
                 continue;
             };
@@ -193,14 +208,29 @@ impl Reporter {
         drop(self.queue.send(Report::File(report)).await); // the journal has failed: the run is being stopped
     }
 
-    /// Adds to the evidence of a trial. Waits only for its turn to be compressed.
+    /// Adds to the evidence of a trial. Waits only where much is waiting to be compressed.
     pub(crate) async fn evidence(&self, trial: &TrialId, exchange: Exchange, place: Place) {
-        drop(self.evidence.send((trial.clone(), exchange, place)).await); // the run is being stopped
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(room_of(&exchange))
+            .await;
+        self.seen(trial, exchange, place, room.ok()); // never closed
     }
 
-    /// The same for a trial that is being dropped: without waiting, so under a flood it is lost.
+    /// The same from where nothing can be waited for. Lost where much is waiting to be compressed.
     pub(crate) fn last_evidence(&self, trial: &TrialId, exchange: Exchange, place: Place) {
-        drop(self.evidence.try_send((trial.clone(), exchange, place)));
+        let room = Arc::clone(&self.room).try_acquire_many_owned(room_of(&exchange));
+        self.seen(trial, exchange, place, room.ok());
+    }
+
+    fn seen(&self, trial: &TrialId, exchange: Exchange, place: Place, room: Option<OwnedSemaphorePermit>) {
+        let Some(room) = room else { return };
+        let seen = Seen {
+            trial: trial.clone(),
+            exchange,
+            place,
+            _room: room,
+        };
+        drop(self.evidence.send(seen)); // the run is being stopped
     }
 
     /// A text as it would be written down.
@@ -264,4 +294,10 @@ impl Reporter {
         }));
         self.queue.send(Report::File(report)).await.is_ok() && wait.await.is_ok()
     }
+}
+
+/// How much room an exchange takes while it waits, in KiB, at most all of it.
+fn room_of(exchange: &Exchange) -> u32 {
+    let size = (exchange.request.len() + exchange.body.len()) / 1024 + 1;
+    u32::try_from(size.min(SEEN)).unwrap_or(u32::MAX)
 }
