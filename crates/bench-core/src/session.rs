@@ -175,12 +175,12 @@ impl Totals {
     fn add(&mut self, trial: &TrialFinished) {
         *self.outcomes.counter(trial.outcome) += 1;
         if trial.outcome.is_scored() {
-            self.verifiers_passed += trial.verifiers_passed;
-            self.verifiers_total += trial.verifiers_total;
+            self.verifiers_passed = self.verifiers_passed.saturating_add(trial.verifiers_passed);
+            self.verifiers_total = self.verifiers_total.saturating_add(trial.verifiers_total);
         }
-        self.turns += u64::from(trial.turns);
-        self.tool_calls += u64::from(trial.tool_calls);
-        self.took_ms += trial.took_ms;
+        self.turns = self.turns.saturating_add(u64::from(trial.turns));
+        self.tool_calls = self.tool_calls.saturating_add(u64::from(trial.tool_calls));
+        self.took_ms = self.took_ms.saturating_add(trial.took_ms);
         let mut usage = trial.usage;
         usage += trial.retried_usage;
         self.spend(usage, trial.cost.unwrap_or_else(|| uncounted(trial)));
@@ -270,8 +270,8 @@ pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
     *progress.outcomes.counter(trial.outcome) += 1;
     progress.trials_done = progress.outcomes.done();
     if trial.outcome.is_scored() {
-        progress.verifiers_passed += trial.verifiers_passed;
-        progress.verifiers_total += trial.verifiers_total;
+        progress.verifiers_passed = progress.verifiers_passed.saturating_add(trial.verifiers_passed);
+        progress.verifiers_total = progress.verifiers_total.saturating_add(trial.verifiers_total);
     }
     session
         .models

@@ -29,19 +29,21 @@ impl Usage {
         *self == Self::default()
     }
 
-    /// Input and output together, as far as known.
+    /// Input and output together, as far as known; at most the largest number.
     pub fn total(&self) -> u64 {
-        self.input_tokens.unwrap_or(0) + self.output_tokens.unwrap_or(0)
+        let (input, output) = (self.input_tokens.unwrap_or(0), self.output_tokens.unwrap_or(0));
+        input.saturating_add(output)
     }
 }
 
 impl std::ops::AddAssign for Usage {
+    /// A sum that is too large stays at the largest number: providers may say anything.
     fn add_assign(&mut self, other: Self) {
         let add = |a: &mut Option<u64>, b: Option<u64>| {
             *a = match (*a, b) {
                 (None, b) => b,
                 (a, None) => a,
-                (Some(a), Some(b)) => Some(a + b),
+                (Some(a), Some(b)) => Some(a.saturating_add(b)),
             };
         };
         add(&mut self.input_tokens, other.input_tokens);
@@ -49,5 +51,24 @@ impl std::ops::AddAssign for Usage {
         add(&mut self.cached_tokens, other.cached_tokens);
         add(&mut self.cache_write_tokens, other.cache_write_tokens);
         add(&mut self.reasoning_tokens, other.reasoning_tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_stay_at_the_largest_number() {
+        let most = Usage {
+            input_tokens: Some(u64::MAX),
+            output_tokens: Some(u64::MAX),
+            cached_tokens: Some(u64::MAX),
+            cache_write_tokens: Some(u64::MAX),
+            reasoning_tokens: Some(u64::MAX),
+        };
+        let mut sum = most;
+        sum += most;
+        assert_eq!((sum, sum.total()), (most, u64::MAX));
     }
 }

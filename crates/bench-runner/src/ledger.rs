@@ -118,7 +118,7 @@ impl Ledger {
             )
         } else {
             books.reserved.usd += held.usd;
-            books.reserved.tokens += held.tokens;
+            books.reserved.tokens = books.reserved.tokens.saturating_add(held.tokens);
             books.open += 1;
             return Ok(Reservation {
                 ledger: self,

@@ -318,3 +318,26 @@ fn what_older_versions_wrote_has_an_unknown_cost_instead_of_none() {
     let old: Totals = serde_json::from_str("{}").unwrap();
     assert_eq!(old.cost, None);
 }
+
+#[test]
+fn totals_of_absurd_counts_stay_at_the_largest_number() {
+    let most = Usage {
+        input_tokens: Some(u64::MAX),
+        output_tokens: Some(u64::MAX),
+        ..Usage::default()
+    };
+    let absurd = TrialFinished {
+        took_ms: u64::MAX,
+        usage: most,
+        retried_usage: most,
+        ..finished("a", "openai:gpt-4o", Outcome::Passed, (u32::MAX, u32::MAX))
+    };
+    let (progress, session) = totals(&[absurd.clone(), absurd]);
+    let model = &session.models[1];
+    assert_eq!((model.took_ms, model.usage), (u64::MAX, most));
+    assert_eq!(model.usage.total(), u64::MAX);
+    assert_eq!(
+        (progress.verifiers_total, model.verifiers_total),
+        (u32::MAX, u32::MAX)
+    );
+}
