@@ -1,7 +1,7 @@
 //! What went over the wire: one request to a provider and what came back, for whoever keeps evidence.
 //!
 //! Every request of every wire format passes by here once, when it is over, also one that was given up half way: see
-//! [`Underway`]. Nothing is kept, copied or timed for longer than the request lasts; a [`Witness`] may.
+//! `Underway`. Nothing is kept, copied or timed for longer than the request lasts; a [`Witness`] may.
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
