@@ -446,6 +446,7 @@ impl Agent<'_> {
             class,
             status: None,
             retry_after: None,
+            maybe_paid: false, // its requests were counted one by one
             message: format!("{cause}; {} before it healed", self.time_limit()),
         }
     }
@@ -647,7 +648,7 @@ impl ModelClient for Asking<'_> {
             let reply = agent.watch().busy(reply, &what, &then).await;
             match &reply {
                 Ok(reply) => call.answered(&reply.usage),
-                Err(error) => call.failed(error.class),
+                Err(error) => call.failed(error.maybe_paid),
             }
             if let Some(changed) = permit.ended(&reply) {
                 agent.reporter.note(changed).await;

@@ -211,6 +211,7 @@ mod tests {
             class: ErrorClass::RateLimit,
             status: Some(429),
             retry_after,
+            maybe_paid: false,
             message: "slow down".into(),
         }
     }

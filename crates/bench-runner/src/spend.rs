@@ -9,7 +9,6 @@ use bench_core::transcript::Entry;
 use bench_core::{Cost, ModelSpec, Price, Usage, Usd};
 
 use crate::ledger::{Ledger, Reservation};
-use crate::model::ErrorClass;
 
 /// Counts what the requests of one attempt cost.
 pub(crate) struct Meter<'a> {
@@ -103,12 +102,8 @@ impl Call<'_> {
         }
     }
 
-    /// It failed. A refusal costs nothing; what broke off, or could not be read, may have been answered in full.
-    pub(crate) fn failed(mut self, class: ErrorClass) {
-        let maybe_paid = matches!(
-            class,
-            ErrorClass::Timeout | ErrorClass::Network | ErrorClass::Malformed
-        );
+    /// It failed. A refusal costs nothing; what broke off, or holds no turn, may have been answered in full.
+    pub(crate) fn failed(mut self, maybe_paid: bool) {
         self.settled = !maybe_paid;
     }
 }
@@ -212,21 +207,12 @@ mod tests {
         let turn = meter.turn().await.unwrap();
         meter.begin(&turn).answered(&used(1_000_000, 500_000));
         assert_eq!(meter.cost().to_string(), "$2.00");
-        for refused in [
-            ErrorClass::RateLimit,
-            ErrorClass::Auth,
-            ErrorClass::BadRequest,
-            ErrorClass::Overloaded,
-        ] {
-            meter.begin(&turn).failed(refused);
-        }
+        meter.begin(&turn).failed(false);
         assert_eq!(meter.cost().to_string(), "$2.00", "refusals cost nothing");
-        meter.begin(&turn).failed(ErrorClass::Timeout);
-        meter.begin(&turn).failed(ErrorClass::Network);
-        meter.begin(&turn).failed(ErrorClass::Malformed);
+        meter.begin(&turn).failed(true);
         meter.begin(&turn).answered(&Usage::default());
         drop(meter.begin(&turn));
-        assert_eq!(meter.cost().to_string(), "≥ $2.00 + 5 calls of unknown cost");
+        assert_eq!(meter.cost().to_string(), "≥ $2.00 + 3 calls of unknown cost");
     }
 
     #[tokio::test]

@@ -138,6 +138,16 @@ impl Said {
     }
 }
 
+/// Whether an answer with this status that holds no turn may have to be paid all the same: the model was asked, or
+/// nobody knows. Refusals and full houses are not.
+pub(super) fn may_be_paid(status: u16) -> bool {
+    match status {
+        408 | 200..=299 => true,
+        503 | 529 => false,
+        _ => status >= 500,
+    }
+}
+
 /// Names of errors that mean the same whatever the status is.
 fn always(name: &str) -> Option<ErrorClass> {
     Some(match name {
@@ -296,6 +306,26 @@ mod tests {
         ] {
             let said = Said::of_body(body.to_string().as_bytes());
             assert_eq!(said.class(status), want, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_is_surely_not_paid() {
+        for (status, want) in [
+            (200, true),
+            (202, true),
+            (302, false),
+            (400, false),
+            (401, false),
+            (408, true),
+            (429, false),
+            (500, true),
+            (502, true),
+            (503, false),
+            (504, true),
+            (529, false),
+        ] {
+            assert_eq!(may_be_paid(status), want, "{status}");
         }
     }
 

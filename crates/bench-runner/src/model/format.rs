@@ -13,6 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::exchange::Underway;
+use super::failure::may_be_paid;
 use super::http::Endpoint;
 use super::stream::{Assembly, follow};
 use super::{ErrorClass, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
@@ -87,6 +88,12 @@ impl<F: WireFormat> HttpModel<F> {
         let body = self.written(request, stream)?;
         let mut underway = Underway::begin(request, url, &endpoint.headers, body);
         let reply = self.turn(&mut underway, request, stream).await;
+        // What the answer's head says counts, whatever was wrong with the rest of it.
+        let head = underway.exchange.status.map(may_be_paid);
+        let reply = reply.map_err(|error| ModelError {
+            maybe_paid: head.unwrap_or(error.maybe_paid),
+            ..error
+        });
         underway.end(&reply);
         reply
     }

@@ -234,7 +234,10 @@ impl Endpoint {
                 format!("the connection to {place} broke: {root}"),
             )
         };
-        self.error(class, None, &text)
+        ModelError {
+            maybe_paid: !error.is_connect() && !error.is_builder(),
+            ..self.error(class, None, &text)
+        }
     }
 
     fn hint(&self, class: ErrorClass, status: u16) -> Option<String> {
@@ -262,6 +265,7 @@ impl Endpoint {
             class,
             status,
             retry_after: None,
+            maybe_paid: false, // who knows the whole exchange decides
             message: self.secrets.redact(text).into_owned(),
         }
     }

@@ -218,6 +218,8 @@ pub struct ModelError {
     pub status: Option<u16>,
     /// How long the provider asks to wait.
     pub retry_after: Option<Duration>,
+    /// Whether the provider may have done the work, and wants to be paid for it.
+    pub maybe_paid: bool,
     /// What happened and what to try next, without secrets.
     pub message: String,
 }

@@ -60,6 +60,7 @@ pub(super) fn no_script(model: &ModelRef, message: String) -> ModelError {
         class: ErrorClass::NoScript,
         status: None,
         retry_after: None,
+        maybe_paid: false,
         message,
     }
 }

@@ -224,6 +224,7 @@ mod tests {
             class,
             status: None,
             retry_after,
+            maybe_paid: false,
             message: "it broke".into(),
         }
     }

@@ -197,6 +197,7 @@ impl Script {
             class,
             status,
             retry_after,
+            maybe_paid: false,
             message,
         }
     }

@@ -18,6 +18,7 @@ fn failure(class: ErrorClass, retry_after: Option<Duration>) -> ModelError {
         class,
         status: None,
         retry_after,
+        maybe_paid: false,
         message: format!("{class:?}"),
     }
 }

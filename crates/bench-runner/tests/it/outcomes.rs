@@ -172,6 +172,7 @@ async fn time_runs_out_for_a_model_that_never_answers() {
                 class: bench_runner::model::ErrorClass::BadRequest,
                 status: None,
                 retry_after: None,
+                maybe_paid: false,
                 message: "no answer".into(),
             })
         }

@@ -56,6 +56,8 @@ async fn every_status_has_its_class() {
                 (want, Some(status)),
                 "{model} {status}: {error}"
             );
+            let maybe_paid = matches!(status, 408 | 500 | 502 | 504);
+            assert_eq!(error.maybe_paid, maybe_paid, "{model} {status}: {error}");
         }
     }
 }
@@ -175,11 +177,13 @@ async fn broken_connections_are_network_errors() {
                 ErrorClass::Network
             };
             assert_eq!(error.class, class, "{what}: {error}");
+            assert_eq!(error.maybe_paid, what != "refused", "{what}: {error}");
             assert!(error.to_string().contains(&url), "{what}: {error}");
         }
     }
     let nowhere = error_of("openai:m", "http://no-such-host.invalid").await;
     assert_eq!(nowhere.class, ErrorClass::Unreachable, "{nowhere}");
+    assert!(!nowhere.maybe_paid, "{nowhere}");
     assert!(nowhere.message.contains("OPENAI_BASE_URL"), "{nowhere}");
 }
 
@@ -193,6 +197,7 @@ async fn silence_ends_with_the_time_of_the_request() {
             let start = Instant::now();
             let error = talk.ask().await.unwrap_err();
             assert_eq!(error.class, ErrorClass::Timeout, "{error}");
+            assert!(error.maybe_paid, "{error}");
             assert!(error.message.contains("within 100ms"), "{error}");
             assert!(start.elapsed() < Duration::from_secs(30));
         }
@@ -204,6 +209,7 @@ async fn an_endless_answer_is_refused() {
     let announced = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 70000000\r\n\r\n{", End::Hang).await;
     let error = error_of("openai:m", &announced).await;
     assert_eq!(error.class, ErrorClass::BadRequest, "at once: {error}");
+    assert!(error.maybe_paid, "{error}");
     let endless = raw(b"HTTP/1.1 500 No\r\n\r\n", End::Flood).await;
     let error = error_of("anthropic:m", &endless).await;
     insta::assert_snapshot!(error, @"anthropic:m: the answer is over 64 MiB; check the address");
@@ -225,6 +231,7 @@ async fn what_is_no_reply_is_malformed() {
         for model in MODELS {
             let error = error_of(model, &stub.url).await;
             assert_eq!(error.class, ErrorClass::Malformed, "{body:?}: {error}");
+            assert!(error.maybe_paid, "{body:?}: {error}");
         }
     }
 }

@@ -151,5 +151,6 @@ async fn failures_inside_an_answer_that_says_200_are_failures() {
         let stub = Stub::start([Answer::json(200, &body)]).await;
         let error = Talk::with("compatible:m", &stub.url).ask().await.unwrap_err();
         assert_eq!(error.class, want, "{body}: {error}");
+        assert!(error.maybe_paid, "{body}: {error}");
     }
 }

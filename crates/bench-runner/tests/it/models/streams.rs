@@ -331,6 +331,7 @@ async fn failures_inside_a_stream_are_failures() {
             .await
             .unwrap_err();
         assert_eq!(error.class, ErrorClass::Overloaded, "{model}: {error}");
+        assert!(error.maybe_paid, "{model}: the answer said 200");
         assert!(error.message.contains("Overloaded"), "{error}");
     }
 }
