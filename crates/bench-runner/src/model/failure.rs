@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::ErrorClass;
+use super::{ErrorClass, bounds};
 
 /// The most characters of a provider's message that are kept.
 const LONGEST_MESSAGE: usize = 400;
@@ -32,9 +32,12 @@ pub(super) struct Said {
 impl Said {
     /// Reads the body of an error answer, in all the forms that providers and gateways use.
     pub(super) fn of_body(body: &[u8]) -> Self {
-        match serde_json::from_slice::<Value>(body) {
-            Ok(document) => Self::of_document(&document),
-            Err(_) => Self {
+        let document = bounds::count(body)
+            .ok()
+            .and_then(|_| serde_json::from_slice::<Value>(body).ok());
+        match document {
+            Some(document) => Self::of_document(&document),
+            None => Self {
                 message: String::from_utf8_lossy(body).into_owned(),
                 ..Self::default()
             },

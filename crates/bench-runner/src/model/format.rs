@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
+use super::bounds::{self, MOST_CALLS};
 use super::exchange::Underway;
 use super::failure::may_be_paid;
 use super::http::Endpoint;
@@ -123,11 +124,21 @@ impl<F: WireFormat> HttpModel<F> {
         let exchange = &underway.exchange;
         let body = assembled.as_ref().map_or(&exchange.body, |whole| &whole.body);
         let mut reply = self
-            .format
             .read(body, request.tools)
             .map_err(|why| endpoint.no_turn(why, exchange))?;
         reply.first_token = assembled.and_then(|whole| whole.first_token);
         reply.request_id = exchange.request_id().or(reply.request_id);
+        Ok(reply)
+    }
+
+    /// Reads a turn that is of a size for one.
+    fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn> {
+        bounds::count(body)?;
+        let reply = self.format.read(body, tools)?;
+        if reply.turn.tool_calls.len() > MOST_CALLS {
+            let why = format!("it holds more than {MOST_CALLS} tool calls");
+            return Err(NoTurn::Malformed(why.into()));
+        }
         Ok(reply)
     }
 }

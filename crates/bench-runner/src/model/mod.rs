@@ -6,7 +6,8 @@
 //! | `http`, `failure`, [`exchange`] | sending a request, what its failure means, what went over the wire |
 //! | `format`, `wire`, `raw` | the one client over HTTP; what formats share; a turn in its own bytes |
 //! | `openai_chat`, `openai_responses`, `anthropic`, `gemini` | the wire formats |
-//! | `stream` | replies that come in pieces, until they are whole |
+//! | `stream`, `lines` | replies that come in pieces, until they are whole; the lines of an event stream that count |
+//! | `bounds` | how much a model may say in one turn |
 //! | [`script`], `oracle`, `noop` | models that need no network; `play` is what they share |
 //! | `replay` | the model that says once more what was recorded |
 //! | [`retry`] | whether a failed request is sent again, and when |
@@ -16,6 +17,7 @@
 //! verbatim (signatures, unknown fields), beside the view that the agent loop reads.
 
 mod anthropic;
+mod bounds;
 pub mod connect;
 pub mod exchange;
 mod failure;
@@ -24,6 +26,7 @@ mod fixture;
 mod format;
 mod gemini;
 pub(crate) mod http;
+mod lines;
 mod noop;
 mod openai_chat;
 mod openai_responses;

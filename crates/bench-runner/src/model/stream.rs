@@ -13,9 +13,11 @@ use sse_stream::SseStream;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
+use super::bounds::{self, MOST_VALUES};
 use super::exchange::Underway;
 use super::format::NoTurn;
 use super::http::{Endpoint, LARGEST_ANSWER, shown};
+use super::lines::Lines;
 use super::{ErrorClass, ModelError};
 
 /// How long the connection may stay open behind the last event: for its orderly end, so that it can be used again.
@@ -25,6 +27,9 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 pub(super) trait Assembly: Default + Send {
     /// Takes the data of one event.
     fn take(&mut self, data: &str) -> Result<Piece, NoTurn>;
+
+    /// How many JSON values it holds.
+    fn held(&self) -> usize;
 
     /// The body of the answer that would have come whole; nothing if the turn is not at its end.
     fn whole(self) -> Option<Vec<u8>>;
@@ -121,23 +126,40 @@ async fn assembled<A: Assembly>(
     silence: Duration,
     began: Instant,
 ) -> Result<Assembled, Broken> {
-    let chunks = stream::try_unfold((response, seen), |(mut response, seen)| async move {
-        let chunk = timeout(silence, response.chunk()).await;
-        let chunk = chunk.map_err(|_| Broken::Silence)?.map_err(Broken::Connection)?;
-        let Some(chunk) = chunk else { return Ok(None) };
-        if seen.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(Broken::TooLarge);
+    let lines = stream::try_unfold((response, seen, Lines::default()), |state| async move {
+        let (mut response, seen, mut lines) = state;
+        loop {
+            if let Some(line) = lines.next() {
+                return Ok(Some((line, (response, seen, lines))));
+            }
+            let chunk = timeout(silence, response.chunk()).await;
+            let chunk = chunk.map_err(|_| Broken::Silence)?.map_err(Broken::Connection)?;
+            let Some(chunk) = chunk else { break };
+            if seen.len() + chunk.len() > LARGEST_ANSWER {
+                return Err(Broken::TooLarge);
+            }
+            seen.extend_from_slice(&chunk);
+            lines.add(chunk);
         }
-        seen.extend_from_slice(&chunk);
-        Ok(Some((chunk, (response, seen))))
+        if lines.are_no_events() {
+            return Err(NoTurn::from("its event stream is none").into());
+        }
+        Ok(None)
     });
-    let mut events = pin!(SseStream::from_bytes_stream(chunks));
-    let (mut assembly, mut first_token) = (A::default(), None);
+    let mut events = pin!(SseStream::from_bytes_stream(lines));
+    let (mut assembly, mut first_token, mut uncounted) = (A::default(), None, 0);
     while let Some(event) = events.next().await {
         let Some(data) = event?.data.filter(|data| !data.is_empty()) else {
             continue;
         };
-        match assembly.take(&data)? {
+        uncounted += bounds::count(data.as_bytes())?;
+        let piece = assembly.take(&data)?;
+        // Counting all of it is rare enough to cost nothing, and most of what came may have been joined or replaced.
+        if uncounted > MOST_VALUES {
+            bounds::few_enough(assembly.held())?;
+            uncounted = 0;
+        }
+        match piece {
             Piece::Other => {}
             Piece::Said => first_token = first_token.or_else(|| Some(began.elapsed())),
             Piece::Last => {

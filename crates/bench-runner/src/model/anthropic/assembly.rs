@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::model::bounds;
 use crate::model::format::NoTurn;
 use crate::model::stream::{Assembly, Piece};
 
@@ -70,6 +71,11 @@ impl Assembly for Message {
             _ => {} // `ping`, `content_block_stop`, and what may be added
         }
         Ok(Piece::Other)
+    }
+
+    fn held(&self) -> usize {
+        let in_blocks = self.blocks.values().map(|block| 1 + bounds::held(&block.fields));
+        bounds::held(&self.head) + in_blocks.sum::<usize>()
     }
 
     fn whole(self) -> Option<Vec<u8>> {

@@ -97,6 +97,11 @@ impl Assembly for Generated {
         Ok(piece)
     }
 
+    /// Parts are kept as bytes, what stands beside them only as it came last.
+    fn held(&self) -> usize {
+        self.parts.len()
+    }
+
     fn whole(self) -> Option<Vec<u8>> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

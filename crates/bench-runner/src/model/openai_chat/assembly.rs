@@ -1,7 +1,10 @@
 //! A streamed chat completion: deltas of a message, then how it ended, then what it took, then `[DONE]`.
 
-use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
+use serde_json::{Map, Value};
+
+use crate::model::bounds;
 use crate::model::format::NoTurn;
 use crate::model::stream::{Assembly, Piece};
 
@@ -22,6 +25,7 @@ pub(in crate::model) struct Completion {
     /// What is beside the choices.
     head: Map<String, Value>,
     message: Map<String, Value>,
+    places: Places,
     finish_reason: Value,
     done: bool,
 }
@@ -51,6 +55,10 @@ impl Assembly for Completion {
         Ok(piece)
     }
 
+    fn held(&self) -> usize {
+        bounds::held(&self.head) + bounds::held(&self.message)
+    }
+
     fn whole(mut self) -> Option<Vec<u8>> {
         if !self.done && self.finish_reason.is_null() {
             return None;
@@ -61,8 +69,13 @@ impl Assembly for Completion {
                 call.shift_remove("index"); // it only told whose piece a piece is
             }
         }
-        let choice = json!({"index": 0, "message": self.message, "finish_reason": self.finish_reason});
-        self.head.insert("choices".to_owned(), json!([choice]));
+        let choice = Map::from_iter([
+            ("index".to_owned(), 0.into()),
+            ("message".to_owned(), Value::Object(self.message)),
+            ("finish_reason".to_owned(), self.finish_reason),
+        ]);
+        self.head
+            .insert("choices".to_owned(), vec![Value::Object(choice)].into());
         serde_json::to_vec(&self.head).ok()
     }
 }
@@ -87,8 +100,31 @@ impl Completion {
         let said = delta
             .iter()
             .any(|(name, value)| name != "role" && holds_something(value));
-        merge(&mut self.message, delta);
+        for (name, new) in delta {
+            match new {
+                Value::Array(more) => self.take_items(&name, more),
+                new => merge_member(&mut self.message, name, new),
+            }
+        }
         Ok(said)
+    }
+
+    /// Takes pieces of the items of a list.
+    fn take_items(&mut self, list: &str, more: Vec<Value>) {
+        if !matches!(self.message.get(list), Some(Value::Array(_))) {
+            self.message.insert(list.to_owned(), Value::Array(Vec::new()));
+            self.places.0.remove(list);
+        }
+        let Some(Value::Array(items)) = self.message.get_mut(list) else {
+            return;
+        };
+        for item in more {
+            let place = self.places.of(list, &item, items.len());
+            match (items.get_mut(place), item) {
+                (Some(Value::Object(whole)), Value::Object(delta)) => merge(whole, delta),
+                (_, item) => items.push(item),
+            }
+        }
     }
 }
 
@@ -103,50 +139,55 @@ fn holds_something(value: &Value) -> bool {
 
 fn merge(whole: &mut Map<String, Value>, delta: Map<String, Value>) {
     for (name, new) in delta {
-        match (whole.get_mut(&name), new) {
-            (Some(_), Value::Null) => {}
-            (Some(Value::String(text)), Value::String(more)) if IN_PIECES.contains(&name.as_str()) => {
-                text.push_str(&more);
-            }
-            // Some servers repeat what they have said, as an empty text.
-            (Some(Value::String(text)), Value::String(empty)) if !text.is_empty() && empty.is_empty() => {}
-            (Some(Value::Object(fields)), Value::Object(more)) => merge(fields, more),
-            (Some(Value::Array(items)), Value::Array(more)) => merge_items(items, more, &name),
-            (_, Value::Array(more)) => {
-                let mut items = Vec::new();
-                merge_items(&mut items, more, &name);
-                whole.insert(name, items.into());
-            }
-            (_, new) => drop(whole.insert(name, new)),
-        }
+        merge_member(whole, name, new);
     }
 }
 
-fn merge_items(items: &mut Vec<Value>, more: Vec<Value>, list: &str) {
-    for item in more {
-        let place = place_of(items, &item, list);
-        match (place.and_then(|place| items.get_mut(place)), item) {
-            (Some(Value::Object(whole)), Value::Object(delta)) => merge(whole, delta),
-            (_, item) => items.push(item),
+fn merge_member(whole: &mut Map<String, Value>, name: String, new: Value) {
+    match (whole.get_mut(&name), new) {
+        (Some(_), Value::Null) => {}
+        (Some(Value::String(text)), Value::String(more)) if IN_PIECES.contains(&name.as_str()) => {
+            text.push_str(&more);
         }
+        // Some servers repeat what they have said, as an empty text.
+        (Some(Value::String(text)), Value::String(empty)) if !text.is_empty() && empty.is_empty() => {}
+        (Some(Value::Object(fields)), Value::Object(more)) => merge(fields, more),
+        (Some(Value::Array(items)), Value::Array(more)) => items.extend(more),
+        (_, new) => drop(whole.insert(name, new)),
     }
 }
 
-/// Which item a piece belongs to: the one of its index. Servers that write none send whole calls, or go on with the
-/// last one.
-fn place_of(items: &[Value], piece: &Value, list: &str) -> Option<usize> {
-    let of = |name: &str| {
-        let value = piece.get(name).filter(|value| holds_something(value))?;
-        Some(items.iter().position(|item| item.get(name) == Some(value)))
-    };
-    of("index").unwrap_or_else(|| match list {
-        "tool_calls" => of("id").unwrap_or_else(|| items.len().checked_sub(1)),
-        _ => None,
-    })
+/// Where the items of each of the message's lists are. Looking for them would take a time that grows with their number,
+/// for every piece.
+#[derive(Default)]
+struct Places(HashMap<String, HashMap<(&'static str, String), usize>>);
+
+impl Places {
+    /// Which item a piece belongs to, `end` for a new one: that of its index. Servers that write none send whole calls,
+    /// or go on with the last one.
+    fn of(&mut self, list: &str, piece: &Value, end: usize) -> usize {
+        let known = self.0.entry(list.to_owned()).or_default();
+        let key = |name: &'static str| {
+            let value = piece.get(name).filter(|value| holds_something(value))?;
+            Some((name, value.to_string()))
+        };
+        let (index, id) = (key("index"), key("id").filter(|_| list == "tool_calls"));
+        let place = match (&index, &id) {
+            (Some(key), _) | (None, Some(key)) => known.get(key).copied().unwrap_or(end),
+            (None, None) if list == "tool_calls" => end.saturating_sub(1),
+            (None, None) => end,
+        };
+        for key in [index, id].into_iter().flatten() {
+            known.entry(key).or_insert(place);
+        }
+        place
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn assembled(chunks: &[Value]) -> Option<Value> {
@@ -206,6 +247,24 @@ mod tests {
             let whole = assembled(chunks).unwrap();
             assert_eq!(whole["choices"][0]["message"]["tool_calls"], want);
         }
+    }
+
+    /// Minutes, if each piece looked for its call among all others.
+    #[test]
+    fn pieces_of_very_many_calls_find_them_too() {
+        let piece = |index: usize| json!({"index": index, "function": {"arguments": "x"}});
+        let all: Vec<Value> = (0..30_000).map(piece).collect();
+        let whole = assembled(&[
+            delta(json!({"tool_calls": all})),
+            delta(json!({"tool_calls": all})),
+            end(),
+        ]);
+        let whole = whole.unwrap();
+        let calls = whole["choices"][0]["message"]["tool_calls"].as_array().unwrap();
+        assert_eq!(
+            (calls.len(), &calls[29_999]),
+            (30_000, &json!({"function": {"arguments": "xx"}}))
+        );
     }
 
     #[test]

@@ -39,6 +39,11 @@ impl Assembly for Response {
         }
     }
 
+    /// Nothing is kept but bytes.
+    fn held(&self) -> usize {
+        0
+    }
+
     fn whole(self) -> Option<Vec<u8>> {
         self.whole.map(|response| response.get().as_bytes().to_vec())
     }

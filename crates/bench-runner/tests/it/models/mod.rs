@@ -5,6 +5,7 @@ mod exchanges;
 mod fault_table;
 mod faults;
 mod gemini;
+mod odd_streams;
 mod openai_chat;
 mod openai_responses;
 mod shape;
