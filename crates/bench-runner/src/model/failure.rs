@@ -133,7 +133,16 @@ impl Said {
 
     /// Its words on one line, shortened.
     pub(super) fn short(text: &str) -> String {
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut line = String::new();
+        for word in text.split_whitespace() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+            if line.len() > 4 * LONGEST_MESSAGE {
+                break; // enough, whatever its characters are; a body may have millions of words
+            }
+        }
         match line.char_indices().nth(LONGEST_MESSAGE) {
             Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
             None => line,
