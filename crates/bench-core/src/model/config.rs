@@ -11,6 +11,7 @@
 
 use serde_json::Value;
 
+use super::settings::is_secret_text;
 use super::{Api, BadSetting, ModelRef, ModelSettings, ModelSpec, Provider};
 use crate::gym::settings::SettingReader;
 use crate::harness::Source;
@@ -155,8 +156,11 @@ fn read_model(texts: &SettingReader<'_>, at: &At<'_>, key: &str, file: &str) -> 
     if let Some(at) = fields.some("api") {
         settings.api = read_api(&at);
     }
-    if let Some(body) = fields.get::<serde_json::Map<String, Value>>("body") {
-        settings.extra.extend(body);
+    if let Some(at) = fields.some("body") {
+        refuse_secrets(&at, "");
+        settings
+            .extra
+            .extend(at.read::<serde_json::Map<String, Value>>().unwrap_or_default());
     }
     let mut headers = std::collections::BTreeMap::new();
     for (name, at) in fields
@@ -185,6 +189,23 @@ fn read_model(texts: &SettingReader<'_>, at: &At<'_>, key: &str, file: &str) -> 
         price,
         ..ModelSpec::new(model)
     })
+}
+
+/// The request body is written into plans as it is, so nothing in it may be a secret.
+fn refuse_secrets(at: &At<'_>, name: &str) {
+    match &at.node.kind {
+        Kind::Text(text) if is_secret_text(name, text) => at.error_with(
+            format!("`{name}` looks like a secret, and the request body is written down"),
+            "use `headers` with ${VAR}",
+        ),
+        Kind::List(_) => at.items().iter().flatten().for_each(|at| refuse_secrets(at, "")),
+        Kind::Object(_) => {
+            for (name, at) in at.entries().unwrap_or_default() {
+                refuse_secrets(&at, name);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn read_provider(at: &At<'_>) -> Option<Provider> {
@@ -367,6 +388,19 @@ mod tests {
             (Some(1.0), Some("low"))
         );
         assert_eq!(settings.extra["top_k"], json!(9));
+    }
+
+    #[test]
+    fn secrets_in_the_body_are_refused_with_their_place() {
+        let text = r#"{"models": {"a": {"provider": "xai", "name": "m", "body": {
+  "api_key": "sk-canary-1", "max_tokens": 5, "token_budget": null, "prompt_cache_key": "a",
+  "extra_headers": {"Authorization": "Bearer sk-canary-2"},
+  "list": [{"client_secret": "sk-canary-3"}, "token"]}}}}"#;
+        insta::assert_snapshot!(file(text).unwrap_err(), @r"
+        models.json:2:14 at /models/a/body/api_key: `api_key` looks like a secret, and the request body is written down (hint: use `headers` with ${VAR})
+        models.json:3:38 at /models/a/body/extra_headers/Authorization: `Authorization` looks like a secret, and the request body is written down (hint: use `headers` with ${VAR})
+        models.json:4:30 at /models/a/body/list/0/client_secret: `client_secret` looks like a secret, and the request body is written down (hint: use `headers` with ${VAR})
+        ");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::setting::is_secret_name;
 use crate::suggest;
 
 /// What begins the name of a field of the request body.
@@ -116,6 +117,33 @@ pub enum BadSetting {
         /// What could be written.
         wanted: &'static str,
     },
+    /// A secret where everybody can read it.
+    #[error(
+        "`{name}` looks like a secret, and the request body is written down; give it in models.json, as one of the \
+         `headers` with ${{VAR}}"
+    )]
+    Secret {
+        /// The name of what holds it.
+        name: String,
+    },
+}
+
+/// Members of request bodies that are named like secrets and are none.
+const HARMLESS: [&str; 4] = ["prompt_cache_key", "stop_token", "tokenizer", "author"];
+
+/// Whether a text of this name in a request body must be taken for a secret. Numbers and the like are none.
+pub(super) fn is_secret_text(name: &str, value: &str) -> bool {
+    !value.is_empty() && is_secret_name(name) && !HARMLESS.contains(&name)
+}
+
+/// The name of the first text in a field that must be taken for a secret, however deep.
+fn secret_in(name: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => is_secret_text(name, text).then(|| name.to_owned()),
+        Value::Array(items) => items.iter().find_map(|item| secret_in("", item)),
+        Value::Object(members) => members.iter().find_map(|(name, value)| secret_in(name, value)),
+        _ => None,
+    }
 }
 
 impl ModelSettings {
@@ -191,6 +219,9 @@ impl ModelSettings {
                     });
                 };
                 let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+                if let Some(name) = secret_in(field, &value) {
+                    return Err(BadSetting::Secret { name });
+                }
                 self.extra.insert(field.to_owned(), value);
             }
         }
@@ -236,6 +267,22 @@ mod tests {
         let adaptive = ModelSettings::from_query("thinking=adaptive").unwrap();
         assert_eq!(adaptive.thinking, Some(Thinking::Adaptive));
         assert_eq!(ModelSettings::from_query("").unwrap(), ModelSettings::default());
+    }
+
+    #[test]
+    fn a_secret_in_the_body_is_refused_and_not_shown() {
+        for (query, name) in [
+            ("body.api_key=sk-canary", "api_key"),
+            ("body.x=[{\"Authorization\":\"sk-canary\"}]", "Authorization"),
+            ("body.extra_headers={\"x-token\":\"sk-canary\"}", "x-token"),
+        ] {
+            let error = ModelSettings::from_query(query).unwrap_err();
+            assert_eq!(error, BadSetting::Secret { name: name.into() });
+            assert!(!error.to_string().contains("canary"));
+        }
+        let harmless = "body.max_tokens=5&body.token_budget=1.5&body.return_tokens_as_token_ids=true\
+            &body.prompt_cache_key=a&body.stop_token=%3C/s%3E&body.schema={\"token\":{\"type\":\"string\"}}";
+        assert_eq!(ModelSettings::from_query(harmless).unwrap().extra.len(), 6);
     }
 
     #[test]
