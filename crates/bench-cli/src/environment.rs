@@ -1,16 +1,23 @@
 //! The variables that models and gyms see: those of the process, and those of one file: `--env-file`, else the nearest
 //! `.env` in the folder of the harness or above it.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`search`] | looks for that `.env`, and says whether it may be believed |
+//! | [`lines`] | reads a file |
 
+mod lines;
+mod search;
+
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use bench_core::Plan;
 use bench_runner::env::Environment;
 
 use crate::args::EnvFileArgs;
 use crate::context::Context;
 use crate::error::CliError;
-
-/// The name of a file that is found without being named.
-const FOUND: &str = ".env";
 
 /// The file of variables that a command reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub(crate) struct EnvFile {
     pub(crate) path: PathBuf,
     /// It was not named, but found.
     pub(crate) found: bool,
+    /// Why it is left out all the same.
+    refused: Option<&'static str>,
 }
 
 impl EnvFile {
@@ -27,29 +36,53 @@ impl EnvFile {
         Self {
             path: cx.absolute(path),
             found: false,
+            refused: None,
         }
     }
 
     /// The one that the arguments ask for; where they are silent, the nearest `.env` from the folder of the first of
     /// these paths upward, or from the current folder where there are none.
     pub(crate) fn of(args: &EnvFileArgs, near: &[PathBuf], cx: &Context) -> Option<Self> {
-        if let Some(path) = &args.env_file {
-            return Some(Self::named(path, cx));
+        if args.is_silent() {
+            let start = near
+                .first()
+                .map_or_else(|| cx.cwd.clone(), |path| cx.absolute(path));
+            let folder = if start.is_dir() {
+                Some(start.as_path())
+            } else {
+                start.parent()
+            };
+            let home = cx.variables.get("HOME").filter(|home| !home.is_empty());
+            let search::Nearest { path, refused } = search::nearest(folder?, home.map(Path::new))?;
+            return Some(Self {
+                path,
+                found: true,
+                refused,
+            });
         }
-        if args.no_env_file {
-            return None;
+        args.env_file.as_deref().map(|path| Self::named(path, cx))
+    }
+
+    /// The one that the arguments ask for; where they are silent, the one that the run was started with.
+    pub(crate) fn of_plan(args: &EnvFileArgs, plan: &Plan, cx: &Context) -> Option<Self> {
+        if !args.is_silent() {
+            return Self::of(args, &[], cx);
         }
-        let start = near
-            .first()
-            .map_or_else(|| cx.cwd.clone(), |path| cx.absolute(path));
-        let folder = if start.is_dir() {
-            Some(start.as_path())
+        let file = Self::named(Path::new(plan.env_file.as_deref()?), cx);
+        Some(if plan.env_file_found {
+            Self {
+                found: true,
+                refused: search::refused_at(&file.path),
+                ..file
+            }
         } else {
-            start.parent()
-        };
-        let mut files = folder?.ancestors().map(|folder| folder.join(FOUND));
-        let path = files.find(|path| path.is_file())?;
-        Some(Self { path, found: true })
+            file
+        })
+    }
+
+    /// It, unless it is left out.
+    pub(crate) fn taken(&self) -> Option<&Path> {
+        self.refused.is_none().then_some(self.path.as_path())
     }
 
     /// What is said where it was not named: nobody has to guess where a key comes from.
@@ -60,7 +93,16 @@ impl EnvFile {
                 self.shown(cx)
             )
         };
-        self.found.then(said)
+        (self.found && self.refused.is_none()).then(said)
+    }
+
+    /// What is said where it is left out.
+    pub(crate) fn warning(&self, cx: &Context) -> Option<String> {
+        let why = self.refused?;
+        let shown = self.shown(cx);
+        Some(format!(
+            "warning: {shown} is left out, as {why}; `--env-file {shown}` takes it, `--no-env-file` silences this"
+        ))
     }
 
     fn shown(&self, cx: &Context) -> String {
@@ -73,7 +115,8 @@ impl EnvFile {
     }
 }
 
-/// Reads them once. Variables of the process win over the file. From then on secrets reach no output.
+/// Reads them once, and says so on stderr where a file is left out. Variables of the process win over the file. From
+/// then on secrets reach no output.
 ///
 /// # Errors
 /// A file that cannot be read, or is no list of `NAME=value`; a `--secret` that is not set.
@@ -82,9 +125,28 @@ pub(crate) fn read(
     secrets: &[String],
     cx: &Context,
 ) -> Result<Environment, CliError> {
+    let environment = read_without_check(env_file, secrets, cx)?;
+    match secrets.iter().find(|name| !environment.is_set(name)) {
+        None => Ok(environment),
+        Some(name) => Err(unknown_secret(name)),
+    }
+}
+
+/// The same where nobody misses a `--secret` that is not set.
+///
+/// # Errors
+/// A file that cannot be read, or is no list of `NAME=value`.
+pub(crate) fn read_without_check(
+    env_file: Option<&EnvFile>,
+    secrets: &[String],
+    cx: &Context,
+) -> Result<Environment, CliError> {
+    if let Some(warning) = env_file.and_then(|file| file.warning(cx)) {
+        writeln!(cx.err.clone(), "{warning}").unwrap_or_default(); // nobody there to be warned
+    }
     let mut variables = match env_file {
-        Some(file) => from_file(file, cx)?,
-        None => Vec::new(),
+        Some(file) if file.refused.is_none() => from_file(file, cx)?,
+        _ => Vec::new(),
     };
     // Later ones win.
     variables.extend(cx.variables.clone());
@@ -92,10 +154,7 @@ pub(crate) fn read(
     for sink in [&cx.out, &cx.err] {
         sink.conceal(environment.secrets());
     }
-    match secrets.iter().find(|name| !environment.is_set(name)) {
-        None => Ok(environment),
-        Some(name) => Err(unknown_secret(name)),
-    }
+    Ok(environment)
 }
 
 /// Who gives the value instead of the name must not read it in a log.
@@ -120,9 +179,15 @@ fn from_file(file: &EnvFile, cx: &Context) -> Result<Vec<(String, String)>, CliE
             error
         }
     };
-    let lines = dotenvy::from_path_iter(&file.path)
-        .map_err(|error| leave_out(CliError::usage(format!("cannot read `{shown}`")).because(error)))?;
-    lines.collect::<Result<_, _>>().map_err(|error| match error {
+    let unread =
+        |error: io::Error| leave_out(CliError::usage(format!("cannot read `{shown}`")).because(error));
+    let opened = lines::open(&file.path).map_err(unread)?;
+    // It might not be the one any more that was found.
+    let about = opened.metadata().map_err(unread)?;
+    if let Some(why) = search::refused(&about).filter(|_| file.found) {
+        return Err(unread(io::Error::other(why)));
+    }
+    lines::read(opened).map_err(|error| match error {
         // Its message holds the line, and so perhaps a key.
         dotenvy::Error::LineParse(_, column) => leave_out(
             CliError::usage(format!(
@@ -136,9 +201,17 @@ fn from_file(file: &EnvFile, cx: &Context) -> Result<Vec<(String, String)>, CliE
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::context::tests::context;
     use crate::render;
+
+    /// As a usual umask has it.
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
 
     #[test]
     fn the_process_wins_over_the_file_and_keys_are_secrets() {
@@ -173,7 +246,7 @@ mod tests {
             ("named", "A=3"),
             ("a/b/c/h.json", "{}"),
         ] {
-            std::fs::write(root.join(file), text).unwrap();
+            write(&root.join(file), text);
         }
         let (mut cx, _, _) = context(&root.join("else"));
         let nothing = EnvFileArgs::default();
@@ -208,7 +281,7 @@ mod tests {
         let found = of(&nothing, &["../a/b/c"], &cx).unwrap();
         assert!(found.line(&cx).unwrap().contains("--no-env-file"));
         assert_eq!(read(Some(&found), &[], &cx).unwrap().get("A"), Some("process"));
-        std::fs::write(root.join(".env"), "A_KEY=sk-canary oops").unwrap();
+        write(&root.join(".env"), "A_KEY=sk-canary oops");
         let error = read(of(&nothing, &[], &cx).as_ref(), &[], &cx).unwrap_err();
         let shown = anstream::adapter::strip_str(&render::error::text(&error, 100)).to_string();
         assert!(

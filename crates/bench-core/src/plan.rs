@@ -70,9 +70,12 @@ pub struct Plan {
     pub gate: Gate,
     /// Absolute path of the folder the run was launched from; also the worker's.
     pub launch_dir: String,
-    /// Absolute path of the `--env-file`.
+    /// Absolute path of the file of variables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_file: Option<String>,
+    /// That file was not named with `--env-file`, but found: a run goes on without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub env_file_found: bool,
     /// Variables whose values are secret whatever their names (`--secret`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_names: Vec<String>,

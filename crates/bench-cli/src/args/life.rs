@@ -6,6 +6,7 @@ use bench_core::limits::LimitOverrides;
 use bench_state::RunId;
 use clap::Args;
 
+use super::EnvFileAgainArgs;
 use super::run::{ProgressArgs, RunBudgetArgs, ScoreArgs, at_least_one, positive};
 
 /// Arguments of `attach`.
@@ -86,6 +87,8 @@ pub(crate) struct HowArgs {
     /// One event a line on stdout, the summary last
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) env_file: EnvFileAgainArgs,
     // Last, because everything after its heading stands below it.
     #[command(flatten)]
     pub(crate) budgets: BudgetArgs,

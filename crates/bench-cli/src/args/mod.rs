@@ -67,6 +67,34 @@ pub(crate) struct EnvFileArgs {
     pub(crate) no_env_file: bool,
 }
 
+impl EnvFileArgs {
+    /// Whether nothing was said about it.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.env_file.is_none() && !self.no_env_file
+    }
+}
+
+/// The same for commands that go on from a run.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EnvFileAgainArgs {
+    /// Read variables from this file [default: the one that the run was started with]
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Read none
+    #[arg(long, conflicts_with = "env_file")]
+    no_env_file: bool,
+}
+
+impl EnvFileAgainArgs {
+    /// What was typed.
+    pub(crate) fn typed(&self) -> EnvFileArgs {
+        EnvFileArgs {
+            env_file: self.env_file.clone(),
+            no_env_file: self.no_env_file,
+        }
+    }
+}
+
 /// When output has colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {

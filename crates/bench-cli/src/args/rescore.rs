@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::EnvFileAgainArgs;
 use super::run::ProgressArgs;
 
 /// Arguments of `rescore`.
@@ -29,4 +30,6 @@ pub(crate) struct RescoreArgs {
     /// One event a line on stdout, the summary last
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) env_file: EnvFileAgainArgs,
 }

@@ -51,7 +51,7 @@ pub(super) fn cmd(args: &DoctorArgs, cx: &mut Context) -> Result<Exit, CliError>
     let env_file = EnvFile::of(&args.env_file, &[], cx);
     let environment = environment::read(env_file.as_ref(), &[], cx)?;
     let mut findings = vec![version(), results(&cx.results_dir()), open_files(), tracker()];
-    findings.push(variables(env_file.as_ref()));
+    findings.push(variables(env_file.as_ref(), cx));
     findings.extend(models(&environment));
     findings.extend([
         program("npx", "MCP servers from npm", cx),
@@ -191,9 +191,14 @@ fn tracker() -> Finding {
 }
 
 /// The file that variables were read from.
-fn variables(file: Option<&EnvFile>) -> Finding {
+fn variables(file: Option<&EnvFile>, cx: &Context) -> Finding {
     let detail = match file {
-        Some(EnvFile { path, found: true }) => {
+        Some(file) if file.taken().is_none() => {
+            return Finding::new("env file", State::Missing, file.warning(cx).unwrap_or_default());
+        }
+        Some(EnvFile {
+            path, found: true, ..
+        }) => {
             format!("{}, found upward from the current folder", path.display())
         }
         Some(EnvFile { path, .. }) => path.display().to_string(),

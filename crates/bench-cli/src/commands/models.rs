@@ -43,7 +43,7 @@ pub(super) fn cmd(args: &ModelsArgs, cx: &mut Context) -> Result<Exit, CliError>
         })
         .collect();
     if args.json {
-        let path = env_file.as_ref().map(|file| file.path.as_path());
+        let path = env_file.as_ref().and_then(|file| file.taken());
         write_json(&document(&providers, &entries, path), cx)?;
         return Ok(Exit::Success);
     }

@@ -12,7 +12,7 @@ use bench_runner::gym::check_seeds;
 use bench_runner::{BenchJob, Recording, item_id, load_harness};
 use bench_state::RunView;
 
-use super::resume::{environment_of, over, plan_now};
+use super::resume::{environment_without_keys, over, plan_now};
 use super::run::{recorded, warn};
 use super::start::{self, How, Start};
 use crate::args::rescore::RescoreArgs;
@@ -31,14 +31,14 @@ pub(super) fn cmd(args: &RescoreArgs, cx: &mut Context) -> Result<Exit, CliError
         warn(&warnings, cx);
         plan = judged;
     }
-    let plan = played(plan, &recording, &results);
+    let mut plan = played(plan, &recording, &results);
     if plan.trials().is_empty() || plan.only_trials.is_empty() {
         return Err(CliError::usage(format!(
             "run `{id}` has no trial of these scenarios to judge again"
         )));
     }
     check_seeds(&plan.gyms)?;
-    let environment = environment_of(&plan, cx)?;
+    let environment = environment_without_keys(&args.env_file, &mut plan, cx)?;
     let how = How {
         background: args.background,
         ui: args.progress.ui,

@@ -1,7 +1,6 @@
 //! `bench-cli resume` and `retry`: from the plan of a run that is over, never from its harness files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use bench_core::transcript::Line;
 use bench_core::{Event, Gate, Outcome, Plan, PlanChanges, TrialId};
@@ -13,6 +12,7 @@ use bench_state::{RunId, RunView, StateError};
 
 use super::start::{self, How, Start};
 use super::sweep;
+use crate::args::EnvFileAgainArgs;
 use crate::args::life::{HowArgs, ResumeArgs, RetryArgs};
 use crate::context::Context;
 use crate::environment::{self, EnvFile};
@@ -41,7 +41,7 @@ pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliErr
         start::tell(&format!("from now on: {change}"), cx);
     }
     changes.apply(&mut plan);
-    let environment = environment_of(&plan, cx)?;
+    let environment = environment_again(&args.how, &mut plan, cx)?;
     let start = Start {
         plan,
         changes,
@@ -77,7 +77,7 @@ pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError
     let mut plan = plan.retry_of(id.to_string(), chosen.into_iter().collect());
     check_seeds(&plan.gyms)?;
     changes(&args.how, &plan).apply(&mut plan);
-    let environment = environment_of(&plan, cx)?;
+    let environment = environment_again(&args.how, &mut plan, cx)?;
     start::start(Start::anew(plan, environment), how(&args.how), cx)
 }
 
@@ -185,13 +185,36 @@ fn nothing_open(plan: &Plan, earlier: &Earlier) -> bool {
     plan.trials().iter().all(|trial| done.contains(&trial.id))
 }
 
-/// The variables of now, with those of the env file that the run was started with.
-pub(super) fn environment_of(plan: &Plan, cx: &Context) -> Result<Environment, CliError> {
-    let env_file = plan
-        .env_file
-        .as_deref()
-        .map(|path| EnvFile::named(Path::new(path), cx));
-    environment::read(env_file.as_ref(), &plan.secret_names, cx)
+/// The variables of now, with those of the env file that was typed, else of the one that the run was started with. What
+/// was typed is in the plan from then on.
+fn environment_again(args: &HowArgs, plan: &mut Plan, cx: &Context) -> Result<Environment, CliError> {
+    let env_file = env_file_again(&args.env_file, plan, cx);
+    environment::read(env_file.as_ref(), &plan.secret_names, cx).map_err(|error| match env_file {
+        Some(file) if !file.found && args.env_file.typed().is_silent() => {
+            error.hint("`--env-file FILE` reads another one, `--no-env-file` none")
+        }
+        _ => error,
+    })
+}
+
+/// The same where no model is asked, and so no secret is missed before a gym asks for it.
+pub(super) fn environment_without_keys(
+    args: &EnvFileAgainArgs,
+    plan: &mut Plan,
+    cx: &Context,
+) -> Result<Environment, CliError> {
+    let env_file = env_file_again(args, plan, cx);
+    environment::read_without_check(env_file.as_ref(), &plan.secret_names, cx)
+}
+
+fn env_file_again(args: &EnvFileAgainArgs, plan: &mut Plan, cx: &Context) -> Option<EnvFile> {
+    let typed = args.typed();
+    let file = EnvFile::of_plan(&typed, plan, cx);
+    if !typed.is_silent() {
+        plan.env_file = file.as_ref().map(|file| file.path.to_string_lossy().into_owned());
+        plan.env_file_found = false;
+    }
+    file
 }
 
 fn how(args: &HowArgs) -> How {

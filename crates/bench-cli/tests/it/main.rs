@@ -9,6 +9,7 @@ mod mistakes;
 mod models;
 mod quickstart;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -28,7 +29,9 @@ impl Bed {
     fn with(self, name: &str, text: &str) -> Self {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
+        // As a usual umask has it: a `.env` that others may write to is left out.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         self
     }
 

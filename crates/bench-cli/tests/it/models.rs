@@ -1,5 +1,7 @@
 //! Who can be asked, by which name, with which variables.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::Bed;
 
 const MODELS: &str = r#"{"models": {
@@ -185,4 +187,69 @@ fn problems_of_a_model_file_are_told_all_at_once() {
     1 error and 1 warning
     --- exit 2
     "#);
+}
+
+#[test]
+fn a_found_env_file_that_others_may_have_written_is_left_out() {
+    let bed = Bed::new()
+        .with("h.json", HARNESS)
+        .with(".env", "OPENAI_BASE_URL=http://elsewhere.example/v1\n");
+    let address = || {
+        let document = bed.output("models --json");
+        let document: serde_json::Value = serde_json::from_slice(&document.stdout).unwrap();
+        (
+            document["providers"][0]["address"].clone(),
+            document["env_file"].is_null(),
+        )
+    };
+    assert_eq!(address(), ("http://elsewhere.example/v1".into(), false));
+    std::fs::set_permissions(bed.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    assert_eq!(address(), ("https://api.openai.com/v1".into(), true));
+    let said = bed.bench("run h.json --model noop --dry-run");
+    let warning = "warning: .env is left out, as others may write to its folder; `--env-file .env` takes it";
+    assert!(said.contains(warning), "{said}");
+    let named = bed.bench("models --env-file .env");
+    assert!(named.contains("elsewhere.example"), "{named}");
+}
+
+#[test]
+fn a_run_goes_on_without_the_env_file_that_was_only_found() {
+    let failing = HARNESS.replace(r#""forbidden": ["x"]"#, r#""required": ["add_issue_comment"]"#);
+    let bed = Bed::new().with("h.json", &failing).with(".env", "PIN=1\n");
+    let run = bed.bench("run h.json --model noop --ui quiet");
+    assert!(run.contains("variables of .env"), "{run}");
+    std::fs::rename(bed.path().join(".env"), bed.path().join("moved")).unwrap();
+    for args in ["retry latest --ui quiet", "rescore latest --ui quiet"] {
+        let said = bed.bench(args);
+        let warning = "warning: .env is left out, as it is not there any more";
+        assert!(said.contains(warning) && said.ends_with("exit 0"), "{said}");
+    }
+    let missing = bed.bench("retry latest --ui quiet --env-file missing");
+    assert!(
+        missing.contains("cannot read `--env-file missing`") && missing.ends_with("exit 2"),
+        "{missing}"
+    );
+    for args in [
+        "retry latest --env-file moved --ui quiet",
+        "retry latest --no-env-file --ui quiet",
+    ] {
+        let said = bed.bench(args);
+        assert!(
+            !said.contains("warning: .env") && said.ends_with("exit 0"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_in_the_body_is_refused_and_not_shown() {
+    let bed = Bed::new().with("h.json", HARNESS);
+    let said = bed.bench("run h.json --model openai:x?body.api_key=sk-canary");
+    let (_, output) = said.split_once('\n').unwrap();
+    insta::assert_snapshot!(output, @r"
+    --- stderr
+    error: `--model openai:x` names no model
+      because: `openai:x`: `api_key` looks like a secret, and the request body is written down; give it in models.json, as one of the `headers` with ${VAR}
+    --- exit 2
+    ");
 }

@@ -62,6 +62,7 @@ pub struct PlanBuilder<'a> {
     evidence: Keep,
     launch_dir: String,
     env_file: Option<String>,
+    env_file_found: bool,
     secret_names: Vec<String>,
 }
 
@@ -97,6 +98,7 @@ impl Plan {
             evidence: Keep::default(),
             launch_dir: String::new(),
             env_file: None,
+            env_file_found: false,
             secret_names: Vec::new(),
         }
     }
@@ -230,10 +232,17 @@ impl<'a> PlanBuilder<'a> {
         self
     }
 
-    /// Absolute path of the `--env-file`.
+    /// Absolute path of the file of variables.
     #[must_use]
     pub fn env_file(mut self, path: impl Into<String>) -> Self {
         self.env_file = Some(path.into());
+        self
+    }
+
+    /// Whether that file was found without being named.
+    #[must_use]
+    pub fn env_file_found(mut self, found: bool) -> Self {
+        self.env_file_found = found;
         self
     }
 
@@ -297,6 +306,7 @@ impl<'a> PlanBuilder<'a> {
             evidence: self.evidence,
             launch_dir: self.launch_dir,
             env_file: self.env_file,
+            env_file_found: self.env_file_found,
             secret_names: self.secret_names,
             retries_of: None,
             rescores: None,

@@ -334,6 +334,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         evidence: bench_core::evidence::Keep::default(),
         launch_dir: "/".into(),
         env_file: None,
+        env_file_found: false,
         secret_names: vec![],
         retries_of: None,
         rescores: None,

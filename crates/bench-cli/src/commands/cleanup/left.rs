@@ -18,8 +18,9 @@ use bench_state::{RunId, RunStore, RunSummary, Standing, StateError};
 use chrono::Utc;
 use serde_json::{Value, json};
 
+use crate::args::EnvFileAgainArgs;
 use crate::commands::execute::EventLoop;
-use crate::commands::resume::environment_of;
+use crate::commands::resume::environment_without_keys;
 use crate::commands::sweep;
 use crate::context::Context;
 use crate::error::CliError;
@@ -139,8 +140,8 @@ fn remove_of_run(
         return Ok(None);
     }
     view.check_original()?;
-    let plan = view.plan()?;
-    let environment = environment_of(&plan, cx)?;
+    let mut plan = view.plan()?;
+    let environment = environment_without_keys(&EnvFileAgainArgs::default(), &mut plan, cx)?;
     let keys: BTreeSet<&str> = left
         .databases
         .iter()

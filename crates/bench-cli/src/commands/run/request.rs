@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bench_core::model::BadModel;
 use bench_core::model::config::NamedModel;
+use bench_core::model::{BadModel, BadSetting};
 use bench_core::{
     Gate, Harness, Limits, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Provider, Scenario,
 };
@@ -107,8 +107,10 @@ fn with_options<'p>(
         builder = builder.label(label);
     }
     match env_file {
-        Some(file) => builder.env_file(file.path.to_string_lossy()),
-        None => builder,
+        Some(file) if file.taken().is_some() => builder
+            .env_file(file.path.to_string_lossy())
+            .env_file_found(file.found),
+        _ => builder,
     }
 }
 
@@ -165,7 +167,17 @@ fn models(
 
 /// All names that mean nothing, at once.
 fn no_models(bad: &[(&String, Result<NamedModel, BadModel>)]) -> CliError {
-    let names: Vec<_> = bad.iter().map(|(name, _)| format!("`--model {name}`")).collect();
+    let names: Vec<_> = bad
+        .iter()
+        .map(|(name, model)| match model {
+            // What stands behind it must not be read in a log.
+            Err(BadModel::Setting {
+                model,
+                bad: BadSetting::Secret { .. },
+            }) => format!("`--model {model}`"),
+            _ => format!("`--model {name}`"),
+        })
+        .collect();
     let verb = if bad.len() == 1 { "names" } else { "name" };
     let error = CliError::usage(format!("{} {verb} no model", names.join(" and ")));
     bad.iter()
