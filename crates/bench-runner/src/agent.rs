@@ -183,7 +183,7 @@ impl Agent<'_> {
                 prompt,
                 text: text.text.clone(),
             };
-            self.reporter.entry(self.trial, entry).await;
+            self.keep(entry).await; // before the first request is sent
             messages.push(Message::User(text.text.clone()));
             self.answer_prompt(prompt, &mut messages, said).await?;
             if said.limit.is_some() {
@@ -368,12 +368,7 @@ impl Agent<'_> {
             first_token_ms: reply.first_token.map(millis),
             raw: reply.turn.raw.to_value(),
         };
-        if self.meter.has_price() {
-            // What was paid is known to whoever comes after this process, before more is paid.
-            self.reporter.entry_kept(self.trial, entry).await;
-        } else {
-            self.reporter.entry(self.trial, entry).await;
-        }
+        self.keep(entry).await;
         if let Some(what) = reply
             .recorded
             .as_mut()
@@ -382,6 +377,15 @@ impl Agent<'_> {
             self.note_drift(said, String::new(), what).await;
         }
         Ok(Some((reply.turn, reply.recorded)))
+    }
+
+    /// Adds an entry that says what was paid to the transcript.
+    async fn keep(&self, entry: Entry) {
+        if self.meter.is_paid() {
+            self.reporter.entry_kept(self.trial, entry).await;
+        } else {
+            self.reporter.entry(self.trial, entry).await;
+        }
     }
 
     /// Writes down that a replay went otherwise than its recording.

@@ -93,8 +93,8 @@ impl Earlier {
         free: bool,
         transcript: impl IntoIterator<Item = Entry>,
     ) {
-        let settled = self.attempts.get(trial).map_or(0, |attempts| attempts.counted);
-        if let Some(spent) = left_in(transcript, settled, free) {
+        let Attempts { begun, counted } = self.attempts.get(trial).copied().unwrap_or_default();
+        if let Some(spent) = left_in(transcript, begun, counted, free) {
             self.spend(spent.cost, spent.usage);
             self.interrupted.insert(trial.clone(), spent);
         }

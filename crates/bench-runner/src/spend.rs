@@ -48,6 +48,12 @@ impl<'a> Meter<'a> {
         self.price.is_some()
     }
 
+    /// Whether its requests may have to be paid. What was asked and answered is then known to whoever comes after this
+    /// process, before more is paid.
+    pub(crate) fn is_paid(&self) -> bool {
+        !self.free
+    }
+
     /// What a reply cost, where that is known.
     pub(crate) fn price_of(&self, usage: &Usage) -> Option<Usd> {
         self.price?.of(usage)
@@ -125,40 +131,78 @@ pub(crate) struct Spent {
     pub(crate) cost: Cost,
 }
 
-/// What the transcript of a trial says of the attempts after the first `settled`, none of which has an end. The last of
-/// them may have waited for a reply that nobody wrote down: that is a call of unknown cost. `None` if no model was asked.
+/// What the transcript of a trial says of its attempts without an end: of all that were `begun`, those after the first
+/// `settled`. The last of them may have waited for a reply that nobody wrote down: that is a call of unknown cost. So is
+/// an attempt that was lost with the machine's power; which one that was is not known, so what then may be settled already
+/// or not is counted as calls of unknown cost, never as dollars. `None` if no model was asked.
 pub(crate) fn left_in(
     transcript: impl IntoIterator<Item = Entry>,
+    begun: usize,
     settled: usize,
     free: bool,
 ) -> Option<Spent> {
-    let (mut attempt, mut spent, mut asked, mut judged) = (0, Spent::default(), false, false);
+    let attempts = attempts_in(transcript);
+    let lost = begun.saturating_sub(attempts.len());
+    let surely_settled = settled.saturating_sub(lost);
+    let (mut spent, mut asked) = (Spent::default(), false);
+    for (index, attempt) in attempts.iter().enumerate().skip(surely_settled) {
+        asked |= attempt.asked;
+        if index < settled {
+            let calls = attempt.spent.turns.saturating_add(u32::from(attempt.asked));
+            spent.cost += Cost::unknown(calls);
+            continue;
+        }
+        spent.turns = spent.turns.saturating_add(attempt.spent.turns);
+        spent.usage += attempt.spent.usage;
+        spent.cost += attempt.spent.cost;
+    }
+    if free {
+        spent.cost = Cost::default();
+        return asked.then_some(spent);
+    }
+    let last = attempts.last().filter(|_| attempts.len() > settled);
+    if asked && last.is_some_and(|last| !last.judged) {
+        spent.cost += Cost::unknown(1);
+    }
+    let lost = lost.min(begun.saturating_sub(settled));
+    spent.cost += Cost::unknown(u32::try_from(lost).unwrap_or(u32::MAX));
+    (asked || lost > 0).then_some(spent)
+}
+
+/// An attempt, as far as a transcript tells of it.
+#[derive(Debug, Default)]
+struct Told {
+    spent: Spent,
+    asked: bool,
+    judged: bool,
+}
+
+fn attempts_in(transcript: impl IntoIterator<Item = Entry>) -> Vec<Told> {
+    let mut attempts: Vec<Told> = Vec::new();
     for entry in transcript {
+        if matches!(entry, Entry::Attempt { .. }) {
+            attempts.push(Told::default());
+            continue;
+        }
+        let Some(told) = attempts.last_mut() else { continue };
         match entry {
-            Entry::Attempt { .. } => (attempt, judged) = (attempt + 1, false),
-            _ if attempt <= settled => {}
-            Entry::User { .. } => asked = true,
+            Entry::User { .. } => told.asked = true,
             Entry::Assistant {
                 usage,
                 cost_usd,
                 unknown_calls,
                 ..
             } => {
-                spent.turns += 1;
-                spent.usage += usage;
-                spent.cost += Cost::of_call(cost_usd);
-                spent.cost += Cost::unknown(unknown_calls);
+                told.spent.turns = told.spent.turns.saturating_add(1);
+                told.spent.usage += usage;
+                told.spent.cost += Cost::of_call(cost_usd);
+                told.spent.cost += Cost::unknown(unknown_calls);
             }
-            Entry::Verdict(_) => judged = true,
+            Entry::Verdict(_) => told.judged = true,
             _ => {}
         }
     }
-    if free {
-        spent.cost = Cost::default();
-    } else if asked && !judged {
-        spent.cost += Cost::unknown(1);
-    }
-    asked.then_some(spent)
+    attempts
 }
 
 #[cfg(test)]
@@ -258,22 +302,42 @@ mod tests {
 
     #[test]
     fn what_a_dead_worker_paid_is_found_once_with_what_was_under_way() {
-        let shown = |entries: Vec<Entry>, settled| {
-            left_in(entries, settled, false).map(|spent| (spent.turns, spent.cost.to_string()))
+        let shown = |entries: Vec<Entry>, begun, settled| {
+            left_in(entries, begun, settled, false).map(|spent| (spent.turns, spent.cost.to_string()))
         };
+        let unknown = |turns, cost: &str| Some((turns, cost.to_owned()));
         let first = || vec![attempt(), asked(), reply(1.0)];
-        assert_eq!(shown(vec![attempt()], 0), None, "the gym was being opened");
+        assert_eq!(shown(vec![attempt()], 1, 0), None, "the gym was being opened");
         assert_eq!(
-            shown(vec![attempt(), asked()], 0),
-            Some((0, "unknown (1 call)".into()))
+            shown(vec![attempt(), asked()], 1, 0),
+            unknown(0, "unknown (1 call)")
         );
         let two = || [first(), vec![attempt(), asked(), reply(0.5), reply(0.25)]].concat();
-        let all = (3, "≥ $1.75 + 1 call of unknown cost".to_owned());
-        assert_eq!(shown(two(), 0), Some(all));
-        let last = (2, "≥ $0.7500 + 1 call of unknown cost".to_owned());
-        assert_eq!(shown(two(), 1), Some(last), "the first one is counted already");
-        assert_eq!(shown(two(), 2), None);
-        let free = left_in(two(), 0, true).unwrap();
+        let all = "≥ $1.75 + 1 call of unknown cost";
+        assert_eq!(shown(two(), 2, 0), unknown(3, all));
+        let last = "≥ $0.7500 + 1 call of unknown cost";
+        assert_eq!(
+            shown(two(), 2, 1),
+            unknown(2, last),
+            "the first one is counted already"
+        );
+        assert_eq!(shown(two(), 2, 2), None);
+        let free = left_in(two(), 2, 0, true).unwrap();
         assert_eq!((free.turns, free.cost), (3, Cost::default()));
+    }
+
+    #[test]
+    fn an_attempt_that_no_transcript_tells_of_is_a_call_of_unknown_cost() {
+        let shown = |entries: Vec<Entry>, begun, settled| {
+            left_in(entries, begun, settled, false).map(|spent| spent.cost.to_string())
+        };
+        let one = || vec![attempt(), asked(), reply(1.0)];
+        let unknown = |text: &str| Some(text.to_owned());
+        assert_eq!(shown(vec![], 1, 0), unknown("unknown (1 call)"));
+        assert_eq!(shown(one(), 2, 0), unknown("≥ $1.00 + 2 calls of unknown cost"));
+        // The one in the transcript may be the settled one, or the one after it.
+        assert_eq!(shown(one(), 2, 1), unknown("unknown (3 calls)"));
+        assert_eq!(shown(vec![], 1, 1), None, "it was counted");
+        assert_eq!(left_in(vec![], 1, 0, true), None, "nobody pays for it");
     }
 }

@@ -108,9 +108,12 @@ impl Attempt<'_> {
             })
             .await;
         // Also for the first: what an earlier worker of the run was told before it died may stand above.
-        self.reporter
-            .entry(id, Entry::Attempt { attempt: self.number })
-            .await;
+        let entry = Entry::Attempt { attempt: self.number };
+        if self.meter.is_paid() {
+            self.reporter.entry_kept(id, entry).await; // costs are found by it
+        } else {
+            self.reporter.entry(id, entry).await;
+        }
         self.reporter
             .log(id, &format!("attempt {} with {}", self.number, self.model.model));
         let scratch = Scratch::of_run(self.run_id);

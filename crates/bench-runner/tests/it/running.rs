@@ -471,3 +471,73 @@ async fn what_hid_from_its_trial_is_ended_with_the_run() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Its transcripts lie in a buffer until they are to be kept.
+struct Buffered {
+    memory: MemoryJournal,
+    written: String,
+    kept: Arc<Mutex<String>>,
+}
+
+impl Journal for Buffered {
+    fn transcript(&mut self, trial: &TrialId, lines: &[u8]) -> Result<(), JournalError> {
+        self.written.push_str(&String::from_utf8_lossy(lines));
+        self.memory.transcript(trial, lines)
+    }
+
+    fn keep_transcript(&mut self, _: &TrialId) -> Result<(), JournalError> {
+        self.kept
+            .lock()
+            .unwrap()
+            .push_str(&std::mem::take(&mut self.written));
+        Ok(())
+    }
+
+    fn log(&mut self, trial: &TrialId, text: &str) -> Result<(), JournalError> {
+        self.memory.log(trial, text)
+    }
+
+    fn finish_trial(&mut self, trial: &TrialId) -> Result<SyncTrial, JournalError> {
+        self.memory.finish_trial(trial)
+    }
+
+    fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
+        self.memory.commit(events)
+    }
+
+    fn tick(&mut self, now: DateTime<Utc>) -> Result<(), JournalError> {
+        self.memory.tick(now)
+    }
+}
+
+#[tokio::test]
+async fn no_request_is_sent_before_its_trial_outlives_the_worker() {
+    let kept = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&kept);
+    let turns: Turns = Arc::new(move |request| {
+        let seen = seen.lock().unwrap().clone();
+        let has = |kind: &str| seen.contains(&format!("\"type\":\"{kind}\""));
+        let known = has("attempt") && has("user") && (request.turn == 1 || has("assistant"));
+        let reply = match (known, request.turn) {
+            (false, _) => says("nobody would know that this was asked"),
+            (true, 1) => calls(&[("add", json!({"n": 3}))]),
+            (true, _) => says("done"),
+        };
+        async move { Ok(reply) }.boxed()
+    });
+    let memory = MemoryJournal::default();
+    let runner = Runner::builder("run", plan(vec![scenario("s")], 1))
+        .gym(FakeGym::new(Misbehave::No))
+        .model(FakeModel::new(turns))
+        .journal(Buffered {
+            memory: memory.clone(),
+            written: String::new(),
+            kept,
+        })
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let memory = memory.snapshot();
+    let record = memory.records.values().next().unwrap();
+    assert_eq!(record.answer.as_deref(), Some("done"));
+}
