@@ -381,11 +381,7 @@ impl Agent<'_> {
 
     /// Adds an entry that says what was paid to the transcript.
     async fn keep(&self, entry: Entry) {
-        if self.meter.is_paid() {
-            self.reporter.entry_kept(self.trial, entry).await;
-        } else {
-            self.reporter.entry(self.trial, entry).await;
-        }
+        self.meter.tell(self.reporter, self.trial, entry).await;
     }
 
     /// Writes down that a replay went otherwise than its recording.

@@ -83,11 +83,11 @@ impl Rate {
 
     /// A permit, if a request may be sent right now.
     pub(crate) fn try_permit(&self) -> Option<Permit<'_>> {
-        if self.lock().open_at.is_some_and(|open| open > Instant::now()) {
+        if self.closed_until().is_some() {
             return None;
         }
         let held = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some(self.permit(held))
+        Some(self.permit(Some(held)))
     }
 
     /// Waits, in the order of asking, until a request may be sent.
@@ -97,18 +97,14 @@ impl Rate {
         while let Some(open) = self.closed_until() {
             sleep_until(open).await;
         }
+        self.permit(held)
+    }
+
+    fn permit(&self, held: Option<OwnedSemaphorePermit>) -> Permit<'_> {
         Permit {
             rate: self,
             began: Instant::now(),
             held,
-        }
-    }
-
-    fn permit(&self, held: OwnedSemaphorePermit) -> Permit<'_> {
-        Permit {
-            rate: self,
-            began: Instant::now(),
-            held: Some(held),
         }
     }
 

@@ -6,8 +6,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bench_core::transcript::Entry;
-use bench_core::{Cost, ModelSpec, Price, Usage, Usd};
+use bench_core::{Cost, ModelSpec, Price, TrialId, Usage, Usd};
 
+use crate::dispatch::Reporter;
 use crate::ledger::{Ledger, Reservation};
 
 /// Counts what the requests of one attempt cost.
@@ -48,10 +49,13 @@ impl<'a> Meter<'a> {
         self.price.is_some()
     }
 
-    /// Whether its requests may have to be paid. What was asked and answered is then known to whoever comes after this
-    /// process, before more is paid.
-    pub(crate) fn is_paid(&self) -> bool {
-        !self.free
+    /// Adds an entry to the transcript. If somebody is paid the system has it when this returns: costs are found by it.
+    pub(crate) async fn tell(&self, reporter: &Reporter, trial: &TrialId, entry: Entry) {
+        if self.free {
+            reporter.entry(trial, entry).await;
+        } else {
+            reporter.entry_kept(trial, entry).await;
+        }
     }
 
     /// What a reply cost, where that is known.

@@ -109,11 +109,7 @@ impl Attempt<'_> {
             .await;
         // Also for the first: what an earlier worker of the run was told before it died may stand above.
         let entry = Entry::Attempt { attempt: self.number };
-        if self.meter.is_paid() {
-            self.reporter.entry_kept(id, entry).await; // costs are found by it
-        } else {
-            self.reporter.entry(id, entry).await;
-        }
+        self.meter.tell(self.reporter, id, entry).await;
         self.reporter
             .log(id, &format!("attempt {} with {}", self.number, self.model.model));
         let scratch = Scratch::of_run(self.run_id);

@@ -67,9 +67,8 @@ fn scenario() -> Value {
     })])
 }
 
-#[test]
-fn all_wire_formats_play_a_conversation_to_a_pass() {
-    let stub = ModelStub::start(script());
+/// A folder with the scenario, in which all providers are the stub.
+fn bed_of(stub: &ModelStub) -> TestBed {
     let bed = TestBed::new()
         .env("OPENAI_BASE_URL", stub.openai_url())
         .env("OPENAI_API_KEY", "sk-canary-openai")
@@ -78,6 +77,13 @@ fn all_wire_formats_play_a_conversation_to_a_pass() {
         .env("GOOGLE_BASE_URL", stub.url())
         .env("GOOGLE_API_KEY", "sk-canary-google");
     bed.write_json("harness.json", &scenario());
+    bed
+}
+
+#[test]
+fn all_wire_formats_play_a_conversation_to_a_pass() {
+    let stub = ModelStub::start(script());
+    let bed = bed_of(&stub);
     let run = "run harness.json --model openai:gpt-stub --model openai:gpt-stub?api=responses&effort=high \
         --model anthropic:claude-stub --model google:gemini-stub --model compatible:local --ui quiet";
     let shot = bed.bench(run);
@@ -133,14 +139,7 @@ fn all_wire_formats_play_a_conversation_to_a_pass() {
 #[test]
 fn streamed_replies_play_the_same_conversation_over_all_wire_formats() {
     let stub = ModelStub::start(script());
-    let bed = TestBed::new()
-        .env("OPENAI_BASE_URL", stub.openai_url())
-        .env("OPENAI_API_KEY", "sk-canary-openai")
-        .env("ANTHROPIC_BASE_URL", stub.url())
-        .env("ANTHROPIC_API_KEY", "sk-canary-anthropic")
-        .env("GOOGLE_BASE_URL", stub.url())
-        .env("GOOGLE_API_KEY", "sk-canary-google");
-    bed.write_json("harness.json", &scenario());
+    let bed = bed_of(&stub);
     let shot = bed.bench(
         "run harness.json --model openai:m?stream=true --model openai:m?api=responses&stream=true \
         --model anthropic:m?stream=true --model google:m?stream=true --ui quiet",
