@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::price::Usd;
+
 /// The limits of one trial. Reaching one gives the outcome `limit`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -15,6 +17,9 @@ pub struct Limits {
     /// Input and output tokens together, as the provider counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// US dollars for model calls, of each attempt anew. Needs a model with a price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<Usd>,
     /// Time for one tool call, in seconds; a progress notification starts it anew.
     pub tool_timeout_seconds: f64,
     /// Time for one tool call whatever it reports, in seconds.
@@ -32,6 +37,7 @@ impl Default for Limits {
             max_tool_calls: 1000,
             max_seconds: 30.0 * 60.0,
             max_tokens: None,
+            max_cost: None,
             tool_timeout_seconds: 60.0,
             tool_timeout_max_seconds: 600.0,
             model_timeout_seconds: 600.0,
@@ -56,6 +62,10 @@ pub struct LimitOverrides {
     /// Input and output tokens of one trial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
+    /// US dollars for the model calls of one trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub max_cost: Option<Usd>,
     /// Seconds for one tool call, counted anew at each progress notification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_timeout_seconds: Option<f64>,
@@ -81,6 +91,7 @@ impl LimitOverrides {
             max_tool_calls: self.max_tool_calls.unwrap_or(base.max_tool_calls),
             max_seconds: self.max_seconds.unwrap_or(base.max_seconds),
             max_tokens: self.max_tokens.or(base.max_tokens),
+            max_cost: self.max_cost.or(base.max_cost),
             tool_timeout_seconds: tool,
             tool_timeout_max_seconds: base.tool_timeout_max_seconds.max(tool),
             model_timeout_seconds: self.model_timeout_seconds.unwrap_or(base.model_timeout_seconds),

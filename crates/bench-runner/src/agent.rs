@@ -107,6 +107,9 @@ pub(crate) enum Broken {
     /// The run's budget has no room for another turn.
     #[error("{0}")]
     Budget(String),
+    /// A limit of the trial cannot be kept.
+    #[error("{0}")]
+    Unkept(String),
 }
 
 /// The tools of a trial: what the model sees, and which gym's tool each is.
@@ -201,7 +204,7 @@ impl Agent<'_> {
         said: &mut Said,
     ) -> Result<(), Broken> {
         loop {
-            if let Some(limit) = self.limit_before_turn(said) {
+            if let Some(limit) = self.limit_before_turn(said)? {
                 return self.end_by_limit(said, limit).await;
             }
             let Some((turn, recorded)) = self.take_turn(prompt, messages, said).await? else {
@@ -231,16 +234,22 @@ impl Agent<'_> {
         }
     }
 
-    fn limit_before_turn(&self, said: &Said) -> Option<String> {
+    fn limit_before_turn(&self, said: &Said) -> Result<Option<String>, Broken> {
         if said.turns >= self.limits.max_turns {
-            return Some(format!("turn limit reached ({} turns)", self.limits.max_turns));
+            let limit = format!("turn limit reached ({} turns)", self.limits.max_turns);
+            return Ok(Some(limit));
         }
         if let Some(most) = self.limits.max_tokens
             && said.usage.total() >= most
         {
-            return Some(format!("token limit reached ({most} tokens)"));
+            return Ok(Some(format!("token limit reached ({most} tokens)")));
         }
-        self.time_left().is_none().then(|| self.time_limit())
+        if let Some(most) = self.limits.max_cost
+            && let Some(limit) = self.meter.limit(most).map_err(Broken::Unkept)?
+        {
+            return Ok(Some(limit));
+        }
+        Ok(self.time_left().is_none().then(|| self.time_limit()))
     }
 
     fn time_limit(&self) -> String {

@@ -19,7 +19,17 @@ pub(crate) struct Meter<'a> {
     /// Which of the plan's models it is.
     index: usize,
     ledger: &'a Ledger,
-    counted: Mutex<Cost>,
+    counted: Mutex<Counted>,
+}
+
+/// What the requests of an attempt came to so far.
+#[derive(Default)]
+struct Counted {
+    cost: Cost,
+    /// The most that one of them cost.
+    dearest: Usd,
+    /// A reply came whose cost is not known.
+    uncounted: bool,
 }
 
 /// A turn that the run's budget has room for; none is held for a model that costs nothing.
@@ -65,7 +75,30 @@ impl<'a> Meter<'a> {
 
     /// What was counted so far, requests under way not included.
     pub(crate) fn cost(&self) -> Cost {
-        *self.counted()
+        self.counted().cost
+    }
+
+    /// Why the attempt may not ask again, if it may cost `most`: what its dearest request has cost would not fit any more. A
+    /// request of unknown cost counts like that one.
+    ///
+    /// # Errors
+    /// The limit cannot be kept, because nobody knows what replies cost.
+    pub(crate) fn limit(&self, most: Usd) -> Result<Option<String>, String> {
+        if self.free {
+            return Ok(None);
+        }
+        let counted = self.counted();
+        let unkept = |why: &str| Err(format!("its cost limit of {most} cannot be kept: {why}"));
+        if self.price.is_none() {
+            return unkept("nobody knows the price of the model");
+        }
+        if counted.uncounted {
+            return unkept("the provider does not say how many tokens a reply used");
+        }
+        let unknown: Usd = (0..counted.cost.unknown_calls).map(|_| counted.dearest).sum();
+        let spent = counted.cost.usd + unknown;
+        let fits = spent < most && spent + counted.dearest <= most;
+        Ok((!fits).then(|| format!("cost limit reached ({} of {most})", counted.cost)))
     }
 
     /// Waits until the run's budget has room for a turn; fails with the reason if there will be none.
@@ -89,12 +122,15 @@ impl<'a> Meter<'a> {
 
     fn add(&self, cost: Cost, usage: &Usage, turn: &Turn<'_>) {
         if let Some(reservation) = &turn.0 {
-            *self.counted() += cost;
+            let mut counted = self.counted();
+            counted.cost += cost;
+            counted.dearest = counted.dearest.max(cost.usd);
+            drop(counted);
             reservation.used(cost, usage);
         }
     }
 
-    fn counted(&self) -> MutexGuard<'_, Cost> {
+    fn counted(&self) -> MutexGuard<'_, Counted> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -108,6 +144,7 @@ impl Call<'_> {
         if let Some(reservation) = &self.turn.0
             && (usage.input_tokens.is_none() || usage.output_tokens.is_none())
         {
+            self.meter.counted().uncounted = true;
             reservation.uncounted(self.meter.has_price());
         }
     }
@@ -261,6 +298,38 @@ mod tests {
         meter.begin(&turn).answered(&Usage::default());
         drop(meter.begin(&turn));
         assert_eq!(meter.cost().to_string(), "≥ $2.00 + 3 calls of unknown cost");
+    }
+
+    #[tokio::test]
+    async fn a_limit_ends_an_attempt_before_the_next_turn_would_not_fit() {
+        let (model, ledger) = (model("compatible:m", true), ledger());
+        let meter = Meter::new(&model, 0, &ledger);
+        let reached = |most: f64| meter.limit(Usd::from(most)).unwrap();
+        let turn = meter.turn().await.unwrap();
+        assert_eq!(reached(0.1), None, "nothing was asked yet");
+        meter.begin(&turn).answered(&used(0, 200_000));
+        meter.begin(&turn).answered(&used(0, 100_000));
+        assert_eq!(reached(1.0), None, "0.6 + 0.4 fit");
+        let why = "cost limit reached ($0.6000 of $0.9900)";
+        assert_eq!(reached(0.99).as_deref(), Some(why));
+        drop(meter.begin(&turn));
+        let why = "cost limit reached (≥ $0.6000 + 1 call of unknown cost of $1.00)";
+        assert_eq!(reached(1.0).as_deref(), Some(why));
+        meter.begin(&turn).answered(&Usage::default());
+        let unkept = meter.limit(Usd::from(99.0)).unwrap_err();
+        assert!(unkept.ends_with("how many tokens a reply used"), "{unkept}");
+    }
+
+    #[tokio::test]
+    async fn a_limit_without_a_price_cannot_be_kept_and_costs_nothing_nobody() {
+        let (unpriced, oracle, ledger) = (model("compatible:m", false), model("oracle", false), ledger());
+        let most = Usd::from(1.0);
+        let unkept = Meter::new(&unpriced, 0, &ledger).limit(most).unwrap_err();
+        assert_eq!(
+            unkept,
+            "its cost limit of $1.00 cannot be kept: nobody knows the price of the model"
+        );
+        assert_eq!(Meter::new(&oracle, 0, &ledger).limit(most), Ok(None));
     }
 
     #[tokio::test]

@@ -430,7 +430,7 @@ fn next_after(broken: &Broken) -> Next {
         Broken::Model(error) if error.class.concerns_all_requests() => Next::OtherModel,
         Broken::Model(error) if error.class.may_heal() => Next::Attempt,
         Broken::Gym(error) if error.may_heal() => Next::Attempt,
-        Broken::Model(_) | Broken::Gym(_) | Broken::Budget(_) => Next::OtherTrial,
+        Broken::Model(_) | Broken::Gym(_) | Broken::Budget(_) | Broken::Unkept(_) => Next::OtherTrial,
     }
 }
 

@@ -200,6 +200,38 @@ fn tokens_and_time_of_a_run_are_bounded_too_and_dollars_need_a_price() {
 }
 
 #[test]
+fn a_trial_ends_before_it_costs_more_than_it_may_and_is_judged() {
+    let (stub, bed) = hangs_once();
+    let run = "run harness.json --model openai:m --ui quiet --max-trial-cost 0.2";
+    let refused = bed.bench(run);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("`--max-trial-cost` cannot be kept"),
+        "{refused}"
+    );
+    assert!(
+        bed.runs().is_empty() && stub.requests().is_empty(),
+        "nothing was begun"
+    );
+
+    let mut far = scenario("far", [answers("done")]);
+    far["limits"] = json!({"max_cost": 0.25});
+    bed.write_json("harness.json", &harness([far]));
+    let refused = bed.bench("run harness.json --model openai:m --ui quiet");
+    let limit = "`limits.max_cost` of the scenario `far` cannot be kept";
+    assert!(refused.stderr.contains(limit), "{refused}");
+
+    let shot = bed.bench("run harness.json --model openai:m --prices prices.json --ui quiet");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let record = &bed.the_run().trials()["far~openai-m~1"];
+    assert_eq!(record["outcome"], "limit", "{record}");
+    let cause = "cost limit reached ($0.2000 of $0.2500)";
+    assert_eq!(record["cause"], cause, "the third call would not fit");
+    assert_eq!(record["verdicts"].as_array().map(Vec::len), Some(1), "{record}");
+    assert_eq!(stub.requests().len(), 2);
+}
+
+#[test]
 fn an_unknown_price_is_unknown() {
     let stub = ModelStub::start(Script {
         conversations: vec![Conversation::when("[near]", [Turn::say("done")])],

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bench_core::Usd;
 use bench_core::limits::LimitOverrides;
 use bench_state::RunId;
 use clap::Args;
@@ -123,6 +124,9 @@ pub(crate) struct BudgetArgs {
     /// Input and output tokens per trial
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_tokens: Option<u64>,
+    /// US dollars for the model calls of a trial
+    #[arg(long, value_name = "USD", value_parser = positive)]
+    pub(crate) max_trial_cost: Option<f64>,
     /// Time for one tool call; progress notifications start it anew
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub(crate) tool_timeout: Option<f64>,
@@ -136,6 +140,7 @@ impl BudgetArgs {
             max_tool_calls: self.max_tool_calls,
             max_seconds: self.max_seconds,
             max_tokens: self.max_tokens,
+            max_cost: self.max_trial_cost.map(Usd::from),
             tool_timeout_seconds: self.tool_timeout,
             ..LimitOverrides::default()
         }

@@ -115,6 +115,9 @@ pub(crate) struct LimitArgs {
     /// Input and output tokens together [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_tokens: Option<u64>,
+    /// US dollars for its model calls [default: no limit]
+    #[arg(long, value_name = "USD", value_parser = positive)]
+    pub(crate) max_trial_cost: Option<f64>,
     /// Time for one tool call; progress notifications start it anew [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     pub(crate) tool_timeout: Option<f64>,
@@ -128,6 +131,7 @@ impl LimitArgs {
             max_tool_calls: self.max_tool_calls,
             max_seconds: self.max_seconds,
             max_tokens: self.max_tokens,
+            max_cost: self.max_trial_cost.map(Usd::from),
             tool_timeout_seconds: self.tool_timeout,
             ..LimitOverrides::default()
         }

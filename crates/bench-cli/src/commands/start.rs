@@ -88,22 +88,35 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
     finish(ran.end, &page, &page.gate, how.json, cx)
 }
 
-/// A budget in dollars holds nobody whose price is unknown.
+/// Limits in dollars hold nobody whose price is unknown.
 pub(super) fn check_prices(plan: &Plan) -> Result<(), CliError> {
     let unpriced = plan
         .models
         .iter()
         .filter(|spec| spec.price.is_none() && !spec.model.provider.is_local());
     let names: Vec<String> = unpriced.map(|spec| format!("`{}`", spec.model)).collect();
-    if plan.budget.max_cost.is_none() || names.is_empty() {
+    let Some((limit, instead)) = cost_limit(plan).filter(|_| !names.is_empty()) else {
         return Ok(());
-    }
+    };
     Err(CliError::usage(format!(
-        "`--max-cost` cannot be kept: nobody knows the price of {}",
+        "{limit} cannot be kept: nobody knows the price of {}",
         names.join(" and ")
     ))
     .hint("start the run with `--prices FILE`, or with a `price` in models.json")
-    .hint("`--max-tokens-total` needs no price"))
+    .hint(format!("{instead} needs no price")))
+}
+
+/// The first limit in dollars, as it was given, and what could be given instead.
+fn cost_limit(plan: &Plan) -> Option<(String, &'static str)> {
+    if plan.budget.max_cost.is_some() {
+        return Some(("`--max-cost`".to_owned(), "`--max-tokens-total`"));
+    }
+    if plan.limits.max_cost.is_some() {
+        return Some(("`--max-trial-cost`".to_owned(), "`--max-tokens`"));
+    }
+    let scenario = plan.scenarios.iter().find(|s| s.limits.max_cost.is_some())?;
+    let limit = format!("`limits.max_cost` of the scenario `{}`", scenario.scenario_id);
+    Some((limit, "`limits.max_tokens`"))
 }
 
 /// Says that fewer trials run at once than asked for, and why.

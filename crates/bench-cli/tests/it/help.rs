@@ -122,6 +122,7 @@ fn run() {
           --max-tool-calls <N>      Tool calls, over all prompts [default: 1000]
           --max-seconds <SECONDS>   Wall-clock time [default: 1800]
           --max-tokens <N>          Input and output tokens together [default: no limit]
+          --max-trial-cost <USD>    US dollars for its model calls [default: no limit]
           --tool-timeout <SECONDS>  Time for one tool call; progress notifications start it anew
                                     [default: 60]
 

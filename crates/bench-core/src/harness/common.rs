@@ -10,6 +10,7 @@ use crate::hash::sha256_hex;
 use crate::json::read::{At, Fields};
 use crate::json::typed::Read;
 use crate::limits::LimitOverrides;
+use crate::price::Usd;
 use crate::solution::{self, TRIAL_DIR};
 use crate::suggest;
 
@@ -88,6 +89,7 @@ fn limits(at: &At<'_>) -> Option<LimitOverrides> {
         max_tool_calls: fields.get("max_tool_calls"),
         max_seconds: seconds(&mut fields, "max_seconds"),
         max_tokens: positive(&mut fields, "max_tokens"),
+        max_cost: dollars(&mut fields, "max_cost"),
         tool_timeout_seconds: seconds(&mut fields, "tool_timeout_seconds"),
         model_timeout_seconds: seconds(&mut fields, "model_timeout_seconds"),
         tool_result_bytes: positive::<u32>(&mut fields, "tool_result_bytes").map(|n| n as usize),
@@ -118,6 +120,17 @@ pub(super) fn seconds(fields: &mut Fields<'_>, field: &'static str) -> Option<f6
         Some(seconds)
     } else {
         at.wrong_type("more than 0 seconds and at most a year")
+    }
+}
+
+/// US dollars: more than nothing.
+fn dollars(fields: &mut Fields<'_>, field: &'static str) -> Option<Usd> {
+    let at = fields.some(field)?;
+    let amount: f64 = at.read()?;
+    if amount > 0.0 && amount.is_finite() {
+        Some(Usd::from(amount))
+    } else {
+        at.wrong_type("more than 0 US dollars")
     }
 }
 

@@ -91,10 +91,11 @@ fn members_of_scenarios() {
     error: h.json:2:67 at /scenarios/0/limits/max_tool_calls (scenario `s`): `max_tool_calls` must be 0 or more, not -3
     warning: h.json:2:71 at /scenarios/0/limits/max_token (scenario `s`): unknown field `max_token` is ignored (hint: did you mean `max_tokens`?)
     "#);
-    insta::assert_snapshot!(with_members(r#""limits": {"max_turns": 1.5, "max_seconds": 1e300, "max_tokens": 99999999999999999999}"#), @r#"
+    insta::assert_snapshot!(with_members(r#""limits": {"max_turns": 1.5, "max_seconds": 1e300, "max_tokens": 99999999999999999999, "max_cost": 0}"#), @r#"
     error: h.json:2:25 at /scenarios/0/limits/max_turns (scenario `s`): `max_turns` must be a whole number, not 1.5
     error: h.json:2:45 at /scenarios/0/limits/max_seconds (scenario `s`): `max_seconds` must be more than 0 seconds and at most a year, not 1e+300
     error: h.json:2:66 at /scenarios/0/limits/max_tokens (scenario `s`): `max_tokens` must be a whole number, not 1e+20
+    error: h.json:2:100 at /scenarios/0/limits/max_cost (scenario `s`): `max_cost` must be more than 0 US dollars, not 0
     "#);
 }
 
