@@ -19,10 +19,12 @@
 //! | [`outcome`] | verdicts → outcome of a trial |
 //! | [`event`], [`transcript`], [`record`] | what a running trial reports; the forms on disk |
 //! | [`price`] | prices per million tokens, what calls cost |
+//! | [`estimate`] | what a plan will cost, by what trials have cost before |
 //! | [`session`] | events → progress and totals |
 
 pub mod compare;
 pub mod drift;
+pub mod estimate;
 pub mod event;
 pub mod evidence;
 pub mod gym;

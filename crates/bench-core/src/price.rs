@@ -38,6 +38,12 @@ impl Usd {
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
+
+    /// So many times as much.
+    #[must_use]
+    pub fn times(self, n: u32) -> Self {
+        Self(self.0.saturating_mul(n.into()))
+    }
 }
 
 impl From<f64> for Usd {
@@ -140,9 +146,15 @@ pub struct LongRates {
 impl Price {
     /// What a request cost; `None` if its tokens were not counted.
     pub fn of(&self, usage: &Usage) -> Option<Usd> {
+        self.of_calls(usage, 1)
+    }
+
+    /// What so many requests cost together; `None` if their tokens were not counted. Whether they have a long input is
+    /// told by their mean.
+    pub fn of_calls(&self, usage: &Usage, calls: u32) -> Option<Usd> {
         let (input, output) = (usage.input_tokens?, usage.output_tokens?);
         let rates = match &self.long {
-            Some(long) if input > long.above_input_tokens => &long.rates,
+            Some(long) if input / u64::from(calls.max(1)) > long.above_input_tokens => &long.rates,
             _ => &self.rates,
         };
         // A provider that counts more from the cache than there was is not believed.

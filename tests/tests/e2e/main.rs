@@ -13,6 +13,8 @@
 //! | `interrupted` | signals in the middle of a run |
 //! | `terminal` | closed terminals, Ctrl-C, and the ways of the older tool, in a real terminal |
 //! | `budgets` | what a resume may say anew, and the gate that a run keeps |
+//! | `costs` | what a run costs, its budget, and what of it outlives a worker |
+//! | `estimates` | what a dry run says a run will need |
 //! | `evidence` | what went over the wire to models: kept, shown, without secrets |
 //! | `replays` | a finished run as a recording: played again, judged again |
 //! | `leftovers` | databases and processes of dead workers, and who removes them |
@@ -32,6 +34,7 @@ mod broken_input;
 mod budgets;
 mod costs;
 mod equipment;
+mod estimates;
 mod evidence;
 mod gates;
 mod harness;

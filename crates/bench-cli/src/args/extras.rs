@@ -13,6 +13,9 @@ pub(crate) struct ModelsArgs {
     /// Model file [default: models.json in the current folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) models_file: Option<PathBuf>,
+    /// Prices per million tokens, before the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) env_file: EnvFileArgs,
     /// One JSON document

@@ -244,10 +244,10 @@ impl ScoreArgs {
 pub(crate) struct OutputArgs {
     #[command(flatten)]
     pub(crate) progress: ProgressArgs,
-    /// Show what would be run, and run nothing
+    /// Show what would be run, and what it will need by past runs; run nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// One event a line on stdout, the summary last; with --dry-run the plan
+    /// One event a line on stdout, the summary last; with --dry-run the plan and its estimate
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bench_core::model::config::NamedModel;
 use bench_core::model::{KNOWN_NAMES, PREFIX_RULES};
-use bench_core::{Provider, Setting};
+use bench_core::{ModelSpec, Price, Provider, Setting};
 use bench_report::table::{Column, Table};
 use bench_report::text;
 use bench_runner::env::Environment;
@@ -20,11 +20,16 @@ use crate::environment::{self, EnvFile};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::named_models;
+use crate::prices::Prices;
 use crate::render::paint;
 
-/// A model of the model file, and why it could not be asked now.
+/// Title of the column of prices.
+const PRICE: &str = "$/M in / out";
+
+/// A model of the model file, what it costs, and why it could not be asked now.
 struct Entry {
     model: NamedModel,
+    price: Option<Price>,
     problem: Option<String>,
 }
 
@@ -34,23 +39,25 @@ pub(super) fn cmd(args: &ModelsArgs, cx: &mut Context) -> Result<Exit, CliError>
     let environment = environment::read(env_file.as_ref(), &[], cx)?;
     let providers = providers(&environment);
     let file = named_models::find(args.models_file.as_deref(), &[], cx)?;
+    let prices = Prices::read(args.prices.as_deref(), &environment, cx)?;
     let entries: Vec<Entry> = file
         .models
         .into_iter()
         .map(|model| Entry {
             problem: problem(&model, &environment, cx),
+            price: prices.of(&model.spec),
             model,
         })
         .collect();
     if args.json {
         let path = env_file.as_ref().and_then(|file| file.taken());
-        write_json(&document(&providers, &entries, path), cx)?;
+        write_json(&document(&providers, &entries, &prices, path), cx)?;
         return Ok(Exit::Success);
     }
     if let Some(line) = env_file.as_ref().and_then(|file| file.line(cx)) {
         tell(&line, cx);
     }
-    let mut tables = vec![of_providers(&providers), of_names()];
+    let mut tables = vec![of_providers(&providers), of_names(&prices)];
     if !entries.is_empty() {
         tables.push(of_entries(&entries));
     }
@@ -60,8 +67,7 @@ pub(super) fn cmd(args: &ModelsArgs, cx: &mut Context) -> Result<Exit, CliError>
         .map(|table| paint::table(&table.render(width)))
         .collect();
     write!(cx.out, "{}", tables.join("\n"))?;
-    let warnings = file.warnings;
-    for warning in warnings {
+    for warning in file.warnings.into_iter().chain(prices.warnings()) {
         tell(&warning.to_string(), cx);
     }
     Ok(Exit::Success)
@@ -73,7 +79,18 @@ fn problem(model: &NamedModel, environment: &Environment, cx: &Context) -> Optio
     Some(environment.secrets().redact(&problem.to_string()).into_owned())
 }
 
-fn document(providers: &[ProviderStatus], entries: &[Entry], env_file: Option<&Path>) -> Value {
+/// The price of a name that stands for a model of its provider.
+fn price_of_name(means: &str, prices: &Prices<'_>) -> Option<Price> {
+    let model = means.parse().ok()?;
+    prices.of(&ModelSpec::new(model))
+}
+
+fn document(
+    providers: &[ProviderStatus],
+    entries: &[Entry],
+    prices: &Prices<'_>,
+    env_file: Option<&Path>,
+) -> Value {
     let providers = providers.iter().filter(|status| status.supported).map(|status| {
         json!({
             "provider": status.provider,
@@ -88,21 +105,28 @@ fn document(providers: &[ProviderStatus], entries: &[Entry], env_file: Option<&P
     });
     let names = KNOWN_NAMES
         .iter()
-        .map(|known| json!({"name": known.name, "model": known.means}));
+        .map(|known| json!({"name": known.name, "model": known.means, "price": price_of_name(known.means, prices)}));
     let rules = PREFIX_RULES
         .iter()
         .map(|rule| json!({"begins_with": rule.begins_with, "provider": rule.provider}));
-    let models = entries.iter().map(|Entry { model, problem }| {
-        json!({
-            "name": model.name,
-            "model": model.spec.model,
-            "base_url": model.spec.base_url.as_ref().map(written),
-            "settings": model.spec.settings,
-            "headers": model.spec.headers.keys().collect::<Vec<_>>(),
-            "configured": problem.is_none(),
-            "problem": problem,
-        })
-    });
+    let models = entries.iter().map(
+        |Entry {
+             model,
+             price,
+             problem,
+         }| {
+            json!({
+                "name": model.name,
+                "model": model.spec.model,
+                "base_url": model.spec.base_url.as_ref().map(written),
+                "settings": model.spec.settings,
+                "headers": model.spec.headers.keys().collect::<Vec<_>>(),
+                "configured": problem.is_none(),
+                "price": price,
+                "problem": problem,
+            })
+        },
+    );
     json!({
         "env_file": env_file,
         "providers": providers.collect::<Vec<_>>(),
@@ -157,13 +181,23 @@ fn address_in_words(status: &ProviderStatus) -> String {
     }
 }
 
-fn of_names() -> Table {
-    let mut table = Table::new([Column::text("name"), Column::text("stands for")]);
+fn of_names(prices: &Prices<'_>) -> Table {
+    let mut table = Table::new([
+        Column::text("name"),
+        Column::text("stands for"),
+        Column::word(PRICE),
+    ]);
     for known in KNOWN_NAMES {
-        table.row([known.name.to_owned(), known.means.to_owned()]);
+        let price = price_of_name(known.means, prices);
+        table.row([
+            known.name.to_owned(),
+            known.means.to_owned(),
+            price_in_words(price.as_ref()),
+        ]);
     }
     for rule in PREFIX_RULES {
-        table.row([rule.begins_with.to_owned(), format!("{}:NAME", rule.provider)]);
+        let means = format!("{}:NAME", rule.provider);
+        table.row([rule.begins_with.to_owned(), means, "—".to_owned()]);
     }
     table
 }
@@ -174,9 +208,15 @@ fn of_entries(entries: &[Entry]) -> Table {
         Column::word("ready"),
         Column::text("model"),
         Column::text("address"),
+        Column::word(PRICE),
         Column::text("what is missing"),
     ]);
-    for Entry { model, problem } in entries {
+    for Entry {
+        model,
+        price,
+        problem,
+    } in entries
+    {
         let spec = &model.spec;
         table.row([
             text::clean_line(&model.name),
@@ -186,10 +226,19 @@ fn of_entries(entries: &[Entry]) -> Table {
                 .as_ref()
                 .map_or("the provider's", written)
                 .to_owned(),
+            price_in_words(price.as_ref()),
             text::clean_line(problem.as_deref().unwrap_or("—")),
         ]);
     }
     table
+}
+
+/// Input and output, as in price lists; `--json` has the rest.
+fn price_in_words(price: Option<&Price>) -> String {
+    price.map_or_else(
+        || "unknown".to_owned(),
+        |price| format!("{} / {}", price.rates.input, price.rates.output),
+    )
 }
 
 /// A setting as it stands in the file.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`request`] | the arguments as typed, resolved: a plan and an environment |
 //! | [`recorded`] | the runs that `replay` models play |
-//! | [`dry_run`] | shows the plan instead of running it |
+//! | [`dry_run`] | shows the plan, and what it will need, instead of running it |
+//! | [`past`] | what trials of earlier runs needed |
 //!
 //! How a plan becomes a run is the business of [`super::start`].
 
 mod dry_run;
+mod past;
 pub(super) mod recorded;
 mod request;
 

@@ -145,8 +145,10 @@ fn run() {
     Output:
           --ui <auto|plain|quiet>  Progress on stderr; auto is bars on a terminal, else plain [default:
                                    auto]
-          --dry-run                Show what would be run, and run nothing
+          --dry-run                Show what would be run, and what it will need by past runs; run
+                                   nothing
           --json                   One event a line on stdout, the summary last; with --dry-run the plan
+                                   and its estimate
     …
     Examples:
       bench-cli run examples/quickstart --model oracle --model noop

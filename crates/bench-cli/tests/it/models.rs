@@ -36,35 +36,38 @@ fn providers_names_and_the_models_of_a_file() {
     noop        ✓ yes  needs none                 —                                     —
     replay      ✓ yes  needs none                 the run behind its name               —
 
-    name                         stands for
+    name                         stands for                                                 $/M in / out
     ────────────────────────────────────────────────────────────────────────────────────────────────────
-    gpt-5-high                   openai:gpt-5?effort=high
-    gpt4o                        openai:gpt-4o
-    claude-4.5-sonnet            anthropic:claude-sonnet-4-5
-    claude-sonnet-4.5            anthropic:claude-sonnet-4-5
-    claude-sonnet-4-5-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&max_output_tok
-                                 ens=64000
-    claude-4.5-sonnet-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&max_output_tok
-                                 ens=64000
-    claude-sonnet-4.5-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&max_output_tok
-                                 ens=64000
-    grok4                        xai:grok-4
-    llama-4-maverick             openrouter:meta-llama/llama-4-maverick
-    llama-4-maverick:nitro       openrouter:meta-llama/llama-4-maverick:nitro
-    llama-4-maverick:floor       openrouter:meta-llama/llama-4-maverick:floor
-    meta-llama/llama-4-maverick  openrouter:meta-llama/llama-4-maverick
-    gpt…, o1, o3, o4-…           openai:NAME
-    claude-…                     anthropic:NAME
-    gemini-…, models/gemini-…    google:NAME
-    grok…                        xai:NAME
+    gpt-5-high                   openai:gpt-5?effort=high                                   1.25 / 10
+    gpt4o                        openai:gpt-4o                                              2.5 / 10
+    claude-4.5-sonnet            anthropic:claude-sonnet-4-5                                3 / 15
+    claude-sonnet-4.5            anthropic:claude-sonnet-4-5                                3 / 15
+    claude-sonnet-4-5-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&  3 / 15
+                                 max_output_tokens=64000
+    claude-4.5-sonnet-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&  3 / 15
+                                 max_output_tokens=64000
+    claude-sonnet-4.5-reasoning  anthropic:claude-sonnet-4-5?thinking=42000&temperature=1&  3 / 15
+                                 max_output_tokens=64000
+    grok4                        xai:grok-4                                                 unknown
+    llama-4-maverick             openrouter:meta-llama/llama-4-maverick                     unknown
+    llama-4-maverick:nitro       openrouter:meta-llama/llama-4-maverick:nitro               unknown
+    llama-4-maverick:floor       openrouter:meta-llama/llama-4-maverick:floor               unknown
+    meta-llama/llama-4-maverick  openrouter:meta-llama/llama-4-maverick                     unknown
+    gpt…, o1, o3, o4-…           openai:NAME                                                —
+    claude-…                     anthropic:NAME                                             —
+    gemini-…, models/gemini-…    google:NAME                                                —
+    grok…                        xai:NAME                                                   —
 
-    in the model file  ready  model                    address                 what is missing
+    in the model file  ready  model                address              $/M in / out  what is missing
     ────────────────────────────────────────────────────────────────────────────────────────────────────
-    near               ✓ yes  compatible:qwen?as=near  http://127.0.0.1:1/v1   —
-    gate               · no   openai:gpt-5?as=gate     http://gate.example/v1  openai:gpt-5?as=gate:
-                                                                               header `authorization`:
-                                                                               the variable `GATE_TOKEN`
-                                                                               is not set
+    near               ✓ yes  compatible:qwen?as=  http://127.0.0.1:1/  unknown       —
+                              near                 v1
+    gate               · no   openai:gpt-5?as=gat  http://gate.example  unknown       openai:gpt-5?as=ga
+                              e                    /v1                                te: header
+                                                                                      `authorization`:
+                                                                                      the variable
+                                                                                      `GATE_TOKEN` is
+                                                                                      not set
     --- stderr
     variables of .env (found; `--no-env-file` leaves it out)
     --- exit 0
@@ -77,6 +80,8 @@ fn providers_names_and_the_models_of_a_file() {
         serde_json::json!(["ANTHROPIC_API_KEY"])
     );
     assert_eq!(document["models"][0]["configured"], serde_json::json!(true));
+    assert_eq!(document["models"][0]["price"], serde_json::Value::Null);
+    assert_eq!(document["names"][0]["price"]["input"], serde_json::json!(1.25));
     let all = format!("{}{}{document}", bed.bench("models"), bed.bench("models --json"));
     assert!(!all.contains("canary"), "{all}");
 }

@@ -120,8 +120,13 @@ fn a_dry_run_leaves_nothing() {
     ───────────────────────────────────────────────────────
     say-hello        1          1  yes       tracker  easy
 
-    1 scenario × 1 model × 3 runs = 3 trials, 3 verifiers, at most 3 at once
-    at most 200 model replies each; what they cost is not estimated yet
+    1 scenario × 1 model × 3 runs = 3 trials, 3 verifiers, at most 3 at once, at most 200 model replies each
+
+    model   trials  model replies  input tokens  output tokens  cost
+    ────────────────────────────────────────────────────────────────
+    oracle       3        unknown             0              0    $0
+      oracle: no past run: unknown
+    no past runs in results
     --- stderr
     gym tracker: built in (no other is named)
     nothing was run; leave out `--dry-run` to run it
@@ -130,6 +135,7 @@ fn a_dry_run_leaves_nothing() {
     let plan: Value =
         serde_json::from_slice(&bed.output("run h.json --model oracle --dry-run --json").stdout).unwrap();
     assert_eq!(plan["scenarios"].as_array().unwrap().len(), 2);
+    assert_eq!(plan["estimate"]["total"]["calls"]["unknown_trials"], 2);
     assert!(!bed.path().join("results").exists());
 }
 

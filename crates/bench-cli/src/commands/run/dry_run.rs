@@ -1,29 +1,50 @@
-//! `bench-cli run --dry-run`: what would be run.
+//! `bench-cli run --dry-run`: what would be run, and what it will need by what earlier runs have needed.
 
+use std::fmt::Display;
 use std::io::Write;
 
-use bench_core::Plan;
+use bench_core::estimate::{Basis, Estimate, ModelEstimate, Reach, Source, Spread, Sum, Sums, estimate};
+use bench_core::{Plan, Usd};
 use bench_report::table::{Column, Table};
-use bench_report::text::{clean_line, count};
+use bench_report::text::{clean_line, count, short_number};
+use serde_json::json;
 
+use super::past::{self, Past, Read};
+use crate::commands::start::{check_prices, tell};
 use crate::commands::write_json;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::paint;
 
-/// Shows the plan and its size.
+/// So many runs are named of those that an estimate stands on; `--json` has all.
+const MOST_NAMED: usize = 3;
+
+/// Shows the plan, its size, and what it will need.
 pub(super) fn show(plan: &Plan, json: bool, cx: &mut Context) -> Result<Exit, CliError> {
+    check_prices(plan)?;
+    let Past { trials, read } = past::read(plan, cx).unwrap_or_else(|error| {
+        tell(&format!("no estimate: past runs cannot be read: {error}"), cx);
+        Past::default()
+    });
+    let estimate = estimate(plan, &trials);
     if json {
-        write_json(plan, cx)?;
+        let mut document = json!(plan);
+        document["estimate"] = json!(estimate);
+        document["estimate"]["read"] = json!(read);
+        write_json(&document, cx)?;
         return Ok(Exit::Success);
     }
     write!(
         cx.out,
-        "{}\n{}",
+        "{}\n{}\n{}",
         paint::table(&scenarios(plan).render(cx.out_look.width)),
-        size(plan)
+        size(plan),
+        paint::table(&needs(&estimate).render(cx.out_look.width)),
     )?;
+    for line in explained(&estimate, &read, cx) {
+        writeln!(cx.out, "{line}")?;
+    }
     writeln!(cx.err, "nothing was run; leave out `--dry-run` to run it")?;
     Ok(Exit::Success)
 }
@@ -53,7 +74,7 @@ fn scenarios(plan: &Plan) -> Table {
 fn size(plan: &Plan) -> String {
     let trials = plan.trial_count();
     format!(
-        "{} × {} × {} = {}, {}, at most {} at once\nat most {} model replies each; what they cost is not estimated yet\n",
+        "{} × {} × {} = {}, {}, at most {} at once, at most {} model replies each\n",
         count(plan.scenarios.len(), "scenario"),
         count(plan.models.len(), "model"),
         count(plan.runs as usize, "run"),
@@ -62,4 +83,141 @@ fn size(plan: &Plan) -> String {
         plan.max_concurrency.min(trials),
         plan.limits.max_turns,
     )
+}
+
+/// A row per model, and one for all of them.
+fn needs(estimate: &Estimate) -> Table {
+    let mut table = Table::new([
+        Column::text("model"),
+        Column::figure("trials"),
+        Column::figure("model replies"),
+        Column::figure("input tokens"),
+        Column::figure("output tokens"),
+        Column::figure("cost"),
+    ]);
+    let mut row = |name: String, sums: &Sums| {
+        let tokens = |sum: &Sum<u64>| in_words(sum, sums.trials, |n| short_number(*n));
+        table.row([
+            name,
+            sums.trials.to_string(),
+            tokens(&sums.calls),
+            tokens(&sums.input_tokens),
+            tokens(&sums.output_tokens),
+            in_words(&sums.cost_usd, sums.trials, Usd::to_string),
+        ]);
+    };
+    for model in &estimate.models {
+        row(clean_line(&model.model), &model.sums);
+    }
+    if estimate.models.len() > 1 {
+        row("all".to_owned(), &estimate.total);
+    }
+    table
+}
+
+/// `30 – 54`, `≥ 30 – 54` where something is unknown, `unknown`.
+fn in_words<T: PartialEq + Default>(sum: &Sum<T>, trials: u32, shown: impl Fn(&T) -> String) -> String {
+    let nothing_known = sum.unknown_trials > 0 && sum.known.p90 == T::default();
+    if nothing_known || sum.unknown_trials >= trials {
+        return "unknown".to_owned();
+    }
+    let Spread { median, p90 } = &sum.known;
+    let range = if median == p90 {
+        shown(median)
+    } else {
+        format!("{} – {}", shown(median), shown(p90))
+    };
+    if sum.unknown_trials == 0 {
+        range
+    } else {
+        format!("≥ {range}")
+    }
+}
+
+/// What the figures are, what they stand on, and how far the budgets reach.
+fn explained(estimate: &Estimate, read: &Read, cx: &Context) -> Vec<String> {
+    let mut lines = Vec::new();
+    if estimate.models.iter().any(knows_something) {
+        lines.push(
+            "estimated: median – 90th percentile of past trials, times the number of trials".to_owned(),
+        );
+    }
+    for model in &estimate.models {
+        let sources = model
+            .from
+            .iter()
+            .map(|source| source_in_words(source, model.sums.trials));
+        lines.extend(sources.map(|source| format!("  {}: {source}", clean_line(&model.model))));
+    }
+    lines.push(read_in_words(read, &cx.shown(&cx.results_dir())));
+    let trials = estimate.total.trials;
+    lines.extend(estimate.budgets.iter().map(|reach| reach_in_words(reach, trials)));
+    lines
+}
+
+fn knows_something(model: &ModelEstimate) -> bool {
+    model.from.iter().any(|source| source.basis != Basis::Nothing)
+}
+
+fn source_in_words(source: &Source, trials: u32) -> String {
+    let which = if source.trials == trials {
+        String::new()
+    } else {
+        format!("{} of {}: ", source.trials, count(trials as usize, "trial"))
+    };
+    if source.basis == Basis::Nothing {
+        return format!("{which}no past run: unknown");
+    }
+    let named: Vec<&str> = source.runs.iter().take(MOST_NAMED).map(String::as_str).collect();
+    let more = source.runs.len() - named.len();
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    format!(
+        "{which}{} of {}, from {}{more}",
+        count(source.past_trials, "past trial"),
+        source.basis.in_words(),
+        named.join(", "),
+    )
+}
+
+fn read_in_words(read: &Read, folder: &str) -> String {
+    let looked = match read.runs {
+        0 => format!("no past runs in {folder}"),
+        n => format!("looked at the newest {} in {folder}", count(n, "run")),
+    };
+    let older = read
+        .ended_by
+        .map(|why| format!("; {} not read: {why}", count(read.older_runs, "older run")));
+    let unreadable = match read.unreadable_runs {
+        0 => String::new(),
+        n => format!("; {} cannot be read", count(n, "run")),
+    };
+    format!("{looked}{}{unreadable}", older.unwrap_or_default())
+}
+
+/// How far a budget reaches.
+fn reach_in_words(reach: &Reach, trials: u32) -> String {
+    let budget = format!("--{} {}", reach.budget.replace('_', "-"), reach.most);
+    let after = |n: &dyn Display| {
+        format!(
+            "would end the run after about {n} of {}",
+            count(trials as usize, "trial")
+        )
+    };
+    let unknown = match reach.unknown_trials {
+        0 => String::new(),
+        n => format!("; of {} it is unknown", count(n as usize, "trial")),
+    };
+    let said = match (reach.ends_after_at_median, reach.ends_after_at_p90) {
+        _ if reach.unknown_trials >= trials => return format!("{budget}: nobody knows how far it reaches"),
+        (None, None) if reach.unknown_trials > 0 => "enough for what is known".to_owned(),
+        (None, None) => "enough, also at the 90th percentile".to_owned(),
+        (None, Some(n)) => format!("enough at the median; at the 90th percentile it {}", after(&n)),
+        (Some(n), Some(least)) if least < n => format!("{} ({least} at the 90th percentile)", after(&n)),
+        (Some(n), _) => after(&n),
+    };
+    format!("{budget}: {said}{unknown}")
 }
