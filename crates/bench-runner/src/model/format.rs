@@ -53,6 +53,14 @@ pub(super) enum NoTurn {
     Filtered(String),
 }
 
+impl NoTurn {
+    /// The failure that a document tells of: servers put the error object into a member of its own, or send it bare.
+    pub(super) fn told_in(mut document: Value) -> Self {
+        let inside = document.get_mut("error").filter(|inside| inside.is_object());
+        Self::Refused(inside.map(Value::take).unwrap_or(document))
+    }
+}
+
 impl From<&'static str> for NoTurn {
     fn from(why: &'static str) -> Self {
         Self::Malformed(why.into())

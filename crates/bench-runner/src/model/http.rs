@@ -50,9 +50,18 @@ pub(crate) fn client_builder() -> ClientBuilder {
 }
 
 /// A client for one provider address, with as many connections kept as there can be requests at once.
+///
+/// None is kept without TLS: connecting costs next to nothing then, and servers of that kind close connections that they
+/// promised to keep (llama.cpp behind every streamed reply, and after 5 s). A request that is sent on one of them just then
+/// breaks off, and nobody knows whether it was worked on.
 pub(super) fn model_client(base: &Url, max_concurrency: usize) -> Result<Client, reqwest::Error> {
+    let kept = if base.scheme() == "http" {
+        0
+    } else {
+        max_concurrency.max(1)
+    };
     let mut builder = client_builder()
-        .pool_max_idle_per_host(max_concurrency.max(1))
+        .pool_max_idle_per_host(kept)
         .tcp_keepalive(KEEP_ALIVE)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .http2_keep_alive_timeout(KEEP_ALIVE);

@@ -33,7 +33,8 @@ struct Event {
     kind: String,
     #[serde(default)]
     index: u64,
-    message: Option<Map<String, Value>>,
+    /// The message so far. A text only in a bare error object, which llama.cpp sends without the event around it.
+    message: Option<Value>,
     content_block: Option<Map<String, Value>>,
     delta: Option<Map<String, Value>>,
     usage: Option<Map<String, Value>>,
@@ -44,7 +45,14 @@ impl Assembly for Message {
     fn take(&mut self, data: &str) -> Result<Piece, NoTurn> {
         let event: Event = serde_json::from_str(data)?;
         match event.kind.as_str() {
-            "message_start" => self.head = event.message.unwrap_or_default(),
+            _ if event.message.as_ref().is_some_and(Value::is_string) => {
+                return Err(NoTurn::told_in(serde_json::from_str(data)?));
+            }
+            "message_start" => {
+                if let Some(Value::Object(head)) = event.message {
+                    self.head = head;
+                }
+            }
             "content_block_start" => {
                 let fields = event.content_block.unwrap_or_default();
                 let input = String::new();

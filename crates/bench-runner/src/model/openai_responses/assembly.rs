@@ -15,9 +15,11 @@ pub(in crate::model) struct Response {
 
 #[derive(Deserialize)]
 struct Event {
-    #[serde(rename = "type")]
+    /// None in what llama.cpp sends in place of the rest when it fails.
+    #[serde(rename = "type", default)]
     kind: String,
     response: Option<Box<RawValue>>,
+    error: Option<Value>,
 }
 
 impl Assembly for Response {
@@ -28,12 +30,11 @@ impl Assembly for Response {
                 self.whole = event.response;
                 Ok(Piece::Last)
             }
-            "error" => {
-                let mut error: Value = serde_json::from_str(data)?;
-                // Gateways put it into an object of its own.
-                let inside = error.get_mut("error").filter(|inside| inside.is_object());
-                Err(NoTurn::Refused(inside.map(Value::take).unwrap_or(error)))
-            }
+            "error" => Err(NoTurn::told_in(serde_json::from_str(data)?)),
+            "" => Err(match event.error {
+                Some(error) => NoTurn::Refused(error),
+                None => "an event without a type".into(),
+            }),
             kind if kind.rsplit('.').next() == Some("delta") => Ok(Piece::Said),
             _ => Ok(Piece::Other),
         }

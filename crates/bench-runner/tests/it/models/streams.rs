@@ -324,16 +324,36 @@ async fn failures_inside_a_stream_are_failures() {
             json!({"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}),
         ),
     ] {
-        let stub = Stub::start([events(&format!("event: x\ndata: {event}\n\n"), 7)]).await;
-        let variant = if model.contains('?') { "&" } else { "?" };
-        let error = Talk::with(&format!("{model}{variant}stream=true"), &stub.url)
-            .ask()
-            .await
-            .unwrap_err();
-        assert_eq!(error.class, ErrorClass::Overloaded, "{model}: {error}");
-        assert!(error.maybe_paid, "{model}: the answer said 200");
-        assert!(error.message.contains("Overloaded"), "{error}");
+        fails_inside_a_stream(model, &format!("event: x\ndata: {event}\n\n"), "Overloaded").await;
     }
+}
+
+/// What llama.cpp sends in place of the rest: one error object, wrapped in two formats and bare in the third.
+#[tokio::test]
+async fn one_error_in_three_formats_is_one_failure() {
+    let words = "The model produced output that does not match the expected peg-native format";
+    let error = json!({"code": 500, "message": words, "type": "server_error"});
+    let wrapped = format!("data: {}\n\n", json!({ "error": error }));
+    let bare = format!("event: error\ndata: {error}\n\n");
+    for (model, sent) in [
+        ("compatible:m", &wrapped),
+        ("openai:m?api=responses", &wrapped),
+        ("anthropic:m", &bare),
+    ] {
+        fails_inside_a_stream(model, sent, &format!("500: {words}")).await;
+    }
+}
+
+async fn fails_inside_a_stream(model: &str, sent: &str, words: &str) {
+    let stub = Stub::start([events(sent, 7)]).await;
+    let variant = if model.contains('?') { "&" } else { "?" };
+    let error = Talk::with(&format!("{model}{variant}stream=true"), &stub.url)
+        .ask()
+        .await
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Overloaded, "{model}: {error}");
+    assert!(error.maybe_paid, "{model}: the answer said 200");
+    assert!(error.message.contains(words), "{model}: {error}");
 }
 
 #[tokio::test]
@@ -361,6 +381,24 @@ async fn what_is_no_stream_is_read_as_it_is() {
             assert_eq!(error.class, ErrorClass::Malformed, "{error}");
             assert!(error.message.contains(why), "{error}");
         }
+    }
+}
+
+/// llama.cpp promises to keep the connection and closes it behind every stream. A request that meets the closing may have
+/// been paid for all anyone knows, so none may meet it.
+#[tokio::test]
+async fn a_server_that_closes_behind_a_stream_loses_no_request() {
+    let url = raw(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nkeep-alive: timeout=5, max=100\r\n\
+        transfer-encoding: chunked\r\n\r\n\
+        54\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"I\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n\r\n0\r\n\r\n",
+        End::NotAgain,
+    )
+    .await;
+    let talk = Talk::with("compatible:m?stream=true", &url);
+    for _ in 0..3 {
+        let reply = talk.ask().await.unwrap();
+        assert_eq!(reply.turn.text, "I");
     }
 }
 
