@@ -99,14 +99,15 @@ pub enum Event {
         /// What it said.
         cause: String,
     },
-    /// More or fewer requests than before may be under way to a provider at once.
-    ConcurrencyChanged {
+    /// A provider is sent more or fewer requests than before, one after another at even distances.
+    PaceChanged {
         /// The provider's name.
         provider: String,
-        /// So many until now.
-        was: u32,
-        /// So many from here on.
-        requests_at_once: u32,
+        /// Requests in a minute until now; none while there was no bound but how many may be under way at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<f64>,
+        /// Requests in a minute from here on, and so as many at once as are begun while one is answered.
+        requests_a_minute: f64,
         /// Why: what it said when it refused, or that it answers.
         cause: String,
     },
@@ -212,7 +213,7 @@ impl Event {
             | Self::PlanChanged(_)
             | Self::GymReached { .. }
             | Self::ModelGivenUp { .. }
-            | Self::ConcurrencyChanged { .. } => None,
+            | Self::PaceChanged { .. } => None,
             Self::TrialStarted { trial, .. }
             | Self::DatabaseNamed { trial, .. }
             | Self::DatabaseRemoved { trial, .. }

@@ -1,11 +1,17 @@
-//! How many requests may be under way to one provider at once, learned from what it refuses.
+//! How many requests are sent to one provider, learned from what it refuses.
 //!
-//! It begins with as many as the run may make. A request that is refused because there were too many (429) makes it
-//! fewer by a fifth, once for all that were under way together, and closes the gate for as long as the provider asks,
-//! at most a minute; requests that are answered open it again, one more after four rounds of them. That is additive
-//! increase with multiplicative decrease, as in TCP (Chiu and Jain, 1989): several runs that share an account come to
-//! share its rate. Models of one provider at one address share a [`Rate`].
+//! It begins with as many at once as the run may make. A request that is refused because there were too many (429)
+//! closes the gate for as long as the provider asks, at most a minute. From then on requests are sent one after
+//! another at even distances. A refusal makes this pace slower by a fifth, once for all that were under way together;
+//! answers make it faster, little at first and more with each. That is slow increase with multiplicative decrease,
+//! as in TCP (Chiu and Jain, 1989; the convex growth is that of CUBIC, RFC 9438): several runs that share an account come
+//! to share its rate. What was let through in the last minute bounds the pace from both sides, so that a minute in
+//! which everything is refused does not leave the next one unused.
+//!
+//! How many requests are under way at once follows from the pace and from how long answers take. Models of one provider
+//! at one address share a [`Rate`].
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,11 +21,29 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::model::{ErrorClass, ModelError, TurnReply};
 
-/// What a refusal leaves of the requests at once.
+/// What a refusal leaves of the pace.
 const CUT: f64 = 0.8;
 
-/// Rounds of answered requests until one more may be under way.
-const ROUNDS: f64 = 4.0;
+/// The n-th answer since the pace was made slower makes it faster by n times this part.
+const GROWTH: f64 = 3e-5;
+
+/// After the first refusal little is known: as many answers count as given already.
+const LEARNING: u32 = 500;
+
+/// The pace does not grow over so many times what is let through: then it bounds nothing.
+const FASTEST: f64 = 2.0;
+
+/// The pace is never below this part of what is let through.
+const FLOOR: f64 = 0.97;
+
+/// The pace is told when it has changed by this factor since it was told last.
+const WORTH_TELLING: f64 = 1.2;
+
+/// Never less than one request in a minute.
+const SLOWEST: f64 = 1.0 / 60.0;
+
+/// So many seconds are looked back at to know what is let through.
+const LOOK_BACK: u32 = 60;
 
 /// The gate is closed no longer than this at a time: then somebody tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -27,42 +51,59 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The requests to one provider.
 pub(crate) struct Rate {
     provider: String,
-    most: f64,
     free: Arc<Semaphore>,
+    /// Whose turn it is to wait for the pace.
+    line: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
 struct State {
-    /// How many may be under way; the whole part counts.
-    limit: f64,
-    /// Permits that are not given back when their requests end.
-    too_many: usize,
+    let_through: LetThrough,
+    /// Requests a second, as far as refusals and answers say; none as long as nothing was refused.
+    pace: Option<f64>,
+    /// Answers since it was made slower.
+    answers: u32,
+    /// As it was told last.
+    told: Option<f64>,
     /// What was sent before is known to have been too much.
     cut_at: Option<Instant>,
     /// Nothing is sent before.
     open_at: Option<Instant>,
+    /// When it is the turn of the next one.
+    next_at: Option<Instant>,
+}
+
+/// How many requests of each of the last seconds were sent and are not refused.
+struct LetThrough {
+    /// When the first one was sent.
+    began: Option<Instant>,
+    /// The second that is counted at the back, from the first one.
+    last: u64,
+    seconds: VecDeque<u32>,
 }
 
 /// A request that may be under way.
 pub(crate) struct Permit<'a> {
     rate: &'a Rate,
     began: Instant,
-    held: Option<OwnedSemaphorePermit>,
+    _held: Option<OwnedSemaphorePermit>,
 }
 
 impl Rate {
     /// For requests of which at most so many are wanted at once.
     pub(crate) fn new(provider: String, at_once: u32) -> Self {
-        let most = at_once.max(1);
         Self {
             provider,
-            most: f64::from(most),
-            free: Arc::new(Semaphore::new(most as usize)),
+            free: Arc::new(Semaphore::new(at_once.max(1) as usize)),
+            line: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
-                limit: f64::from(most),
-                too_many: 0,
+                let_through: LetThrough::new(),
+                pace: None,
+                answers: 0,
+                told: None,
                 cut_at: None,
                 open_at: None,
+                next_at: None,
             }),
         }
     }
@@ -83,48 +124,54 @@ impl Rate {
 
     /// A permit, if a request may be sent right now.
     pub(crate) fn try_permit(&self) -> Option<Permit<'_>> {
-        if self.closed_until().is_some() {
-            return None;
-        }
         let held = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some(self.permit(Some(held)))
+        let _first = self.line.try_lock().ok()?;
+        self.send(Some(held)).ok()
     }
 
     /// Waits, in the order of asking, until a request may be sent.
     pub(crate) async fn next_permit(&self) -> Permit<'_> {
-        let held = Arc::clone(&self.free).acquire_owned().await.ok(); // never closed
-        // It may be closed again meanwhile.
-        while let Some(open) = self.closed_until() {
-            sleep_until(open).await;
+        let mut held = Arc::clone(&self.free).acquire_owned().await.ok(); // never closed
+        let _first = self.line.lock().await;
+        loop {
+            match self.send(held) {
+                Ok(permit) => return permit,
+                Err((back, turn)) => {
+                    held = back;
+                    sleep_until(turn).await;
+                }
+            }
         }
-        self.permit(held)
     }
 
-    fn permit(&self, held: Option<OwnedSemaphorePermit>) -> Permit<'_> {
-        Permit {
+    /// Takes the turn that begins now; otherwise says when to ask again.
+    fn send(
+        &self,
+        held: Option<OwnedSemaphorePermit>,
+    ) -> Result<Permit<'_>, (Option<OwnedSemaphorePermit>, Instant)> {
+        let (mut state, now) = (self.lock(), Instant::now());
+        let turn = state.open_at.max(state.next_at).filter(|turn| *turn > now);
+        if let Some(turn) = turn {
+            return Err((held, turn));
+        }
+        let pace = state.pace_at(now);
+        state.next_at = pace.map(|pace| now + Duration::from_secs_f64(1.0 / pace));
+        state.let_through.add(now, 1);
+        Ok(Permit {
             rate: self,
-            began: Instant::now(),
-            held,
-        }
-    }
-
-    fn closed_until(&self) -> Option<Instant> {
-        self.lock().open_at.filter(|open| *open > Instant::now())
+            began: now,
+            _held: held,
+        })
     }
 
     fn answered(&self) -> Option<Event> {
         let mut state = self.lock();
-        let before = whole(state.limit);
-        state.limit = (state.limit + 1.0 / (ROUNDS * state.limit)).min(self.most);
-        let now = whole(state.limit);
-        if now == before {
-            return None;
-        }
-        match state.too_many.checked_sub(1) {
-            Some(fewer) => state.too_many = fewer,
-            None => self.free.add_permits(1),
-        }
-        Some(self.changed(before, now, "it answers"))
+        let pace = state.pace?;
+        let most = state.let_through.a_second(Instant::now()) * FASTEST;
+        state.answers += 1;
+        let faster = pace * (1.0 + f64::from(state.answers) * GROWTH);
+        state.pace = Some(faster.min(most.max(pace)));
+        self.tell(&mut state, "it answers")
     }
 
     fn refused(&self, began: Instant, error: &ModelError) -> Option<Event> {
@@ -132,30 +179,95 @@ impl Rate {
         let now = Instant::now();
         let asked = error.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
         state.open_at = state.open_at.max(Some(now + asked));
+        let pace = state.pace_at(now);
+        state.let_through.add(began, -1);
         // What was under way together is refused together, and is one sign.
         if state.cut_at.is_some_and(|cut| began <= cut) {
             return None;
         }
+        state.answers = if state.cut_at.is_none() { LEARNING } else { 0 };
         state.cut_at = Some(now);
-        let before = whole(state.limit);
-        state.limit = (state.limit * CUT).max(1.0);
-        let limit = whole(state.limit);
-        let fewer = (before - limit) as usize;
-        state.too_many += fewer - self.free.forget_permits(fewer);
-        (fewer > 0).then(|| self.changed(before, limit, &error.message))
+        let pace = pace.unwrap_or_else(|| state.let_through.a_second(now));
+        state.pace = Some((pace * CUT).max(SLOWEST));
+        state.next_at = None;
+        self.tell(&mut state, &error.message)
     }
 
-    fn changed(&self, was: u32, limit: u32, cause: &str) -> Event {
-        Event::ConcurrencyChanged {
-            provider: self.provider.clone(),
-            was,
-            requests_at_once: limit,
-            cause: cause.to_owned(),
+    fn tell(&self, state: &mut State, cause: &str) -> Option<Event> {
+        let pace = state.pace_at(Instant::now())?;
+        let was = state.told;
+        let little = |was: f64| (1.0 / WORTH_TELLING..WORTH_TELLING).contains(&(pace / was));
+        if was.is_some_and(little) {
+            return None;
         }
+        state.told = Some(pace);
+        Some(Event::PaceChanged {
+            provider: self.provider.clone(),
+            was: was.map(a_minute),
+            requests_a_minute: a_minute(pace),
+            cause: cause.to_owned(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Requests a second that may be sent now; none for as many as are wanted.
+    fn pace_at(&mut self, now: Instant) -> Option<f64> {
+        Some(
+            self.pace?
+                .max(self.let_through.a_second(now) * FLOOR)
+                .max(SLOWEST),
+        )
+    }
+}
+
+impl LetThrough {
+    fn new() -> Self {
+        Self {
+            began: None,
+            last: 0,
+            seconds: VecDeque::from([0]),
+        }
+    }
+
+    /// Counts one that was sent at a time, or takes it back.
+    fn add(&mut self, at: Instant, change: i32) {
+        self.began.get_or_insert(at);
+        self.turn_to(at);
+        let ago = self.last - self.since(at).as_secs();
+        let place = usize::try_from(ago)
+            .ok()
+            .and_then(|ago| self.seconds.iter_mut().nth_back(ago));
+        if let Some(count) = place {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+
+    /// Requests a second on average, since the first one or in the time that is looked back at.
+    fn a_second(&mut self, now: Instant) -> f64 {
+        self.turn_to(now);
+        let count: u32 = self.seconds.iter().sum();
+        f64::from(count) / self.since(now).as_secs_f64().clamp(1.0, f64::from(LOOK_BACK))
+    }
+
+    fn turn_to(&mut self, now: Instant) {
+        let second = self.since(now).as_secs();
+        while self.last < second {
+            self.last += 1;
+            self.seconds.push_back(0);
+            if self.seconds.len() > LOOK_BACK as usize {
+                self.seconds.pop_front();
+            }
+        }
+    }
+
+    fn since(&self, now: Instant) -> Duration {
+        self.began
+            .map_or(Duration::ZERO, |began| now.saturating_duration_since(began))
     }
 }
 
@@ -170,225 +282,10 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        let mut state = self.rate.lock();
-        if let (Some(fewer), Some(held)) = (state.too_many.checked_sub(1), self.held.take()) {
-            state.too_many = fewer;
-            held.forget();
-        }
-    }
-}
-
-/// The whole part of a limit.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "between 1 and a u32"
-)]
-fn whole(limit: f64) -> u32 {
-    limit as u32
+/// A pace for people and files.
+fn a_minute(pace: f64) -> f64 {
+    (pace * 600.0).round() / 10.0
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use bench_core::ModelRef;
-    use futures_util::future::join_all;
-    use tokio::time::{Duration, sleep};
-
-    use super::*;
-    use crate::slots::Slots;
-
-    fn refusal(retry_after: Option<Duration>) -> ModelError {
-        ModelError {
-            model: "m".into(),
-            class: ErrorClass::RateLimit,
-            status: Some(429),
-            retry_after,
-            maybe_paid: false,
-            message: "slow down".into(),
-        }
-    }
-
-    fn limit(event: Option<Event>) -> Option<u32> {
-        match event? {
-            Event::ConcurrencyChanged { requests_at_once, .. } => Some(requests_at_once),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn rate(at_once: u32) -> Rate {
-        Rate::new("openai".into(), at_once)
-    }
-
-    /// How many requests may be sent right now.
-    fn room(rate: &Rate) -> usize {
-        std::iter::from_fn(|| rate.try_permit()).collect::<Vec<_>>().len()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_under_way_together_and_is_refused_counts_once() {
-        let rate = rate(10);
-        let permits: Vec<_> = (0..10).map(|_| rate.try_permit().unwrap()).collect();
-        assert!(rate.try_permit().is_none());
-        sleep(Duration::from_millis(1)).await;
-        let told: Vec<_> = permits
-            .into_iter()
-            .map(|permit| limit(permit.ended(&Err(refusal(None)))))
-            .collect();
-        assert_eq!(told[0], Some(8));
-        assert!(told[1..].iter().all(Option::is_none), "{told:?}");
-        assert_eq!(room(&rate), 8, "two of the ten are gone for good");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_gate_is_closed_as_long_as_is_asked_but_not_for_hours() {
-        let rate = rate(4);
-        for (asked, closed) in [(7, 7), (3600, 60)] {
-            let permit = rate.next_permit().await;
-            sleep(Duration::from_millis(1)).await;
-            drop(permit.ended(&Err(refusal(Some(Duration::from_secs(asked))))));
-            let start = Instant::now();
-            assert!(rate.try_permit().is_none());
-            drop(rate.next_permit().await);
-            assert_eq!(start.elapsed().as_secs(), closed);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn answers_bring_back_one_after_another_up_to_what_was_wanted() {
-        let rate = rate(5);
-        for _ in 0..20 {
-            let permit = rate.next_permit().await;
-            sleep(Duration::from_millis(1)).await;
-            permit.ended(&Err(refusal(None)));
-        }
-        assert_eq!(room(&rate), 1, "never none");
-        let mut answers = 0;
-        let mut told = Vec::new();
-        while told.last() != Some(&5) {
-            let permit = rate.try_permit().unwrap();
-            told.extend(limit(permit.ended(&Ok(TurnReply::default()))));
-            answers += 1;
-        }
-        assert_eq!(told, [2, 3, 4, 5]);
-        assert!(
-            (40..60).contains(&answers),
-            "four rounds of 1, 2, 3 and 4: {answers}"
-        );
-        assert_eq!(room(&rate), 5);
-    }
-
-    #[tokio::test]
-    async fn other_failures_and_requests_that_are_given_up_change_nothing() {
-        let rate = rate(2);
-        drop(rate.next_permit().await);
-        let broken = ModelError {
-            class: ErrorClass::Network,
-            ..refusal(None)
-        };
-        assert!(rate.next_permit().await.ended(&Err(broken)).is_none());
-        assert_eq!(
-            std::iter::from_fn(|| rate.try_permit()).collect::<Vec<_>>().len(),
-            2
-        );
-    }
-
-    #[test]
-    fn models_at_one_address_share_a_rate() {
-        let spec = |model: &str, base_url: Option<&str>| ModelSpec {
-            slug: "m".into(),
-            base_url: base_url.map(Into::into),
-            ..ModelSpec::new(model.parse::<ModelRef>().unwrap())
-        };
-        let models = [
-            spec("openai:a", None),
-            spec("openai:b", None),
-            spec("openai:a", Some("http://127.0.0.1:1")),
-            spec("xai:a", None),
-        ];
-        let rates = Rate::of_models(&models, 1);
-        let same = |a: usize, b: usize| Arc::ptr_eq(&rates[a], &rates[b]);
-        assert!(same(0, 1) && !same(0, 2) && !same(0, 3));
-    }
-
-    /// A provider that lets so many requests through each second, and refuses the others.
-    struct Bucket {
-        per_second: f64,
-        takes: Duration,
-        left: Mutex<(f64, Instant)>,
-        requests: AtomicU32,
-    }
-
-    impl Bucket {
-        async fn ask(&self, retry_after: Option<Duration>) -> Result<TurnReply, ModelError> {
-            self.requests.fetch_add(1, Ordering::Relaxed);
-            let admitted = {
-                let mut left = self.left.lock().unwrap();
-                let filled = left.0 + left.1.elapsed().as_secs_f64() * self.per_second;
-                *left = (filled.min(self.per_second), Instant::now());
-                let admitted = left.0 >= 1.0;
-                left.0 -= f64::from(u8::from(admitted));
-                admitted
-            };
-            if admitted {
-                sleep(self.takes).await;
-                return Ok(TurnReply::default());
-            }
-            sleep(Duration::from_millis(2)).await;
-            Err(refusal(retry_after))
-        }
-    }
-
-    /// 200 trials of 6 requests each, at a provider that lets 50 a second through: seconds and requests.
-    async fn play(takes: Duration, retry_after: Option<Duration>) -> (f64, u32) {
-        let bucket = Bucket {
-            per_second: 50.0,
-            takes,
-            left: Mutex::new((50.0, Instant::now())),
-            requests: AtomicU32::new(0),
-        };
-        let (rate, slots) = (rate(100), Slots::new(100));
-        let start = Instant::now();
-        let trials = (0..200).map(|_| async {
-            let _slot = slots.next().await;
-            for _ in 0..6 {
-                loop {
-                    let permit = rate.next_permit().await;
-                    let reply = bucket.ask(retry_after).await;
-                    permit.ended(&reply);
-                    match reply {
-                        Ok(_) => break,
-                        Err(error) => sleep(error.retry_after.unwrap_or(Duration::from_millis(500))).await,
-                    }
-                }
-            }
-        });
-        join_all(trials).await;
-        (
-            start.elapsed().as_secs_f64(),
-            bucket.requests.load(Ordering::Relaxed),
-        )
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_provider_that_limits_its_rate_is_used_up_without_a_storm() {
-        let ideal = (1200.0 - 50.0) / 50.0;
-        let second = Some(Duration::from_secs(1));
-        for (takes_ms, retry_after) in [
-            (2, second),
-            (50, second),
-            (200, second),
-            (1000, second),
-            (200, None),
-        ] {
-            let (took, requests) = play(Duration::from_millis(takes_ms), retry_after).await;
-            eprintln!(
-                "{takes_ms} ms, {retry_after:?}: {:.2} x ideal, {requests} requests",
-                took / ideal
-            );
-        }
-    }
-}
+mod tests;

@@ -151,6 +151,7 @@ impl Soak {
         let thinking = LoadOptions {
             tool_calls: 0,
             latency: THINKING,
+            limit: None,
         };
         let model = load::start((Ipv4Addr::LOCALHOST, 0).into(), thinking);
         let bed = TestBed::in_memory()

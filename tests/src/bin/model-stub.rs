@@ -1,7 +1,7 @@
 //! The stub model as a process: plays a script from a file, or the fixed conversation for load.
 //!
-//! `model-stub PORT --script FILE` | `model-stub PORT --tool-calls K [--latency-ms N]`. Port 0 takes a
-//! free one. The first line on stdout is its URL.
+//! `model-stub PORT --script FILE` | `model-stub PORT --tool-calls K [--latency-ms N] [--per-second N [--retry-after S]]`.
+//! Port 0 takes a free one. The first line on stdout is its URL.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Err(message) => {
             writeln!(
                 io::stderr(),
-                "model-stub: {message}\nusage: model-stub PORT --script FILE | PORT --tool-calls K [--latency-ms N]"
+                "model-stub: {message}\nusage: model-stub PORT --script FILE | PORT --tool-calls K [--latency-ms N] [--per-second N [--retry-after S]]"
             )
             .ok();
             ExitCode::from(2)
@@ -41,9 +41,16 @@ fn run(arguments: &[String]) -> Result<(), String> {
         let text = option(arguments, name).unwrap_or("0");
         text.parse().map_err(|_| format!("{name}: `{text}` is no number"))
     };
+    let per_second = u32::try_from(number("--per-second")?).map_err(|error| error.to_string())?;
+    let retry_after = number("--retry-after")? as u64;
     let options = load::LoadOptions {
         tool_calls: number("--tool-calls")?,
         latency: Duration::from_millis(number("--latency-ms")? as u64),
+        limit: (per_second > 0).then_some(load::Limit {
+            per_second,
+            burst: per_second,
+            retry_after: (retry_after > 0).then_some(retry_after),
+        }),
     };
     let mut served = load::start(addr, options);
     announce(&served.url());

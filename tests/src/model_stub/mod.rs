@@ -73,6 +73,9 @@ pub struct Stats {
     pub in_flight: u64,
     /// The most at once.
     pub max_in_flight: u64,
+    /// Requests that were refused because there were too many.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 #[derive(Debug, Default)]

@@ -69,7 +69,8 @@ async fn a_script_is_played_turn_by_turn_with_faults_before_it() {
         Stats {
             calls: 4,
             in_flight: 0,
-            max_in_flight: 1
+            max_in_flight: 1,
+            refused: 0,
         }
     );
     assert!(stub.refusals().is_empty());
@@ -113,6 +114,7 @@ async fn the_model_for_load_counts_replies() {
     let options = load::LoadOptions {
         tool_calls: 1,
         latency: Duration::ZERO,
+        limit: None,
     };
     let served = load::start((Ipv4Addr::LOCALHOST, 0).into(), options);
     let user = json!({"role": "user", "content": "hello"});

@@ -7,6 +7,7 @@
 //! | `broken_input` | what a person is told whose files or arguments are wrong |
 //! | `wires` | whole conversations over both wire formats |
 //! | `bad_models` | models that fail, hang, talk nonsense or never stop |
+//! | `rates` | providers that limit their rate |
 //! | `bad_gyms` | MCP servers that fail, hang, die or never answer |
 //! | `same_gym` | the tracker embedded, over HTTP, over stdio: same verdicts, nothing left behind |
 //! | `isolation` | 500 trials at once, each in a world of its own |
@@ -42,6 +43,7 @@ mod interrupted;
 mod isolation;
 mod leftovers;
 mod on_disk;
+mod rates;
 mod replays;
 mod same_gym;
 mod secrets;

@@ -145,16 +145,16 @@ pub(super) fn noteworthy(event: &Event) -> Option<String> {
                 paint::signs("!")
             ))
         }
-        Event::ConcurrencyChanged {
+        Event::PaceChanged {
             provider,
             was,
-            requests_at_once,
+            requests_a_minute,
             cause,
-        } if requests_at_once < was => {
+        } if was.is_none_or(|was| *requests_a_minute < was) => {
             let cause = text::clean_line(cause);
             let cause = text::shorten(&cause, LONGEST);
             Some(format!(
-                "{} {provider} takes fewer requests: {requests_at_once} at once, not {was} ({cause})",
+                "{} {provider} is sent fewer requests: {requests_a_minute:.0} a minute ({cause})",
                 paint::signs("!")
             ))
         }

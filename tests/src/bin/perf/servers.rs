@@ -25,7 +25,14 @@ impl Servers {
             children: Vec::new(),
         };
         let (calls, latency) = (workload.tool_calls.to_string(), workload.latency_ms.to_string());
-        let arguments = ["0", "--tool-calls", &calls, "--latency-ms", &latency];
+        let mut arguments = vec!["0", "--tool-calls", &calls, "--latency-ms", &latency];
+        let limit = workload.limit.map(|limit| {
+            let after = limit.retry_after.unwrap_or_default();
+            (limit.per_second.to_string(), after.to_string())
+        });
+        if let Some((per_second, after)) = &limit {
+            arguments.extend(["--per-second", per_second, "--retry-after", after]);
+        }
         servers.model_url = servers.spawn("model-stub", &arguments)?;
         servers.mcp_url = servers.spawn("mcp-echo", &[])?;
         Ok(servers)

@@ -1,0 +1,327 @@
+//! The gate by itself, and against a provider that limits its rate.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bench_core::ModelRef;
+use futures_util::future::join_all;
+use tokio::time::{Duration, sleep};
+
+use super::*;
+use crate::slots::Slots;
+
+fn refusal(retry_after: Option<Duration>) -> ModelError {
+    ModelError {
+        model: "m".into(),
+        class: ErrorClass::RateLimit,
+        status: Some(429),
+        retry_after,
+        maybe_paid: false,
+        message: "slow down".into(),
+    }
+}
+
+fn rate(at_once: u32) -> Rate {
+    Rate::new("openai".into(), at_once)
+}
+
+/// How many requests may be sent right now.
+fn room(rate: &Rate) -> usize {
+    std::iter::from_fn(|| rate.try_permit()).collect::<Vec<_>>().len()
+}
+
+/// Requests a minute, where they are told.
+fn told(event: Option<Event>) -> Option<f64> {
+    match event? {
+        Event::PaceChanged {
+            requests_a_minute, ..
+        } => Some(requests_a_minute),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_together_and_is_refused_counts_once() {
+    let rate = rate(10);
+    let permits: Vec<_> = (0..10).map(|_| rate.try_permit().unwrap()).collect();
+    assert!(rate.try_permit().is_none());
+    sleep(Duration::from_millis(1)).await;
+    let told: Vec<_> = permits
+        .into_iter()
+        .map(|permit| told(permit.ended(&Err(refusal(None)))))
+        .collect();
+    assert_eq!(
+        told[0],
+        Some(523.8),
+        "as many may still be let through: 60 * 9 * 0.97"
+    );
+    assert!(told[1..].iter().all(Option::is_none), "{told:?}");
+    let pace = rate.lock().pace.unwrap();
+    assert!((pace - 9.0 * CUT).abs() < 1e-9, "one cut: {pace}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_gate_is_closed_as_long_as_is_asked_but_not_for_hours() {
+    let rate = rate(4);
+    for (asked, closed) in [(7, 7), (3600, 60)] {
+        let permit = rate.next_permit().await;
+        sleep(Duration::from_millis(1)).await;
+        drop(permit.ended(&Err(refusal(Some(Duration::from_secs(asked))))));
+        let start = Instant::now();
+        assert!(rate.try_permit().is_none());
+        drop(rate.next_permit().await);
+        assert_eq!(start.elapsed().as_secs(), closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_pace_is_served_in_order_and_nobody_passes() {
+    let rate = rate(4);
+    for _ in 0..2 {
+        drop(rate.next_permit().await.ended(&Err(refusal(None))));
+    }
+    let order = Mutex::new(Vec::new());
+    let wait = async |n: u32| {
+        let permit = rate.next_permit().await;
+        order.lock().unwrap().push((n, Instant::now()));
+        sleep(Duration::from_millis(500)).await;
+        drop(permit);
+    };
+    let other = async {
+        tokio::task::yield_now().await;
+        assert!(rate.try_permit().is_none(), "others wait");
+    };
+    futures_util::join!(wait(1), wait(2), wait(3), other);
+    let order = order.into_inner().unwrap();
+    assert_eq!(order.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 3]);
+    let gaps: Vec<f64> = order
+        .windows(2)
+        .map(|two| (two[1].1 - two[0].1).as_secs_f64())
+        .collect();
+    assert!(
+        (gaps[0] / gaps[1] - 1.0).abs() < 0.2 && gaps[0] > 0.4,
+        "even: {gaps:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_bring_back_the_pace_slowly_and_then_fast() {
+    let rate = rate(5);
+    let mut told_to_be = Vec::new();
+    for _ in 0..20 {
+        let permit = rate.next_permit().await;
+        sleep(Duration::from_millis(1)).await;
+        told_to_be.extend(told(permit.ended(&Err(refusal(None)))));
+    }
+    assert_eq!(told_to_be, [1.0], "never slower");
+    let slow = told_to_be.len();
+    for _ in 0..1000 {
+        let permit = rate.next_permit().await;
+        told_to_be.extend(told(permit.ended(&Ok(TurnReply::default()))));
+    }
+    let faster = &told_to_be[slow..];
+    let leaps = faster.windows(2).filter(|two| two[1] > 2.0 * two[0]).count();
+    assert!(leaps == 0 && faster.last() > Some(&100.0), "{faster:?}");
+}
+
+#[tokio::test]
+async fn other_failures_and_requests_that_are_given_up_change_nothing() {
+    let rate = rate(2);
+    drop(rate.next_permit().await);
+    let broken = ModelError {
+        class: ErrorClass::Network,
+        ..refusal(None)
+    };
+    assert!(rate.next_permit().await.ended(&Err(broken)).is_none());
+    assert!(
+        rate.next_permit()
+            .await
+            .ended(&Ok(TurnReply::default()))
+            .is_none()
+    );
+    assert_eq!(room(&rate), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_last_minute_counts_as_let_through() {
+    let mut counted = LetThrough::new();
+    assert!(counted.a_second(Instant::now()) < 1e-9);
+    sleep(Duration::from_secs(1000)).await; // only then the first one is sent
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    for second in 0..100 {
+        for _ in 0..3 {
+            counted.add(after(second), 1);
+        }
+    }
+    counted.add(after(99), -1);
+    counted.add(after(1), -1); // long forgotten
+    let rate = counted.a_second(after(99));
+    assert!((rate - 179.0 / 60.0).abs() < 1e-9, "{rate}");
+    assert!(counted.a_second(after(1000)) < 1e-9);
+}
+
+#[test]
+fn models_at_one_address_share_a_rate() {
+    let spec = |model: &str, base_url: Option<&str>| ModelSpec {
+        slug: "m".into(),
+        base_url: base_url.map(Into::into),
+        ..ModelSpec::new(model.parse::<ModelRef>().unwrap())
+    };
+    let models = [
+        spec("openai:a", None),
+        spec("openai:b", None),
+        spec("openai:a", Some("http://127.0.0.1:1")),
+        spec("xai:a", None),
+    ];
+    let rates = Rate::of_models(&models, 1);
+    let same = |a: usize, b: usize| Arc::ptr_eq(&rates[a], &rates[b]);
+    assert!(same(0, 1) && !same(0, 2) && !same(0, 3));
+}
+
+/// A provider that lets so many requests through each second, and refuses the others.
+#[derive(Clone, Copy, Debug)]
+struct Provider {
+    per_second: f64,
+    /// As many may come in one instant; zero for one that counts within whole seconds.
+    burst: f64,
+    takes_ms: u64,
+    refuses_ms: u64,
+    retry_after: Option<Duration>,
+}
+
+struct Bucket {
+    of: Provider,
+    left: Mutex<(f64, Instant)>,
+    began: Instant,
+    requests: AtomicU32,
+}
+
+impl Bucket {
+    fn admits(&self) -> bool {
+        let of = self.of;
+        let mut left = self.left.lock().unwrap();
+        if of.burst == 0.0 {
+            let second = |at: Instant| (at - self.began).as_secs();
+            if second(left.1) != second(Instant::now()) {
+                left.0 = of.per_second;
+            }
+        } else {
+            left.0 = (left.0 + left.1.elapsed().as_secs_f64() * of.per_second).min(of.burst);
+        }
+        left.1 = Instant::now();
+        let admits = left.0 >= 1.0;
+        left.0 -= f64::from(u8::from(admits));
+        admits
+    }
+
+    async fn ask(&self) -> Result<TurnReply, ModelError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let admits = self.admits();
+        let takes = if admits {
+            self.of.takes_ms
+        } else {
+            self.of.refuses_ms
+        };
+        sleep(Duration::from_millis(takes).mul_f64(0.5 + fastrand::f64())).await;
+        if admits {
+            Ok(TurnReply::default())
+        } else {
+            let rest = || Duration::from_secs_f64(1.0 - self.began.elapsed().as_secs_f64().fract());
+            let asked = self
+                .of
+                .retry_after
+                .map(|after| if self.of.burst == 0.0 { rest() } else { after });
+            Err(refusal(asked))
+        }
+    }
+}
+
+/// What 200 trials of 5 requests each came to.
+#[derive(Debug)]
+struct Played {
+    seconds: f64,
+    requests: u32,
+    /// Of one turn.
+    most_refused: u32,
+    /// Events.
+    told: u32,
+}
+
+async fn play(provider: Provider, at_once: u32) -> Played {
+    fastrand::seed(7);
+    let bucket = Bucket {
+        of: provider,
+        left: Mutex::new((
+            provider
+                .burst
+                .max(provider.per_second * f64::from(provider.burst == 0.0)),
+            Instant::now(),
+        )),
+        began: Instant::now(),
+        requests: AtomicU32::new(0),
+    };
+    let (rate, slots) = (rate(at_once), Slots::new(at_once as usize));
+    let most_refused = AtomicU32::new(0);
+    let told = AtomicU32::new(0);
+    let start = Instant::now();
+    let trials = (0..200).map(|_| async {
+        let _slot = slots.next().await;
+        for _ in 0..5 {
+            let mut refused = 0;
+            loop {
+                let permit = rate.next_permit().await;
+                let reply = bucket.ask().await;
+                told.fetch_add(u32::from(permit.ended(&reply).is_some()), Ordering::Relaxed);
+                let Err(error) = reply else { break };
+                refused += 1;
+                most_refused.fetch_max(refused, Ordering::Relaxed);
+                let drawn = || Duration::from_secs(1 << (refused - 1)).mul_f64(fastrand::f64());
+                let asked = error
+                    .retry_after
+                    .map(|after| after.mul_f64(1.0 + fastrand::f64() / 10.0));
+                sleep(asked.unwrap_or_else(drawn)).await;
+            }
+        }
+    });
+    join_all(trials).await;
+    Played {
+        seconds: start.elapsed().as_secs_f64(),
+        requests: bucket.requests.into_inner(),
+        most_refused: most_refused.into_inner(),
+        told: told.into_inner(),
+    }
+}
+
+/// How a provider is played: 200 trials of 5 requests each, and what is the least that it could take.
+async fn check(provider: Provider, at_once: u32) -> Result<(), String> {
+    let played = play(provider, at_once).await;
+    let takes = 1.5 * Duration::from_millis(provider.takes_ms).as_secs_f64();
+    let limited = (1000.0 - provider.burst) / provider.per_second + takes;
+    let ideal = limited.max(1000.0 / f64::from(at_once) * takes / 1.5);
+    let (slow, sent) = (played.seconds / ideal, f64::from(played.requests) / 1000.0);
+    let line = format!("{provider:?}, {at_once} at once: {slow:.2} x ideal, {sent:.2} x calls; {played:?}");
+    let good = slow <= 1.15 && sent <= 1.3 && played.most_refused <= 8 && played.told <= 40;
+    if good { Ok(()) } else { Err(line) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_limits_its_rate_is_used_up_without_a_storm() {
+    let mut bad = Vec::new();
+    for (per_second, burst) in [(50.0, 50.0), (50.0, 0.0), (5.0, 5.0)] {
+        for takes_ms in [1, 50, 500, 1000] {
+            for retry_after in [None, Some(Duration::from_secs(1))] {
+                let provider = Provider {
+                    per_second,
+                    burst,
+                    takes_ms,
+                    refuses_ms: takes_ms.min(2),
+                    retry_after,
+                };
+                for at_once in [8, 100, 200] {
+                    bad.extend(check(provider, at_once).await.err());
+                }
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
