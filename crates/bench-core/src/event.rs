@@ -13,6 +13,10 @@ use crate::usage::Usage;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large ones are the usual ones, and events are boxed where they wait"
+)]
 pub enum Event {
     /// The runner began, or began again after a resume.
     RunStarted {
@@ -132,7 +136,10 @@ pub struct TrialInterrupted {
     /// Their tokens.
     #[serde(default)]
     pub usage: Usage,
-    /// What they cost, with a call of unknown cost where one may have been under way.
+    /// Tokens of judges.
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    pub judge_usage: Usage,
+    /// What both cost, with a call of unknown cost where one may have been under way.
     pub cost: Cost,
 }
 
@@ -175,7 +182,10 @@ pub struct TrialFinished {
     /// Tokens of the attempts before it.
     #[serde(default, skip_serializing_if = "Usage::is_unknown")]
     pub retried_usage: Usage,
-    /// What all attempts cost together; none in journals of older versions.
+    /// Tokens of judges, in all attempts; in neither of the two above.
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    pub judge_usage: Usage,
+    /// What all attempts cost together, judges included; none in journals of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// Wall-clock milliseconds.

@@ -42,15 +42,18 @@ impl Keep {
     }
 }
 
-/// One request to a model, and what came back. Without secrets.
+/// One request to a model, as the one that is tried or as a judge, and what came back. Without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Version of this form, now 1.
     pub format: u32,
     /// The attempt at the trial, from 1.
     pub trial_attempt: u32,
-    /// The model reply that was asked for, from 1.
+    /// The model reply that was asked for, from 1; of a judge, its reply to this verifier.
     pub turn: u32,
+    /// Who asked, where it was asked as a judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Asker>,
     /// Which request for it, from 1.
     pub attempt: u32,
     /// When it was sent.
@@ -76,6 +79,15 @@ pub struct Evidence {
     /// What it came to.
     #[serde(flatten)]
     pub ended: Ended,
+}
+
+/// The verifier that asked a judge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// Which of the scenario's, from 0.
+    pub verifier: usize,
+    /// Its name.
+    pub name: String,
 }
 
 /// What a request came to.

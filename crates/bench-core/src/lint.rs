@@ -41,7 +41,6 @@ impl Linter<'_> {
         self.prompts();
         self.repeated_verifiers();
         self.contradictions();
-        self.judges();
         self.queries();
         self.tools();
         self.required_and_forbidden();
@@ -119,22 +118,6 @@ impl Linter<'_> {
                         "both cannot be true: verifiers are judged at the end of the scenario",
                     );
                 }
-            }
-        }
-    }
-
-    /// Better told now than by every trial.
-    fn judges(&mut self) {
-        for verifier in &self.scenario.verifiers {
-            if matches!(&verifier.check, Check::ResponseCheck(ResponseCheck::Judge { .. })) {
-                let message = format!(
-                    "the verifier `{}` needs a model as judge, which is not supported yet",
-                    verifier.name
-                );
-                self.hopeless(
-                    message,
-                    "check the answer with `contains`, `matches` or `json_schema`, or leave the scenario out with --scenario",
-                );
             }
         }
     }

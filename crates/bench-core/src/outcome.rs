@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::price::Cost;
+use crate::usage::Usage;
+
 /// What one verifier said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -31,6 +34,30 @@ pub struct Verdict {
     /// Wall-clock milliseconds it took.
     #[serde(default)]
     pub took_ms: u64,
+    /// What a model said as the judge, where one was to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judgement>,
+}
+
+/// What a model said as a judge.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The judge, as `provider:name`.
+    pub model: String,
+    /// From 1 to 10; none if it did not say, or was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Why, in its words; of a long text the head, see [`SHOWN_BYTES`](crate::shown::SHOWN_BYTES).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// Its replies: a further one where the first could not be used.
+    pub replies: u32,
+    /// Tokens of its replies.
+    #[serde(default)]
+    pub usage: Usage,
+    /// What it cost, requests without a reply included.
+    #[serde(default)]
+    pub cost: Cost,
 }
 
 /// Whether a verifier held.
@@ -157,6 +184,7 @@ mod tests {
             actual: Value::Null,
             asked: String::new(),
             took_ms: 0,
+            judge: None,
         }
     }
 

@@ -17,12 +17,14 @@ mod budget;
 mod builder;
 mod changes;
 mod gyms;
+mod judge;
 mod rescore;
 
 pub use budget::Budget;
 pub use builder::PlanBuilder;
 pub use changes::{Change, Gate, PlanChanges};
 pub use gyms::{GymChoice, GymOverride};
+pub use judge::Paid;
 
 /// Version of `plan.json`.
 pub const FORMAT: u32 = 1;
@@ -43,6 +45,9 @@ pub struct Plan {
     pub scenarios: Vec<PlannedScenario>,
     /// In the command line's order.
     pub models: Vec<ModelSpec>,
+    /// Who judges answers; only where a scenario has a check that asks a judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<ModelSpec>,
     /// Repetitions of each scenario with each model.
     pub runs: u32,
     /// All gyms that any scenario acts on.
@@ -190,6 +195,9 @@ impl Plan {
         retain_indexed(&mut self.models, &models);
         let used: BTreeSet<&String> = self.scenarios.iter().flat_map(|s| &s.gym_keys).collect();
         self.gyms.retain(|gym| used.contains(&gym.key));
+        if !self.scenarios.iter().any(|s| s.asks_judge()) {
+            self.judge = None;
+        }
         self
     }
 

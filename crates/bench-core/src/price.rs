@@ -208,6 +208,15 @@ impl Cost {
         }
     }
 
+    /// What was added to an earlier sum.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            usd: self.usd.saturating_sub(earlier.usd),
+            unknown_calls: self.unknown_calls.saturating_sub(earlier.unknown_calls),
+        }
+    }
+
     /// Whether nothing was paid and nothing is unknown.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()

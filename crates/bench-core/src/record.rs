@@ -55,7 +55,10 @@ pub struct TrialRecord {
     /// Tokens of the attempts before it.
     #[serde(default, skip_serializing_if = "Usage::is_unknown")]
     pub retried_usage: Usage,
-    /// What all attempts cost together; none in records of older versions.
+    /// Tokens of judges, in all attempts; in neither of the two above.
+    #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+    pub judge_usage: Usage,
+    /// What all attempts cost together, judges included; none in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// The gyms it acted on.

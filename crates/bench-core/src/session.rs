@@ -143,7 +143,10 @@ pub struct Totals {
     pub tool_calls: u64,
     /// Tokens of all attempts.
     pub usage: Usage,
-    /// What all attempts cost together; none in files of older versions.
+    /// Tokens of judges, which are not in `usage`.
+    #[serde(skip_serializing_if = "Usage::is_unknown")]
+    pub judge_usage: Usage,
+    /// What all attempts cost together, judges included; none in files of older versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// Wall-clock milliseconds of all trials together.
@@ -183,12 +186,17 @@ impl Totals {
         self.took_ms = self.took_ms.saturating_add(trial.took_ms);
         let mut usage = trial.usage;
         usage += trial.retried_usage;
-        self.spend(usage, trial.cost.unwrap_or_else(|| uncounted(trial)));
+        self.spend(
+            usage,
+            trial.judge_usage,
+            trial.cost.unwrap_or_else(|| uncounted(trial)),
+        );
     }
 
     /// Adds what was used up, whatever came of it.
-    fn spend(&mut self, usage: Usage, cost: Cost) {
+    fn spend(&mut self, usage: Usage, judges: Usage, cost: Cost) {
         self.usage += usage;
+        self.judge_usage += judges;
         if let Some(sum) = &mut self.cost {
             *sum += cost;
         }
@@ -259,7 +267,7 @@ pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
             let of_cell = session.cells.iter_mut().filter(cell).map(|c| &mut c.totals);
             of_model
                 .chain(of_cell)
-                .for_each(|totals| totals.spend(lost.usage, lost.cost));
+                .for_each(|totals| totals.spend(lost.usage, lost.judge_usage, lost.cost));
             return;
         }
         Event::DatabaseNamed { .. } | Event::DatabaseRemoved { .. } => {

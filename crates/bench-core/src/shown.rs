@@ -14,7 +14,7 @@ use crate::outcome::{Verdict, VerdictStatus};
 pub const SHOWN_BYTES: usize = 4096;
 
 impl Verdict {
-    /// With at most [`SHOWN_BYTES`] of what was found, and of an error; the full size is told behind them. A value that
+    /// With at most [`SHOWN_BYTES`] of what was found, of a judge's reasoning, and of an error; the full size is told behind them. A value that
     /// is shortened becomes a text. `redact` is given a text before it is cut, so that no part of a secret can stay.
     #[must_use]
     pub fn shortened(mut self, redact: impl Fn(&str) -> Cow<'_, str>) -> Self {
@@ -24,6 +24,11 @@ impl Verdict {
                 self.actual = head(&redact(&self.actual.to_string())).into();
             }
             _ => {}
+        }
+        if let Some(judge) = &mut self.judge
+            && judge.reasoning.len() > SHOWN_BYTES
+        {
+            judge.reasoning = head(&redact(&judge.reasoning));
         }
         if let VerdictStatus::Errored { error, .. } = &mut self.status
             && error.len() > SHOWN_BYTES
@@ -79,6 +84,7 @@ mod tests {
             actual,
             asked: String::new(),
             took_ms: 0,
+            judge: None,
         }
     }
 

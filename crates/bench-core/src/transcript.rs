@@ -98,6 +98,42 @@ pub enum Entry {
         /// Wall-clock milliseconds.
         took_ms: u64,
     },
+    /// A judge is about to be asked, after the conversation.
+    JudgeAsked {
+        /// Which of the scenario's verifiers asks, from 0.
+        verifier: usize,
+        /// Its name.
+        name: String,
+        /// The judge, as `provider:name`.
+        model: String,
+        /// What it is told.
+        text: String,
+    },
+    /// What a judge replied.
+    JudgeReplied {
+        /// Which of the scenario's verifiers asked, from 0.
+        verifier: usize,
+        /// What it said.
+        #[serde(default)]
+        text: String,
+        /// Its reasoning, as far as the provider shows it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reasoning: String,
+        /// Why it stopped, in the provider's word.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        stop_reason: String,
+        /// Tokens of this reply.
+        #[serde(default)]
+        usage: Usage,
+        /// What this reply cost; none where that is not known, and for judges that cost nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_usd: Option<Usd>,
+        /// Requests before it that broke off and may have been paid.
+        #[serde(default, skip_serializing_if = "is_none")]
+        unknown_calls: u32,
+        /// Wall-clock milliseconds of the request that succeeded.
+        took_ms: u64,
+    },
     /// What a verifier said.
     Verdict(Verdict),
     /// Something the runner did that explains what follows: a wait, a retry, a limit.

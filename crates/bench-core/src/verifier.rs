@@ -88,6 +88,11 @@ pub enum Check {
 }
 
 impl Check {
+    /// Whether a model judges, who has to be asked.
+    pub fn asks_judge(&self) -> bool {
+        matches!(self, Self::ResponseCheck(ResponseCheck::Judge { .. }))
+    }
+
     /// The `verifier_type` that users write.
     pub fn type_name(&self) -> &'static str {
         match self {

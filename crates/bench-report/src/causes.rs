@@ -85,6 +85,7 @@ mod tests {
             drift: 0,
             usage: bench_core::Usage::default(),
             retried_usage: bench_core::Usage::default(),
+            judge_usage: bench_core::Usage::default(),
             cost: None,
             took_ms: 0,
             record: bench_core::record::FileRef::default(),

@@ -7,12 +7,13 @@ use bench_core::transcript::{Entry, Line};
 use bench_core::{Verdict, VerdictStatus};
 use serde_json::Value;
 
+use crate::summary::tokens;
 use crate::text;
 
 /// How much of long texts is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Tool results and arguments shortened; reasoning, verdicts and the system prompt left out.
+    /// Tool results and arguments shortened; reasoning, verdicts, judges and the system prompt left out.
     Brief,
     /// All of it.
     Full,
@@ -34,11 +35,22 @@ pub fn entry(line: &Line, detail: Detail) -> String {
 fn write_entry(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
     match entry {
         Entry::Attempt { attempt } => writeln!(out, "\n=== attempt {attempt} ==="),
-        Entry::System { .. } | Entry::Verdict(_) if detail == Detail::Brief => Ok(()),
+        Entry::System { .. } | Entry::Verdict(_) | Entry::JudgeAsked { .. } | Entry::JudgeReplied { .. }
+            if detail == Detail::Brief =>
+        {
+            Ok(())
+        }
         Entry::System { text } => said(out, "system", text),
         Entry::User { text, .. } => said(out, "user", text),
         Entry::Assistant { .. } => reply(out, entry, detail),
         Entry::ToolResult { .. } => tool_result(out, entry, detail),
+        Entry::JudgeAsked {
+            name, model, text, ..
+        } => {
+            let who = format!("to the judge {model}, for {name}");
+            said(out, &text::clean_line(&who), text)
+        }
+        Entry::JudgeReplied { .. } => judge_reply(out, entry),
         Entry::Verdict(verdict) => verdict_line(out, verdict),
         Entry::Note { text } => writeln!(out, "* {}", text::clean_line(text)),
         _ => writeln!(out, "* an entry that this version cannot show"),
@@ -86,6 +98,26 @@ fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
             arguments(&call.arguments, detail)
         )
     })
+}
+
+/// What a judge said. The verdict is a line of its own.
+fn judge_reply(out: &mut String, entry: &Entry) -> std::fmt::Result {
+    let Entry::JudgeReplied {
+        text,
+        reasoning,
+        usage,
+        took_ms,
+        ..
+    } = entry
+    else {
+        return Ok(());
+    };
+    let time = text::short_duration(Duration::from_millis(*took_ms));
+    writeln!(out, "\n--- judge ({time}, {} tokens)", tokens(usage))?;
+    if !reasoning.is_empty() {
+        indented(out, reasoning, "  ~ ")?;
+    }
+    writeln!(out, "{}", text::clean(text.trim_end()))
 }
 
 /// What a tool answered, and how much of it the model saw.

@@ -19,7 +19,7 @@ pub fn record(evidence: &Evidence) -> String {
     let at = evidence.sent_at.format("%Y-%m-%d %H:%M:%S%.3f UTC");
     let url = text::clean_line(&evidence.url);
     let mut lines = vec![
-        format!("=== turn {}{again}, {at}", evidence.turn),
+        format!("=== {}{again}, {at}", asked(evidence)),
         format!("POST {url}"),
     ];
     lines.extend(headers(&evidence.request_headers));
@@ -30,6 +30,18 @@ pub fn record(evidence: &Evidence) -> String {
         lines.push(format!("\n{}", text::clean(evidence.body.trim_end())));
     }
     lines.join("\n") + "\n\n"
+}
+
+/// `turn 2`; of a judge `reply 1 of the judge for polite`.
+fn asked(evidence: &Evidence) -> String {
+    match &evidence.judge {
+        None => format!("turn {}", evidence.turn),
+        Some(asker) => format!(
+            "reply {} of the judge for {}",
+            evidence.turn,
+            text::clean_line(&asker.name)
+        ),
+    }
 }
 
 fn headers(headers: &[(String, String)]) -> impl Iterator<Item = String> + '_ {
@@ -71,6 +83,7 @@ mod tests {
             format: 1,
             trial_attempt: 1,
             turn: 3,
+            judge: None,
             attempt: 2,
             sent_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
             url: "https://api.example/v1/chat".into(),

@@ -111,6 +111,7 @@ pub(crate) mod tests {
             turns: 40,
             tool_calls: 61,
             usage: Usage::default(),
+            judge_usage: Usage::default(),
             cost: Some(Cost::default()),
             took_ms: 61_000,
         }

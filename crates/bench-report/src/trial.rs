@@ -1,5 +1,6 @@
 //! One trial: how it ended, and what each verifier said.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use bench_core::record::GymUse;
@@ -33,6 +34,15 @@ pub fn facts(record: &TrialRecord) -> String {
     facts.push(("time", format!("{time} from {started}")));
     facts.push(("talk", talk(record)));
     facts.push(("tokens", tokens(&record.usage)));
+    if !record.judge_usage.is_unknown() {
+        facts.push((
+            "judge",
+            format!(
+                "{}, in the cost but not in the tokens",
+                tokens(&record.judge_usage)
+            ),
+        ));
+    }
     let paid = record.cost.filter(|cost| !cost.is_nothing());
     facts.extend(paid.map(|cost| ("cost", cost.to_string())));
     facts.extend(record.gyms.iter().map(|used| ("gym", gym(used))));
@@ -96,6 +106,39 @@ pub fn verdicts(verdicts: &[Verdict]) -> Table {
     table
 }
 
+/// What judges said, a paragraph for each verdict that one was asked for.
+pub fn judgements(verdicts: &[Verdict]) -> String {
+    let mut out = String::new();
+    for (verdict, judge) in verdicts.iter().filter_map(|v| Some((v, v.judge.as_ref()?))) {
+        let score = judge
+            .score
+            .map_or_else(|| "no score".to_owned(), |score| format!("{score} of 10"));
+        let paid = if judge.cost.is_nothing() {
+            String::new()
+        } else {
+            format!(", {}", judge.cost)
+        };
+        // Writing to a String cannot fail.
+        writeln!(
+            out,
+            "{}: {score} from {} ({}, {} tokens{paid})",
+            cell(&verdict.verifier),
+            text::clean_line(&judge.model),
+            if judge.replies == 1 {
+                "1 reply".to_owned()
+            } else {
+                format!("{} replies", judge.replies)
+            },
+            tokens(&judge.usage),
+        )
+        .unwrap_or_default();
+        for line in text::clean(judge.reasoning.trim()).lines() {
+            writeln!(out, "  {line}").unwrap_or_default();
+        }
+    }
+    out
+}
+
 fn value(value: &Value) -> String {
     cell(&value.to_string())
 }
@@ -121,6 +164,7 @@ mod tests {
             actual,
             asked: "SELECT 1".into(),
             took_ms: 1,
+            judge: None,
         };
         TrialRecord {
             format: 1,
@@ -155,6 +199,7 @@ mod tests {
             drift: Vec::new(),
             usage: Usage::default(),
             retried_usage: Usage::default(),
+            judge_usage: Usage::default(),
             cost: None,
             gyms: vec![GymUse {
                 gym: "tracker".into(),

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bench_core::drift::{Drift, ToolSaid, compare};
-use bench_core::evidence::Keep;
+use bench_core::evidence::{Asker, Keep};
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
 use bench_core::{Event, Limits, ModelRef, ModelSettings, Scenario, TrialId, Usage};
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::dispatch::Reporter;
 use crate::evidence::Place;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
+use crate::judging;
 use crate::model::exchange::{Ended, Exchange, Witness};
 use crate::model::retry::{RetryPolicy, Wait, WorkSlot, take_turn_with_retries};
 use crate::model::{
@@ -61,6 +62,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) attempt: u32,
     /// Of which requests evidence is kept.
     pub(crate) evidence: Keep,
+    /// The verifier that asks, if the model is asked as a judge.
+    pub(crate) judging: Option<&'a Asker>,
     /// When the trial's time began to run.
     pub(crate) started: Instant,
 }
@@ -282,7 +285,7 @@ impl Agent<'_> {
 
     /// One model reply, written down. `None` if the trial's time ran out while waiting for it, or if a replay is over
     /// because a limit ended what it plays.
-    async fn take_turn(
+    pub(crate) async fn take_turn(
         &self,
         prompt: usize,
         messages: &[Message],
@@ -293,6 +296,7 @@ impl Agent<'_> {
             place: Place {
                 trial_attempt: self.attempt,
                 turn: said.turns + 1,
+                judge: self.judging.cloned(),
             },
             exchanges: Mutex::default(),
         };
@@ -364,7 +368,7 @@ impl Agent<'_> {
         let cost_usd = self.meter.price_of(&reply.usage);
         let unknown = self.meter.cost().unknown_calls - unknown_before;
         let own = u32::from(cost_usd.is_none());
-        let entry = Entry::Assistant {
+        let mut entry = Entry::Assistant {
             turn: said.turns,
             text: reply.turn.text.clone(),
             reasoning: reply.turn.reasoning.clone(),
@@ -377,6 +381,9 @@ impl Agent<'_> {
             first_token_ms: reply.first_token.map(millis),
             raw: reply.turn.raw.to_value(),
         };
+        if let Some(asker) = self.judging {
+            entry = judging::replied(asker, entry);
+        }
         self.keep(entry).await;
         if let Some(what) = reply
             .recorded
@@ -389,7 +396,7 @@ impl Agent<'_> {
     }
 
     /// Adds an entry that says what was paid to the transcript.
-    async fn keep(&self, entry: Entry) {
+    pub(crate) async fn keep(&self, entry: Entry) {
         self.meter.tell(self.reporter, self.trial, entry).await;
     }
 
@@ -591,7 +598,7 @@ impl Seen<'_> {
         for exchange in self.take() {
             self.agent
                 .reporter
-                .evidence(self.agent.trial, exchange, self.place)
+                .evidence(self.agent.trial, exchange, self.place.clone())
                 .await;
         }
     }
@@ -603,7 +610,7 @@ impl Drop for Seen<'_> {
         for exchange in self.take() {
             self.agent
                 .reporter
-                .last_evidence(self.agent.trial, exchange, self.place);
+                .last_evidence(self.agent.trial, exchange, self.place.clone());
         }
     }
 }
@@ -708,7 +715,7 @@ fn arguments_of(call: &ToolCall) -> Result<Map<String, Value>, String> {
 
 /// The text, or its head and tail with a note between them, and how many bytes were left out. Words stay whole: half of
 /// a secret would be known as one by nobody.
-fn cut_middle(text: &str, most: usize) -> (String, usize) {
+pub(crate) fn cut_middle(text: &str, most: usize) -> (String, usize) {
     if text.len() <= most {
         return (text.to_owned(), 0);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::event::{TrialFinished, TrialInterrupted};
+use bench_core::plan::Paid;
 use bench_core::session::{Database, fold_database};
 use bench_core::transcript::Entry;
 use bench_core::{Cost, Event, Plan, TrialId, Usage};
@@ -52,13 +53,12 @@ impl Earlier {
             Event::TrialStarted { trial, .. } => self.attempts.entry(trial).or_default().begun += 1,
             Event::TrialInterrupted(lost) => {
                 self.counted(&lost.trial);
-                self.spend(lost.cost, lost.usage);
+                self.spend(lost.cost, [lost.usage, lost.judge_usage]);
             }
             Event::TrialFinished(finished) => {
                 self.counted(&finished.trial);
-                let mut usage = finished.usage;
-                usage += finished.retried_usage;
-                self.spend(finished.cost.unwrap_or_default(), usage);
+                let used = [finished.usage, finished.retried_usage, finished.judge_usage];
+                self.spend(finished.cost.unwrap_or_default(), used);
                 self.finished.insert(finished.trial.clone(), finished);
             }
             event => fold_database(&mut self.databases, &event),
@@ -70,9 +70,11 @@ impl Earlier {
         self.used
     }
 
-    fn spend(&mut self, cost: Cost, usage: Usage) {
+    fn spend<const N: usize>(&mut self, cost: Cost, usage: [Usage; N]) {
         self.used.usd += cost.usd;
-        self.used.tokens = self.used.tokens.saturating_add(usage.total());
+        for usage in usage {
+            self.used.tokens = self.used.tokens.saturating_add(usage.total());
+        }
     }
 
     fn counted(&mut self, trial: &TrialId) {
@@ -90,12 +92,12 @@ impl Earlier {
     pub fn count_interrupted(
         &mut self,
         trial: &TrialId,
-        free: bool,
+        paid: Paid,
         transcript: impl IntoIterator<Item = Entry>,
     ) {
         let Attempts { begun, counted } = self.attempts.get(trial).copied().unwrap_or_default();
-        if let Some(spent) = left_in(transcript, begun, counted, free) {
-            self.spend(spent.cost, spent.usage);
+        if let Some(spent) = left_in(transcript, begun, counted, paid) {
+            self.spend(spent.cost, [spent.usage, spent.judge_usage]);
             self.interrupted.insert(trial.clone(), spent);
         }
     }
@@ -111,6 +113,7 @@ impl Earlier {
                 trial: trial.id,
                 turns: spent.turns,
                 usage: spent.usage,
+                judge_usage: spent.judge_usage,
                 cost: spent.cost,
             }))
         });

@@ -8,7 +8,7 @@
 
 use std::io::{Read, Write};
 
-use bench_core::evidence::{self, Evidence, FORMAT, without_keys};
+use bench_core::evidence::{self, Asker, Evidence, FORMAT, without_keys};
 use bench_core::setting::is_secret_name;
 use chrono::{DateTime, Utc};
 use flate2::bufread::GzDecoder;
@@ -32,10 +32,12 @@ const MARK: [u8; 12] = *b"BE\x08\x00evidence";
 const MARK_AT: usize = 12;
 
 /// Which request it was, beyond what the exchange knows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub(crate) trial_attempt: u32,
     pub(crate) turn: u32,
+    /// Who asked, if a judge was asked.
+    pub(crate) judge: Option<Asker>,
 }
 
 /// An exchange as it may be written down.
@@ -45,6 +47,10 @@ fn cleaned(exchange: Exchange, place: Place, secrets: &Secrets) -> Evidence {
         format: FORMAT,
         trial_attempt: place.trial_attempt,
         turn: place.turn,
+        judge: place.judge.map(|asker| Asker {
+            name: clean(&asker.name),
+            ..asker
+        }),
         attempt: exchange.attempt,
         sent_at: DateTime::<Utc>::from(exchange.sent_at),
         url: clean(&address(exchange.url)),
@@ -207,6 +213,7 @@ mod tests {
         Place {
             trial_attempt: 1,
             turn,
+            judge: None,
         }
     }
 

@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod gym;
 mod job;
 pub mod journal;
+mod judging;
 mod ledger;
 mod load;
 pub mod model;

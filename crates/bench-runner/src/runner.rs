@@ -24,6 +24,7 @@ use crate::earlier::Earlier;
 use crate::env::Environment;
 use crate::gym::Gym;
 use crate::journal::{Journal, JournalError, MemoryJournal};
+use crate::judging::{Judge, Seat};
 use crate::ledger::Ledger;
 use crate::model::ModelClient;
 use crate::model::retry::{RetryPolicy, WorkSlot};
@@ -53,6 +54,7 @@ struct Work {
     plan: Plan,
     gyms: BTreeMap<String, Arc<dyn Gym>>,
     models: Vec<Arc<dyn ModelClient>>,
+    judge: Option<Judge>,
     verifiers: BTreeMap<String, Arc<dyn Verifier>>,
     retry: RetryPolicy,
     env: Environment,
@@ -118,6 +120,7 @@ pub struct RunnerBuilder {
     plan: Plan,
     gyms: BTreeMap<String, Arc<dyn Gym>>,
     models: BTreeMap<String, Arc<dyn ModelClient>>,
+    judge: Option<Arc<dyn ModelClient>>,
     verifiers: BTreeMap<String, Arc<dyn Verifier>>,
     journal: Box<dyn Journal>,
     listeners: Vec<Listener>,
@@ -136,6 +139,7 @@ impl Runner {
             plan,
             gyms: BTreeMap::new(),
             models: BTreeMap::new(),
+            judge: None,
             verifiers: BTreeMap::new(),
             journal: Box::new(MemoryJournal::default()),
             listeners: Vec::new(),
@@ -159,6 +163,13 @@ impl RunnerBuilder {
     #[must_use]
     pub fn model(mut self, client: Arc<dyn ModelClient>) -> Self {
         self.models.insert(client.model().to_string(), client);
+        self
+    }
+
+    /// The client of the plan's judge, for checks that ask one.
+    #[must_use]
+    pub fn judge(mut self, client: Arc<dyn ModelClient>) -> Self {
+        self.judge = Some(client);
         self
     }
 
@@ -236,10 +247,21 @@ impl RunnerBuilder {
         if let Some(key) = keys.into_iter().find(|key| !self.gyms.contains_key(*key)) {
             return Err(missing(format!("the gym `{key}`")));
         }
+        let asked: Vec<_> = self.plan.asked().cloned().collect();
+        let mut rates = Rate::of_models(&asked, self.plan.max_concurrency);
+        let judge = if self.plan.scenarios.iter().any(|s| s.asks_judge()) {
+            let spec = self.plan.judge.clone().zip(rates.pop());
+            let no_judge = || missing("a judge: a check asks one".to_owned());
+            let ((spec, rate), client) = spec.zip(self.judge).ok_or_else(no_judge)?;
+            Some(Judge::new(spec, client, rate))
+        } else {
+            None
+        };
         let work = Work {
             given_up: models.iter().map(|_| OnceLock::new()).collect(),
-            rates: Rate::of_models(&self.plan.models, self.plan.max_concurrency),
-            ledger: Ledger::new(self.plan.budget, self.plan.models.len(), self.earlier.used()),
+            rates,
+            judge,
+            ledger: Ledger::new(self.plan.budget, asked.len(), self.earlier.used()),
             run_id: self.run_id,
             plan: self.plan,
             gyms: self.gyms,
@@ -416,22 +438,33 @@ impl Work {
         reporter: &Reporter,
         stop: &CancellationToken,
     ) {
-        if let Some(cause) = self.given_up[trial.model].get() {
+        let judge = self
+            .judge
+            .as_ref()
+            .filter(|_| self.plan.scenarios[trial.scenario].asks_judge());
+        let model = self.given_up[trial.model].get().map(String::as_str);
+        if let Some(cause) = model.or_else(|| judge?.given_up()) {
             let record = self.errored(&trial, 0, format!("not tried: {cause}"));
             slot.release();
             reporter.finished(record, replaces).await;
             return;
         }
+        let seat = judge.map(|judge| Seat::new(judge, self.plan.models.len(), &self.ledger));
         let (mut cost, mut retried_usage) = (Cost::default(), Usage::default());
         for number in 1.. {
             let meter = Meter::new(&self.plan.models[trial.model], trial.model, &self.ledger);
-            let attempt = self.attempt(&trial, number, &slot, &meter, reporter, stop);
+            let attempt = self.attempt(&trial, number, &slot, (&meter, seat.as_ref()), reporter, stop);
             let caught = AssertUnwindSafe(attempt).catch_unwind().await;
             let panicked =
                 |panic: Box<dyn Any + Send>| (self.errored(&trial, number, said_by(&*panic)), Next::Attempt);
             let (mut record, next) = caught.unwrap_or_else(panicked);
             cost += meter.cost();
             (record.cost, record.retried_usage) = (Some(cost), retried_usage);
+            if let Some(seat) = &seat {
+                let mut all = cost;
+                all += seat.meter.cost();
+                (record.cost, record.judge_usage) = (Some(all), seat.used());
+            }
             let errored = record.outcome == Outcome::Errored;
             if errored && next == Next::OtherModel {
                 self.give_up_model(&record, trial.model, reporter).await;
@@ -460,7 +493,7 @@ impl Work {
         trial: &Trial,
         number: u32,
         slot: &TrialSlot,
-        meter: &Meter<'_>,
+        (meter, seat): (&Meter<'_>, Option<&Seat<'_>>),
         reporter: &Reporter,
         cancel: &CancellationToken,
     ) -> (TrialRecord, Next) {
@@ -488,6 +521,7 @@ impl Work {
             reporter,
             slot,
             meter,
+            seat,
             opening: &self.opening,
             cancel,
         };
@@ -524,6 +558,7 @@ impl Work {
             drift: Vec::new(),
             usage: Usage::default(),
             retried_usage: Usage::default(),
+            judge_usage: Usage::default(),
             cost: Some(Cost::default()),
             gyms: Vec::new(),
             started_at: now,

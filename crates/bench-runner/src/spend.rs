@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bench_core::plan::Paid;
 use bench_core::transcript::Entry;
 use bench_core::{Cost, ModelSpec, Price, TrialId, Usage, Usd};
 
@@ -169,6 +170,8 @@ impl Drop for Call<'_> {
 pub(crate) struct Spent {
     pub(crate) turns: u32,
     pub(crate) usage: Usage,
+    /// Tokens of judges.
+    pub(crate) judge_usage: Usage,
     pub(crate) cost: Cost,
 }
 
@@ -180,29 +183,29 @@ pub(crate) fn left_in(
     transcript: impl IntoIterator<Item = Entry>,
     begun: usize,
     settled: usize,
-    free: bool,
+    paid: Paid,
 ) -> Option<Spent> {
-    let attempts = attempts_in(transcript);
+    let attempts = attempts_in(transcript, paid);
     let lost = begun.saturating_sub(attempts.len());
     let surely_settled = settled.saturating_sub(lost);
     let (mut spent, mut asked) = (Spent::default(), false);
     for (index, attempt) in attempts.iter().enumerate().skip(surely_settled) {
         asked |= attempt.asked;
         if index < settled {
-            let calls = attempt.spent.turns.saturating_add(u32::from(attempt.asked));
-            spent.cost += Cost::unknown(calls);
+            spent.cost += Cost::unknown(attempt.paid_calls);
             continue;
         }
         spent.turns = spent.turns.saturating_add(attempt.spent.turns);
         spent.usage += attempt.spent.usage;
+        spent.judge_usage += attempt.spent.judge_usage;
         spent.cost += attempt.spent.cost;
     }
-    if free {
-        spent.cost = Cost::default();
+    if !paid.model && !paid.judge {
         return asked.then_some(spent);
     }
     let last = attempts.last().filter(|_| attempts.len() > settled);
-    if asked && last.is_some_and(|last| !last.judged) {
+    let model_is_asked = paid.model && asked && last.is_some_and(|last| !last.over);
+    if model_is_asked || last.is_some_and(|last| last.judge_is_asked) {
         spent.cost += Cost::unknown(1);
     }
     let lost = lost.min(begun.saturating_sub(settled));
@@ -214,11 +217,25 @@ pub(crate) fn left_in(
 #[derive(Debug, Default)]
 struct Told {
     spent: Spent,
+    /// Requests that were or may have been paid, if what they cost is not looked at.
+    paid_calls: u32,
     asked: bool,
-    judged: bool,
+    /// The conversation.
+    over: bool,
+    /// A judge that is paid, and has not answered yet.
+    judge_is_asked: bool,
 }
 
-fn attempts_in(transcript: impl IntoIterator<Item = Entry>) -> Vec<Told> {
+impl Told {
+    /// A reply of somebody who is paid.
+    fn pay(&mut self, usd: Option<Usd>, unknown_calls: u32) {
+        self.paid_calls = self.paid_calls.saturating_add(1);
+        self.spent.cost += Cost::of_call(usd);
+        self.spent.cost += Cost::unknown(unknown_calls);
+    }
+}
+
+fn attempts_in(transcript: impl IntoIterator<Item = Entry>, paid: Paid) -> Vec<Told> {
     let mut attempts: Vec<Told> = Vec::new();
     for entry in transcript {
         if matches!(entry, Entry::Attempt { .. }) {
@@ -227,7 +244,12 @@ fn attempts_in(transcript: impl IntoIterator<Item = Entry>) -> Vec<Told> {
         }
         let Some(told) = attempts.last_mut() else { continue };
         match entry {
-            Entry::User { .. } => told.asked = true,
+            Entry::User { .. } => {
+                if paid.model && !told.asked {
+                    told.paid_calls += 1; // the one that may be under way
+                }
+                told.asked = true;
+            }
             Entry::Assistant {
                 usage,
                 cost_usd,
@@ -236,10 +258,30 @@ fn attempts_in(transcript: impl IntoIterator<Item = Entry>) -> Vec<Told> {
             } => {
                 told.spent.turns = told.spent.turns.saturating_add(1);
                 told.spent.usage += usage;
-                told.spent.cost += Cost::of_call(cost_usd);
-                told.spent.cost += Cost::unknown(unknown_calls);
+                if paid.model {
+                    told.pay(cost_usd, unknown_calls);
+                }
             }
-            Entry::Verdict(_) => told.judged = true,
+            Entry::JudgeAsked { .. } => {
+                told.over = true;
+                told.judge_is_asked = paid.judge;
+            }
+            Entry::JudgeReplied {
+                usage,
+                cost_usd,
+                unknown_calls,
+                ..
+            } => {
+                told.judge_is_asked = false;
+                told.spent.judge_usage += usage;
+                if paid.judge {
+                    told.pay(cost_usd, unknown_calls);
+                }
+            }
+            Entry::Verdict(_) => {
+                told.over = true;
+                told.judge_is_asked = false;
+            }
             _ => {}
         }
     }
@@ -346,6 +388,23 @@ mod tests {
         assert_eq!(oracle.cost().to_string(), "$0");
     }
 
+    const NOBODY: Paid = Paid {
+        model: false,
+        judge: false,
+    };
+    const MODEL: Paid = Paid {
+        model: true,
+        judge: false,
+    };
+    const JUDGE: Paid = Paid {
+        model: false,
+        judge: true,
+    };
+    const BOTH: Paid = Paid {
+        model: true,
+        judge: true,
+    };
+
     fn attempt() -> Entry {
         Entry::Attempt { attempt: 1 }
     }
@@ -376,7 +435,7 @@ mod tests {
     #[test]
     fn what_a_dead_worker_paid_is_found_once_with_what_was_under_way() {
         let shown = |entries: Vec<Entry>, begun, settled| {
-            left_in(entries, begun, settled, false).map(|spent| (spent.turns, spent.cost.to_string()))
+            left_in(entries, begun, settled, MODEL).map(|spent| (spent.turns, spent.cost.to_string()))
         };
         let unknown = |turns, cost: &str| Some((turns, cost.to_owned()));
         let first = || vec![attempt(), asked(), reply(1.0)];
@@ -395,14 +454,14 @@ mod tests {
             "the first one is counted already"
         );
         assert_eq!(shown(two(), 2, 2), None);
-        let free = left_in(two(), 2, 0, true).unwrap();
+        let free = left_in(two(), 2, 0, NOBODY).unwrap();
         assert_eq!((free.turns, free.cost), (3, Cost::default()));
     }
 
     #[test]
     fn an_attempt_that_no_transcript_tells_of_is_a_call_of_unknown_cost() {
         let shown = |entries: Vec<Entry>, begun, settled| {
-            left_in(entries, begun, settled, false).map(|spent| spent.cost.to_string())
+            left_in(entries, begun, settled, MODEL).map(|spent| spent.cost.to_string())
         };
         let one = || vec![attempt(), asked(), reply(1.0)];
         let unknown = |text: &str| Some(text.to_owned());
@@ -411,6 +470,76 @@ mod tests {
         // The one in the transcript may be the settled one, or the one after it.
         assert_eq!(shown(one(), 2, 1), unknown("unknown (3 calls)"));
         assert_eq!(shown(vec![], 1, 1), None, "it was counted");
-        assert_eq!(left_in(vec![], 1, 0, true), None, "nobody pays for it");
+        assert_eq!(left_in(vec![], 1, 0, NOBODY), None, "nobody pays for it");
+    }
+
+    fn judge_asked() -> Entry {
+        Entry::JudgeAsked {
+            verifier: 0,
+            name: "polite".into(),
+            model: "compatible:judge".into(),
+            text: String::new(),
+        }
+    }
+
+    fn judge_replied(dollars: Option<f64>) -> Entry {
+        Entry::JudgeReplied {
+            verifier: 0,
+            text: String::new(),
+            reasoning: String::new(),
+            stop_reason: String::new(),
+            usage: used(5, 6),
+            cost_usd: dollars.map(Usd::from),
+            unknown_calls: 0,
+            took_ms: 1,
+        }
+    }
+
+    #[test]
+    fn what_judges_were_paid_is_found_too_whoever_serves_the_model() {
+        let shown = |more: &[Entry], paid| {
+            let all = [attempt(), asked(), reply(1.0)]
+                .into_iter()
+                .chain(more.iter().cloned());
+            let spent = left_in(all, 1, 0, paid).unwrap();
+            (
+                spent.usage.total(),
+                spent.judge_usage.total(),
+                spent.cost.to_string(),
+            )
+        };
+        let is = |model, judge, cost: &str| (model, judge, cost.to_owned());
+        let waits = [judge_asked()];
+        assert_eq!(shown(&waits, BOTH), is(7, 0, "≥ $1.00 + 1 call of unknown cost"));
+        assert_eq!(shown(&waits, JUDGE), is(7, 0, "unknown (1 call)"));
+        assert_eq!(
+            shown(&waits, MODEL),
+            is(7, 0, "$1.00"),
+            "the conversation is over"
+        );
+        assert_eq!(shown(&waits, NOBODY), is(7, 0, "$0"));
+        let replied = [judge_asked(), judge_replied(Some(0.25))];
+        assert_eq!(shown(&replied, BOTH), is(7, 11, "$1.25"), "nobody is waited for");
+        assert_eq!(shown(&replied, JUDGE), is(7, 11, "$0.2500"));
+        assert_eq!(shown(&replied, MODEL), is(7, 11, "$1.00"), "a script judges");
+        let again = [&replied[..], &waits].concat();
+        assert_eq!(
+            shown(&again, JUDGE),
+            is(7, 11, "≥ $0.2500 + 1 call of unknown cost")
+        );
+        let unpriced = [judge_asked(), judge_replied(None)];
+        assert_eq!(shown(&unpriced, JUDGE), is(7, 11, "unknown (1 call)"));
+        assert_eq!(
+            left_in([], 1, 0, JUDGE).unwrap().cost,
+            Cost::unknown(1),
+            "lost with the power"
+        );
+        let two = [vec![attempt(), asked(), reply(1.0)], replied.to_vec()].concat();
+        let maybe_settled = left_in(two, 2, 1, JUDGE).unwrap();
+        assert_eq!(
+            maybe_settled.cost,
+            Cost::unknown(2),
+            "its judge's call, and the lost attempt"
+        );
     }
 }

@@ -25,12 +25,14 @@ use crate::agent::{Agent, Broken, Said, Toolbox, millis};
 use crate::dispatch::Reporter;
 use crate::env::Environment;
 use crate::gym::{Admission, Gym, GymError, GymSession, OpenRequest};
+use crate::judging::{Bench, Seat};
 use crate::model::ModelClient;
 use crate::model::retry::RetryPolicy;
 use crate::rate::Rate;
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::spend::Meter;
+use crate::verify::judge::{AskJudge, SYSTEM_PROMPT};
 use crate::verify::{TrialEnd, Verifier, verify_all};
 use crate::watch::Watch;
 
@@ -69,6 +71,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) reporter: &'a Reporter,
     pub(crate) slot: &'a TrialSlot,
     pub(crate) meter: &'a Meter<'a>,
+    /// Who judges, if a check of the scenario asks a judge.
+    pub(crate) seat: Option<&'a Seat<'a>>,
     /// At most so many gyms are opened at once: a burst of connects overflows a server's backlog.
     pub(crate) opening: &'a tokio::sync::Semaphore,
     pub(crate) cancel: &'a CancellationToken,
@@ -109,7 +113,7 @@ impl Attempt<'_> {
             .await;
         // Also for the first: what an earlier worker of the run was told before it died may stand above.
         let entry = Entry::Attempt { attempt: self.number };
-        self.meter.tell(self.reporter, id, entry).await;
+        self.payer().tell(self.reporter, id, entry).await;
         self.reporter
             .log(id, &format!("attempt {} with {}", self.number, self.model.model));
         let scratch = Scratch::of_run(self.run_id);
@@ -138,6 +142,14 @@ impl Attempt<'_> {
             admissions.push(gym.admit(&request).await);
         }
         admissions
+    }
+
+    /// Whose bill grows by the trial, if anybody's does.
+    fn payer(&self) -> &Meter<'_> {
+        match self.seat {
+            Some(seat) if self.model.model.provider.is_local() => &seat.meter,
+            _ => self.meter,
+        }
     }
 
     fn watch(&self) -> Watch<'_> {
@@ -188,7 +200,13 @@ impl Attempt<'_> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => End::cancelled(said),
-            verdicts = self.verify(gyms, &said, scratch) => End::judged(said, verdicts),
+            verdicts = self.verify(gyms, &said, scratch) => match verdicts {
+                Ok(verdicts) => End::judged(said, verdicts),
+                Err(cause) => End {
+                    cause: Some(cause),
+                    ..End::cancelled(said)
+                },
+            },
         }
     }
 
@@ -207,7 +225,17 @@ impl Attempt<'_> {
                 },
             )
             .await;
-        let agent = Agent {
+        self.agent(gyms, scratch, system, &tools).converse(said).await
+    }
+
+    fn agent<'b>(
+        &'b self,
+        gyms: &'b Open,
+        scratch: &'b Scratch,
+        system: &'b str,
+        tools: &'b Toolbox,
+    ) -> Agent<'b> {
+        Agent {
             trial: &self.trial.id,
             scenario: self.scenario,
             repetition: self.trial.repetition,
@@ -218,20 +246,37 @@ impl Attempt<'_> {
             limits: self.limits,
             retry: self.retry,
             rate: self.rate,
-            tools: &tools,
+            tools,
             gyms,
             reporter: self.reporter,
             slot: self.slot,
             meter: self.meter,
             attempt: self.number,
             evidence: self.evidence,
+            judging: None,
             started: Instant::now(),
-        };
-        agent.converse(said).await
+        }
     }
 
-    async fn verify(&self, gyms: &Open, said: &Said, scratch: &Scratch) -> Vec<Verdict> {
+    /// The judge, with as much time as the trial had.
+    fn bench<'b>(&'b self, seat: &'b Seat<'b>, scratch: &'b Scratch, none: &'b (Open, Toolbox)) -> Bench<'b> {
+        let (now, away) = (Instant::now(), self.slot.away());
+        let agent = Agent {
+            model: seat.judge.client.as_ref(),
+            settings: &seat.judge.spec.settings,
+            rate: &seat.judge.rate,
+            meter: &seat.meter,
+            started: now.checked_sub(away).unwrap_or(now), // what it was away before is taken off again
+            ..self.agent(&none.0, scratch, SYSTEM_PROMPT, &none.1)
+        };
+        Bench { seat, agent }
+    }
+
+    /// Asks all verifiers. The error is the cause if the run's budget ends it.
+    async fn verify(&self, gyms: &Open, said: &Said, scratch: &Scratch) -> Result<Vec<Verdict>, String> {
         let harness = Path::new(&self.scenario.origin.file);
+        let none = (Open::new(), Toolbox::default());
+        let bench = self.seat.map(|seat| self.bench(seat, scratch, &none));
         let end = TrialEnd {
             scenario: self.scenario,
             answer: said.answer.as_deref(),
@@ -243,18 +288,19 @@ impl Attempt<'_> {
             trial: self.trial.id.as_str(),
             env: self.env,
             log: self.reporter.for_log(&self.trial.id),
+            judge: bench.as_ref().map(|bench| bench as &dyn AskJudge),
         };
         let verifying = verify_all(&self.scenario.verifiers, &end, self.verifiers);
         let verdicts = self
             .watch()
             .busy(verifying, "its verifiers", "each has a time limit")
-            .await;
+            .await?;
         for verdict in &verdicts {
             self.reporter
                 .entry(&self.trial.id, Entry::Verdict(verdict.clone()))
                 .await;
         }
-        verdicts
+        Ok(verdicts)
     }
 
     /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
@@ -349,7 +395,8 @@ impl Attempt<'_> {
             drift: end.said.drift,
             usage: end.said.usage,
             retried_usage: Usage::default(),
-            cost: None, // counted over all attempts, by whoever makes them
+            judge_usage: Usage::default(), // counted over all attempts too
+            cost: None,                    // counted over all attempts, by whoever makes them
             gyms: end.gyms,
             started_at,
             completed_at: Utc::now().max(started_at),
@@ -412,7 +459,10 @@ impl End {
             Outcome::Errored => first_error(&verdicts),
             _ => None,
         };
-        let passing = |v: &Verdict| matches!(v.status, VerdictStatus::Errored { permanent: false, .. });
+        // A judge was asked as often as makes sense; a further attempt would pay the model again.
+        let passing = |v: &Verdict| {
+            v.judge.is_none() && matches!(v.status, VerdictStatus::Errored { permanent: false, .. })
+        };
         let healable = verdicts.iter().all(|v| v.is_true() || passing(v)) && said.turns > 0;
         Self {
             outcome,

@@ -71,6 +71,7 @@ impl Verifier for Polite {
             actual: json!(end.answer),
             asked: String::new(),
             took_ms: 0,
+            judge: None,
         };
         Box::pin(async { verdict })
     }

@@ -41,6 +41,7 @@ mod gates;
 mod harness;
 mod interrupted;
 mod isolation;
+mod judges;
 mod leftovers;
 mod on_disk;
 mod rates;

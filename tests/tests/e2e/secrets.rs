@@ -25,15 +25,20 @@ const CANARIES: [&str; 6] = [
 
 /// Files below `folder` that hold a canary.
 fn leaks(folder: &Path) -> Vec<String> {
+    leaks_of(&CANARIES, folder)
+}
+
+/// Places in files below `folder` that hold any of these.
+pub(crate) fn leaks_of(canaries: &[&str], folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(leaks(&path));
+            found.extend(leaks_of(canaries, &path));
             continue;
         }
         let text = String::from_utf8_lossy(&content(&path)).into_owned();
-        found.extend(in_text(&path.display().to_string(), &text));
+        found.extend(found_in(canaries, &path.display().to_string(), &text));
     }
     found
 }
@@ -55,10 +60,14 @@ fn content(path: &Path) -> Vec<u8> {
 }
 
 fn in_text(place: &str, text: &str) -> Vec<String> {
+    found_in(&CANARIES, place, text)
+}
+
+fn found_in(canaries: &[&str], place: &str, text: &str) -> Vec<String> {
     let lines = text.lines().enumerate();
     lines
         .flat_map(|(n, line)| {
-            let canaries = CANARIES.iter().filter(move |canary| line.contains(**canary));
+            let canaries = canaries.iter().filter(move |canary| line.contains(**canary));
             canaries.map(move |canary| format!("{place}:{}: {canary}", n + 1))
         })
         .collect()

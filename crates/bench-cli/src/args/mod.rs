@@ -127,7 +127,7 @@ pub(crate) enum Command {
     Resume(life::ResumeArgs),
     /// Try the trials of a run that did not pass again, as a new run
     Retry(life::RetryArgs),
-    /// Judge a run again without asking any model, as a new run, and show what has changed
+    /// Judge a run again without asking its models, as a new run, and show what has changed
     Rescore(rescore::RescoreArgs),
     /// Put right runs that are not as they should be, and what they left; shows it first
     Cleanup(upkeep::CleanupArgs),

@@ -65,6 +65,9 @@ pub(crate) struct ModelArgs {
     /// repeatable
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Vec<String>,
+    /// The model that judges answers, for checks with a comparison_prompt; the same words as --model
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) judge_model: Option<String>,
     /// Sampling temperature [default: not sent]
     #[arg(long, value_name = "T", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) temperature: Option<f64>,

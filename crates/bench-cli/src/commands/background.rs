@@ -58,7 +58,7 @@ fn worker(plan: &Plan, environment: &Environment, cx: &Context) -> Result<Comman
     let mut command = this_program()?;
     command.envs(environment.variables());
     let of_gyms = plan.gyms.iter().flat_map(|gym| gym.settings());
-    for setting in of_gyms.chain(plan.models.iter().flat_map(ModelSpec::texts)) {
+    for setting in of_gyms.chain(plan.asked().flat_map(ModelSpec::texts)) {
         command.envs(environment.hand_over(setting).map_err(unresolved)?);
     }
     // A worker is nobody's child.

@@ -85,6 +85,7 @@ fn plan(
     let (gyms, mut warnings) = worlds::choose(gym, gym_config, &args.harness, cx)?;
     let (plan, more) = Plan::builder(harness)
         .model(ModelSpec::new(ModelRef::new(Provider::Noop, "")))
+        .judge_open()
         .gyms(gyms)
         .variables(&|name: &str| environment.is_set(name))
         .build()?;

@@ -78,6 +78,9 @@ impl EventLoop {
     }
 }
 
+/// Those of the models that are tried, in the plan's order, and that of the judge.
+pub(super) type Clients = (Vec<Arc<dyn ModelClient>>, Option<Arc<dyn ModelClient>>);
+
 /// Everything that a run needs around its plan.
 pub(super) struct Stage {
     event_loop: EventLoop,
@@ -85,6 +88,7 @@ pub(super) struct Stage {
     environment: Environment,
     earlier: Earlier,
     models: Vec<Arc<dyn ModelClient>>,
+    judge: Option<Arc<dyn ModelClient>>,
     reach: Reach,
 }
 
@@ -97,7 +101,7 @@ impl Stage {
         earlier: Earlier,
         cx: &Context,
     ) -> Result<Self, CliError> {
-        let models = connect(&plan, &environment, cx)?;
+        let (models, judge) = connect(&plan, &environment, cx)?;
         let reach = event_loop
             .runtime
             .block_on(Reach::open(&plan.gyms, processes(&plan), &environment))?;
@@ -107,6 +111,7 @@ impl Stage {
             environment,
             earlier,
             models,
+            judge,
             reach,
         })
     }
@@ -125,6 +130,7 @@ impl Stage {
         let cancel = CancellationToken::new();
         let builder = Runner::builder(id.to_string(), self.plan).journal(StoreJournal::new(recorder.clone()));
         let builder = self.models.into_iter().fold(builder, RunnerBuilder::model);
+        let builder = self.judge.into_iter().fold(builder, RunnerBuilder::judge);
         let builder = self.reach.gyms.iter().cloned().fold(builder, RunnerBuilder::gym);
         let runner = builder
             .earlier(self.earlier)
@@ -158,18 +164,17 @@ pub(super) fn processes(plan: &Plan) -> usize {
     plan.max_processes.map_or_else(default_processes, |n| n as usize)
 }
 
-/// A client for every model. Nothing is sent yet.
-pub(super) fn connect(
-    plan: &Plan,
-    environment: &Environment,
-    cx: &Context,
-) -> Result<Vec<Arc<dyn ModelClient>>, CliError> {
+/// A client for every model, and one for the judge. Nothing is sent yet.
+pub(super) fn connect(plan: &Plan, environment: &Environment, cx: &Context) -> Result<Clients, CliError> {
     let launch_dir = cx.cwd.join(&plan.launch_dir);
     let mut connector = Connector::new(environment, &launch_dir, plan.max_concurrency as usize);
-    let clients = plan.models.iter().map(|spec| connector.connect(spec));
-    clients
-        .collect::<Result<_, _>>()
-        .map_err(|error| CliError::usage(error.to_string()).because(error))
+    let mut connect = |spec| {
+        let client = connector.connect(spec);
+        client.map_err(|error| CliError::usage(error.to_string()).because(error))
+    };
+    let models = plan.models.iter().map(&mut connect).collect::<Result<_, _>>()?;
+    let judge = plan.judge.as_ref().map(connect).transpose()?;
+    Ok((models, judge))
 }
 
 /// Runs until all trials are over, or until there is no patience for them any more.

@@ -222,7 +222,7 @@ impl Page {
             (_, false) => format!("; {begun} under way not counted"),
             (_, true) => format!("; {begun} without an end not counted: `resume` finds what they cost"),
         };
-        paid.then(|| format!("{cost}{open}"))
+        (paid || !cost.is_nothing()).then(|| format!("{cost}{open}"))
     }
 
     /// What the last words of a worker that came to grief stand in.

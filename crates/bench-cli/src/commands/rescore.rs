@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bench_core::{Plan, TrialId};
+use bench_core::{ModelSpec, Plan, TrialId};
 use bench_report::rescore::{Changes, Pair};
+use bench_runner::env::Environment;
 use bench_runner::gym::check_seeds;
 use bench_runner::{BenchJob, Recording, item_id, load_harness};
 use bench_state::RunView;
@@ -19,6 +20,8 @@ use crate::args::rescore::RescoreArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::named_models::{self, JUDGE};
+use crate::prices::Prices;
 
 /// Judges a run again.
 pub(super) fn cmd(args: &RescoreArgs, cx: &mut Context) -> Result<Exit, CliError> {
@@ -26,6 +29,7 @@ pub(super) fn cmd(args: &RescoreArgs, cx: &mut Context) -> Result<Exit, CliError
     let results = cx.results_dir();
     let recording = Recording::open(&results, id.as_str()).map_err(|error| recorded::refused(error, cx))?;
     let mut plan = plan_now(&view)?;
+    plan.budget = args.budget.budget().or(plan.budget);
     if !args.harness.is_empty() {
         let (judged, warnings) = plan.judged_by(load_harness(&args.harness, &cx.cwd)?)?;
         warn(&warnings, cx);
@@ -39,12 +43,25 @@ pub(super) fn cmd(args: &RescoreArgs, cx: &mut Context) -> Result<Exit, CliError
     }
     check_seeds(&plan.gyms)?;
     let environment = environment_without_keys(&args.env_file, &mut plan, cx)?;
+    let (plan, warnings) = plan.judged_with(judge(args, &environment, cx)?)?;
+    warn(&warnings, cx);
     let how = How {
         background: args.background,
         ui: args.progress.ui,
         json: args.json,
     };
     start::start(Start::anew(plan, environment), how, cx)
+}
+
+/// The judge that was asked for instead of the one that the run had.
+fn judge(args: &RescoreArgs, environment: &Environment, cx: &Context) -> Result<Option<ModelSpec>, CliError> {
+    let Some(name) = &args.judge_model else {
+        return Ok(None);
+    };
+    let file = named_models::find(args.models_file.as_deref(), &args.harness, cx)?;
+    let prices = Prices::read(args.prices.as_deref(), environment, cx)?;
+    let mut specs = named_models::specs(&[(JUDGE, name.as_str())], &file, &prices, environment, cx)?;
+    Ok(specs.pop())
 }
 
 /// The plan, with models that play the recorded ones.

@@ -167,11 +167,10 @@ fn count_interrupted(view: &RunView<BenchJob>, earlier: &mut Earlier) -> Result<
         if !interrupted.contains(&trial.id) {
             continue;
         }
-        let free = plan.models[trial.model].model.provider.is_local();
         let lines = view.item_log::<Line>(&trial.id.as_str().parse()?)?;
         // What cannot be read was not paid for less; the call under way stands for it.
         let entries = lines.into_iter().flatten().map_while(Result::ok);
-        earlier.count_interrupted(&trial.id, free, entries.map(|line| line.entry));
+        earlier.count_interrupted(&trial.id, plan.paid(&trial), entries.map(|line| line.entry));
     }
     Ok(())
 }

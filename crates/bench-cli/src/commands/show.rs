@@ -143,6 +143,10 @@ fn write_record(record: &TrialRecord, cx: &mut Context) -> Result<(), CliError> 
     if !record.verdicts.is_empty() {
         let table = trial::verdicts(&record.verdicts).render(cx.out_look.width);
         write!(cx.out, "\n{}", paint::table(&table))?;
+        let judged = trial::judgements(&record.verdicts);
+        if !judged.is_empty() {
+            write!(cx.out, "\n{judged}")?;
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use bench_core::{Event, Gate, Plan, PlanChanges, Transport};
+use bench_core::{Event, Gate, ModelSpec, Plan, PlanChanges, Transport};
 use bench_report::text::count;
 use bench_runner::env::Environment;
 use bench_runner::{BenchJob, Earlier, RunSummary};
@@ -90,11 +90,14 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
 
 /// Limits in dollars hold nobody whose price is unknown.
 pub(super) fn check_prices(plan: &Plan) -> Result<(), CliError> {
-    let unpriced = plan
-        .models
-        .iter()
-        .filter(|spec| spec.price.is_none() && !spec.model.provider.is_local());
-    let names: Vec<String> = unpriced.map(|spec| format!("`{}`", spec.model)).collect();
+    let unpriced = |spec: &&ModelSpec| spec.price.is_none() && !spec.model.provider.is_local();
+    let name = |spec: &ModelSpec| format!("`{}`", spec.model);
+    let mut names: Vec<String> = plan.models.iter().filter(unpriced).map(name).collect();
+    if plan.budget.max_cost.is_some() {
+        // The limit of a trial is its model's alone.
+        let judge = plan.judge.iter().filter(unpriced);
+        names.extend(judge.map(|spec| format!("the judge {}", name(spec))));
+    }
     let Some((limit, instead)) = cost_limit(plan).filter(|_| !names.is_empty()) else {
         return Ok(());
     };

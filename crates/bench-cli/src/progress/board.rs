@@ -235,6 +235,7 @@ pub(super) mod tests {
             drift: 0,
             usage: Usage::default(),
             retried_usage: Usage::default(),
+            judge_usage: Usage::default(),
             cost: None,
             took_ms: 1_200,
             record: bench_core::record::FileRef::default(),

@@ -38,7 +38,7 @@ fn the_program() {
       kill         Ask runs to end, and see to it that they do
       resume       Continue a run that is over: every trial without a verdict is run
       retry        Try the trials of a run that did not pass again, as a new run
-      rescore      Judge a run again without asking any model, as a new run, and show what has changed
+      rescore      Judge a run again without asking its models, as a new run, and show what has changed
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove old finished runs; shows them first
       check        Look at harness files without trying any model
@@ -98,6 +98,8 @@ fn run() {
                                    model file, with settings behind it if you like: 'gpt-5?effort=high';
                                    oracle plays the solutions, script:FILE a file, replay:RUN a recorded
                                    run, noop does nothing; repeatable
+          --judge-model <MODEL>    The model that judges answers, for checks with a comparison_prompt;
+                                   the same words as --model
           --temperature <T>        Sampling temperature [default: not sent]
           --max-output-tokens <N>  The most tokens of one reply [default: the provider's]
           --system-prompt <FILE>   System prompt, from a file; a scenario's own wins

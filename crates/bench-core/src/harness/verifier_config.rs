@@ -267,10 +267,6 @@ fn judge(fields: &mut Fields<'_>) -> Option<ResponseCheck> {
     let sql_query = fields
         .get::<String>("sql_query")
         .filter(|query| !query.trim().is_empty());
-    fields.at().warn_with(
-        "this check needs a judge model; without one its verdict is errored",
-        "check the state with `database_state` where you can",
-    );
     Some(ResponseCheck::Judge {
         comparison_prompt: comparison_prompt?,
         minimum_comparison_value,

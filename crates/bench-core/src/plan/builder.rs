@@ -1,7 +1,7 @@
 //! From a harness and the command line to a plan, rejecting early and all at once.
 
 use super::gyms::{GymChoice, GymOverride, Gyms};
-use super::{Budget, FORMAT, Gate, Plan, PlannedScenario, model_slugs, scenario_slugs};
+use super::{Budget, FORMAT, Gate, Plan, PlannedScenario, judge, model_slugs, scenario_slugs};
 use crate::evidence::Keep;
 use crate::gym::GymSpec;
 use crate::harness::{Harness, Scenario, World};
@@ -45,6 +45,8 @@ type Wanted<'a> = Box<dyn Fn(&Scenario) -> bool + 'a>;
 pub struct PlanBuilder<'a> {
     harness: Harness,
     models: Vec<ModelSpec>,
+    judge: Option<ModelSpec>,
+    judge_open: bool,
     runs: Option<u32>,
     gyms: GymChoice,
     limits: Limits,
@@ -81,6 +83,8 @@ impl Plan {
         PlanBuilder {
             harness,
             models: Vec::new(),
+            judge: None,
+            judge_open: false,
             runs: None,
             gyms: GymChoice::default(),
             limits: Limits::default(),
@@ -116,6 +120,20 @@ impl<'a> PlanBuilder<'a> {
     #[must_use]
     pub fn models(mut self, models: impl IntoIterator<Item = ModelSpec>) -> Self {
         self.models.extend(models);
+        self
+    }
+
+    /// Who judges answers where a scenario has a check that asks a judge.
+    #[must_use]
+    pub fn judge(mut self, judge: ModelSpec) -> Self {
+        self.judge = Some(judge);
+        self
+    }
+
+    /// Who judges stays open: a plan that is only looked at. Without this, a check that asks a judge needs one.
+    #[must_use]
+    pub fn judge_open(mut self) -> Self {
+        self.judge_open = true;
         self
     }
 
@@ -285,6 +303,8 @@ impl<'a> PlanBuilder<'a> {
                 scenario,
             });
         }
+        let open = self.judge_open;
+        let judge = judge::checked(self.judge.take(), open, &scenarios, &mut problems);
         let (gyms, gyms_chosen) = (gyms.used, gyms.chosen);
         self.check_variables(&gyms, &scenarios, &mut problems);
         let plan = Plan {
@@ -294,6 +314,7 @@ impl<'a> PlanBuilder<'a> {
             sources: self.harness.sources,
             scenarios,
             models,
+            judge,
             runs,
             gyms,
             gyms_chosen,

@@ -55,13 +55,6 @@ fn verifiers() {
 }
 
 #[test]
-fn a_judge_is_refused_before_anything_is_paid() {
-    insta::assert_snapshot!(with_verifiers(
-        r#"{"verifier_type": "response_check", "name": "polite", "validation_config": {"comparison_prompt": "Is it polite?"}}"#
-    ), @"error: h.json:1:16 at /scenarios/0 (scenario `s`): the verifier `polite` needs a model as judge, which is not supported yet (hint: check the answer with `contains`, `matches` or `json_schema`, or leave the scenario out with --scenario)");
-}
-
-#[test]
 fn tools() {
     insta::assert_snapshot!(said(r#""restricted_tools": ["a", "b"],
         "solution": {"calls": [{"tool": "a"}]},

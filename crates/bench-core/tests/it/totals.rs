@@ -46,6 +46,7 @@ fn finished(scenario: &str, model: &str, outcome: Outcome, verifiers: (u32, u32)
             ..Usage::default()
         },
         retried_usage: Usage::default(),
+        judge_usage: Usage::default(),
         cost: None,
         took_ms: 100,
         record: FileRef::default(),
@@ -262,6 +263,7 @@ fn what_was_paid_is_counted_whatever_came_of_it() {
     let mut lost = call(0.25);
     lost += Cost::unknown(1);
     let lost = TrialInterrupted {
+        judge_usage: Usage::default(),
         trial: retried.trial.clone(),
         scenario_id: "a".into(),
         model: "openai:gpt-4o".into(),

@@ -1,7 +1,8 @@
 //! What a check found, and the verdict that it makes.
 
+use bench_core::outcome::Judgement;
 use bench_core::verifier::{CommandCheck, ResponseCheck};
-use bench_core::{Check, Comparison, Verdict, VerdictStatus, VerifierSpec};
+use bench_core::{Check, Comparison, Operator, Verdict, VerdictStatus, VerifierSpec};
 use serde_json::{Value, json};
 
 use crate::gym::GymError;
@@ -14,6 +15,7 @@ pub(super) struct Finding {
     pub(super) expected: Value,
     pub(super) actual: Value,
     pub(super) asked: String,
+    pub(super) judge: Option<Judgement>,
 }
 
 impl Finding {
@@ -39,6 +41,7 @@ impl Finding {
             expected: Value::Null,
             actual: Value::Null,
             asked: String::new(),
+            judge: None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Finding {
             expected,
             actual,
             asked: String::new(),
+            judge: None,
         }
     }
 
@@ -79,6 +83,7 @@ impl Finding {
             expected: comparison.expected.clone(),
             actual,
             asked: String::new(),
+            judge: None,
         }
     }
 
@@ -103,7 +108,18 @@ impl Finding {
             actual: self.actual,
             asked: self.asked,
             took_ms: 0,
+            judge: self.judge,
         }
+    }
+}
+
+/// A score as people write it: 7, not 7.0.
+#[expect(clippy::cast_possible_truncation, reason = "scores lie between 1 and 10")]
+pub(super) fn score(score: f64) -> Value {
+    if score.fract() == 0.0 {
+        json!(score as i64)
+    } else {
+        json!(score)
     }
 }
 
@@ -124,6 +140,13 @@ fn planned(check: &Check) -> (String, Value) {
         Check::ResponseCheck(ResponseCheck::JsonSchema { schema }) => {
             ("json_schema".to_owned(), schema.clone())
         }
+        Check::ResponseCheck(ResponseCheck::Judge {
+            minimum_comparison_value,
+            ..
+        }) => (
+            Operator::GreaterThanOrEqual.name().to_owned(),
+            score(*minimum_comparison_value),
+        ),
         Check::ToolExecution(check) => ("tool calls".to_owned(), json!(check)),
         Check::Command(CommandCheck {
             stdout: Some(stdout), ..

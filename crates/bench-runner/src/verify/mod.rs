@@ -7,11 +7,12 @@
 //! | [`verify_all`] | every verifier of a scenario in order, each under a deadline |
 //! | `finding` | what a check found → verdict |
 //! | `select` | which part of an answer a check looks at |
-//! | `state`, `response`, `tools`, `http`, `command` | the kinds of checks |
+//! | `state`, `response`, `judge`, `tools`, `http`, `command` | the kinds of checks |
 
 mod command;
 mod finding;
 mod http;
+pub(crate) mod judge;
 mod response;
 mod select;
 mod state;
@@ -22,7 +23,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_core::evidence::Asker;
 use bench_core::transcript::ToolCall;
+use bench_core::verifier::ResponseCheck;
 use bench_core::{Check, Scenario, Verdict, VerifierSpec};
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
@@ -33,6 +36,7 @@ use crate::gym::GymSession;
 use crate::process::LineLog;
 use crate::scratch::Scratch;
 use finding::Finding;
+use judge::{AskJudge, Case};
 
 /// How long one check may take; `command` has its own limit, plus this for its cleaning up.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,6 +69,8 @@ pub struct TrialEnd<'a> {
     pub env: &'a Environment,
     /// The trial's log.
     pub log: LineLog,
+    /// Whom checks ask that a model judges, if there is anybody.
+    pub(crate) judge: Option<&'a dyn AskJudge>,
 }
 
 /// A tool call that was made.
@@ -77,25 +83,75 @@ pub struct CallRecord {
 }
 
 /// Executes every check in order. There is one verdict for each, which keeps the head of what was found.
+///
+/// # Errors
+/// The run's budget is used up, so that a judge could not be asked: there are no verdicts.
 pub async fn verify_all(
     specs: &[VerifierSpec],
     end: &TrialEnd<'_>,
     custom: &BTreeMap<String, Arc<dyn Verifier>>,
-) -> Vec<Verdict> {
+) -> Result<Vec<Verdict>, String> {
     let mut verdicts = Vec::with_capacity(specs.len());
-    for spec in specs {
+    for (place, spec) in specs.iter().enumerate() {
         let started = Instant::now();
-        let limit = time_for(&spec.check);
-        let checked = timeout(limit, verify(spec, end, custom)).await;
-        let late = || Finding::errored(format!("not done within {} s", limit.as_secs())).verdict(spec);
-        let verdict = checked.unwrap_or_else(|_| late());
+        let verdict = match &spec.check {
+            Check::ResponseCheck(check @ ResponseCheck::Judge { .. }) => {
+                judged(spec, place, check, end).await?.verdict(spec)
+            }
+            _ => checked(spec, end, custom).await,
+        };
         let verdict = verdict.shortened(|text| end.env.secrets().redact(text));
         verdicts.push(Verdict {
             took_ms: millis(started.elapsed()),
             ..verdict
         });
     }
-    verdicts
+    Ok(verdicts)
+}
+
+/// One that nobody has to be asked for, under its deadline.
+async fn checked(
+    spec: &VerifierSpec,
+    end: &TrialEnd<'_>,
+    custom: &BTreeMap<String, Arc<dyn Verifier>>,
+) -> Verdict {
+    let limit = time_for(&spec.check);
+    let late = |_| Finding::errored(format!("not done within {} s", limit.as_secs())).verdict(spec);
+    let checked = timeout(limit, verify(spec, end, custom)).await;
+    checked.unwrap_or_else(late)
+}
+
+/// One that a model judges. Its requests have deadlines of their own: a provider may have to be waited for.
+async fn judged(
+    spec: &VerifierSpec,
+    place: usize,
+    check: &ResponseCheck,
+    end: &TrialEnd<'_>,
+) -> Result<Finding, String> {
+    let (
+        ResponseCheck::Judge {
+            comparison_prompt,
+            minimum_comparison_value,
+            sql_query,
+        },
+        Some(judge),
+    ) = (check, end.judge)
+    else {
+        return Ok(Finding::permanent("there is no judge to ask"));
+    };
+    let case = Case {
+        scenario: end.scenario,
+        criterion: comparison_prompt,
+        minimum: *minimum_comparison_value,
+        sql: sql_query.as_deref(),
+        answer: end.answer,
+    };
+    let asker = Asker {
+        verifier: place,
+        name: spec.name.clone(),
+    };
+    (end.log)(&format!("asks the judge {} for `{}`", judge.model(), spec.name));
+    judge::check(&case, end.gym(spec), judge, &asker).await
 }
 
 fn time_for(check: &Check) -> Duration {
@@ -197,8 +253,9 @@ mod tests {
             trial: "trial",
             env: &Environment::default(),
             log: Arc::new(|_| {}),
+            judge: None,
         };
-        verify_all(&specs, &end, &BTreeMap::new()).await
+        verify_all(&specs, &end, &BTreeMap::new()).await.unwrap()
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Checks of the final answer.
+//! Checks of the final answer that need nobody else; [`super::judge`] is for those that ask a model.
 
 use bench_core::verifier::ResponseCheck;
 use serde_json::{Value, json};
@@ -28,9 +28,6 @@ pub(super) fn check(check: &ResponseCheck, answer: Option<&str>) -> Finding {
             },
             None => Finding::known(false, "is JSON", comparison.expected.clone(), json!(answer)),
         },
-        ResponseCheck::Judge { .. } => {
-            Finding::permanent("a judge model is needed for this check, and none is configured")
-        }
         other => Finding::permanent(format!("{other:?} is not known to this version")),
     }
 }
@@ -115,15 +112,6 @@ mod tests {
 
     #[test]
     fn a_check_that_cannot_run_is_an_error() {
-        let judge = ResponseCheck::Judge {
-            comparison_prompt: "polite?".into(),
-            minimum_comparison_value: 7.0,
-            sql_query: None,
-        };
-        assert!(matches!(
-            check(&judge, Some("hi")).status,
-            VerdictStatus::Errored { .. }
-        ));
         let broken = ResponseCheck::JsonSchema {
             schema: json!({"type": "nonsense"}),
         };

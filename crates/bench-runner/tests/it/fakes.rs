@@ -313,6 +313,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         scenario,
     };
     Plan {
+        judge: None,
         format: FORMAT,
         harness_name: "test".into(),
         label: None,

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 use bench_core::estimate::{Basis, Estimate, ModelEstimate, Reach, Source, Spread, Sum, Sums, estimate};
-use bench_core::{Plan, Usd};
+use bench_core::{Plan, Usd, VerifierSpec};
 use bench_report::table::{Column, Table};
 use bench_report::text::{clean_line, count, short_number};
 use serde_json::json;
@@ -37,9 +37,10 @@ pub(super) fn show(plan: &Plan, json: bool, cx: &mut Context) -> Result<Exit, Cl
     }
     write!(
         cx.out,
-        "{}\n{}\n{}",
+        "{}\n{}{}\n{}",
         paint::table(&scenarios(plan).render(cx.out_look.width)),
         size(plan),
+        judged(plan),
         paint::table(&needs(&estimate).render(cx.out_look.width)),
     )?;
     for line in explained(&estimate, &read, cx) {
@@ -220,4 +221,25 @@ fn reach_in_words(reach: &Reach, trials: u32) -> String {
         (Some(n), _) => after(&n),
     };
     format!("{budget}: {said}{unknown}")
+}
+
+/// Who judges, and how much of it there will be.
+fn judged(plan: &Plan) -> String {
+    let Some(judge) = &plan.judge else {
+        return String::new();
+    };
+    let asks = |check: &VerifierSpec| check.check.asks_judge();
+    let checks = |scenario: usize| {
+        plan.scenarios[scenario]
+            .verifiers
+            .iter()
+            .filter(|v| asks(v))
+            .count()
+    };
+    let all = plan.trials().iter().map(|trial| checks(trial.scenario)).sum();
+    format!(
+        "{} judged by {}, in one or two replies each: what that needs is not estimated\n",
+        count(all, "answer"),
+        clean_line(&judge.model.to_string())
+    )
 }

@@ -4,11 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bench_core::model::config::NamedModel;
-use bench_core::model::{BadModel, BadSetting};
-use bench_core::{
-    Gate, Harness, Limits, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Provider, Scenario,
-};
+use bench_core::{Gate, Harness, Limits, ModelSettings, ModelSpec, Plan, PlanBuilder, Problem, Scenario};
 use bench_runner::env::Environment;
 use bench_runner::load_harness;
 use bench_runner::model::providers;
@@ -19,7 +15,7 @@ use crate::args::run::{ModelArgs, RunArgs};
 use crate::context::Context;
 use crate::environment::{self, EnvFile};
 use crate::error::CliError;
-use crate::named_models;
+use crate::named_models::{self, JUDGE};
 use crate::prices::Prices;
 use crate::worlds;
 
@@ -40,7 +36,11 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
     let paths = harness_paths(args)?;
     let env_file = EnvFile::of(&args.models.env_file, &paths, cx);
     let environment = environment::read(env_file.as_ref(), &args.models.secret, cx)?;
-    let (models, mut warnings) = models(&args.models, &paths, &environment, cx)?;
+    let Asked {
+        models,
+        judge,
+        mut warnings,
+    } = asked(&args.models, &paths, &environment, cx)?;
     let models = recorded::resolve(models, cx)?;
     let wanted = patterns(&args.scenario)?;
     let mut harness = load_harness(&paths, &cx.cwd)?;
@@ -58,6 +58,7 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
         .only(|scenario: &Scenario| args.scenario.is_empty() || wanted.is_match(&scenario.scenario_id))
         .wanted_words(args.scenario.iter().cloned())
         .variables(&is_set);
+    let builder = judge.into_iter().fold(builder, PlanBuilder::judge);
     let (plan, more) = with_options(builder, args, env_file.as_ref(), cx).build()?;
     warnings.extend(more);
     recorded::check(&plan)?;
@@ -123,66 +124,44 @@ fn harness_paths(args: &RunArgs) -> Result<Vec<PathBuf>, CliError> {
     Ok(paths)
 }
 
-/// The models that were asked for, with what was odd about the model file.
-fn models(
+/// The models that were asked for.
+struct Asked {
+    models: Vec<ModelSpec>,
+    judge: Option<ModelSpec>,
+    /// What was odd about the model file and the prices.
+    warnings: Vec<Problem>,
+}
+
+fn asked(
     args: &ModelArgs,
     harness: &[PathBuf],
     environment: &Environment,
     cx: &Context,
-) -> Result<(Vec<ModelSpec>, Vec<Problem>), CliError> {
+) -> Result<Asked, CliError> {
     if args.model.is_empty() {
         return Err(no_model(environment));
     }
     let file = named_models::find(args.models_file.as_deref(), harness, cx)?;
-    let parsed = args
-        .model
-        .iter()
-        .map(|name| (name, named_models::take(name, &file)));
-    let (good, bad): (Vec<_>, Vec<_>) = parsed.partition(|(_, model)| model.is_ok());
-    if !bad.is_empty() {
-        return Err(no_models(&bad));
-    }
-    let good: Vec<NamedModel> = good.into_iter().filter_map(|(_, model)| model.ok()).collect();
-    named_models::check_variables(&good, &|name| environment.is_set(name))?;
+    let prices = Prices::read(args.prices.as_deref(), environment, cx)?;
+    let models = args.model.iter().map(|name| ("--model", name.as_str()));
+    let judge = args.judge_model.iter().map(|name| (JUDGE, name.as_str()));
+    let names: Vec<_> = models.chain(judge).collect();
+    let mut models = named_models::specs(&names, &file, &prices, environment, cx)?;
+    let judge = args.judge_model.as_ref().and_then(|_| models.pop());
     let settings = ModelSettings {
         temperature: args.temperature,
         max_output_tokens: args.max_output_tokens,
         ..ModelSettings::default()
     };
-    let prices = Prices::read(args.prices.as_deref(), environment, cx)?;
-    let spec = |NamedModel { mut spec, .. }: NamedModel| {
-        spec.price = prices.of(&spec);
-        spec.settings = spec.settings.or(&settings);
-        if spec.model.provider == Provider::Script {
-            // A file that cannot be read is reported with its reason when the script is loaded.
-            let text = fs::read_to_string(cx.absolute(Path::new(&spec.model.name))).ok();
-            spec.script_sha256 = text.map(|text| bench_core::hash::sha256_hex(&text));
-        }
-        spec
-    };
-    let specs = good.into_iter().map(spec).collect();
-    let warnings = file.warnings.into_iter().chain(prices.warnings());
-    Ok((specs, warnings.collect()))
-}
-
-/// All names that mean nothing, at once.
-fn no_models(bad: &[(&String, Result<NamedModel, BadModel>)]) -> CliError {
-    let names: Vec<_> = bad
-        .iter()
-        .map(|(name, model)| match model {
-            // What stands behind it must not be read in a log.
-            Err(BadModel::Setting {
-                model,
-                bad: BadSetting::Secret { .. },
-            }) => format!("`--model {model}`"),
-            _ => format!("`--model {name}`"),
-        })
-        .collect();
-    let verb = if bad.len() == 1 { "names" } else { "name" };
-    let error = CliError::usage(format!("{} {verb} no model", names.join(" and ")));
-    bad.iter()
-        .filter_map(|(_, model)| model.as_ref().err())
-        .fold(error, CliError::because)
+    for spec in &mut models {
+        spec.settings = std::mem::take(&mut spec.settings).or(&settings);
+    }
+    let warnings = file.warnings.into_iter().chain(prices.warnings()).collect();
+    Ok(Asked {
+        models,
+        judge,
+        warnings,
+    })
 }
 
 /// What could be given instead of nothing.
