@@ -21,6 +21,7 @@
 //! | [`price`] | prices per million tokens, what calls cost |
 //! | [`estimate`] | what a plan will cost, by what trials have cost before |
 //! | [`session`] | events → progress and totals |
+//! | [`statistics`] | totals → rates with intervals, comparisons with a verdict |
 
 pub mod compare;
 pub mod drift;
@@ -45,6 +46,7 @@ pub mod session;
 pub mod setting;
 pub mod shown;
 pub mod solution;
+pub mod statistics;
 mod suggest;
 pub mod transcript;
 pub mod usage;

@@ -11,12 +11,14 @@ use bench_core::{Harness, Problems, Source};
 
 mod broken_gyms;
 mod broken_harness;
+mod coverage;
 mod gym_forms;
 mod harness_forms;
 mod linting;
 mod planning;
 mod robustness;
 mod schemas;
+mod statistics;
 mod totals;
 
 /// The fixtures seem to lie in `/h`, wherever the checkout is.
