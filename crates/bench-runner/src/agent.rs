@@ -682,7 +682,7 @@ impl Asking<'_> {
             return (permit, false);
         }
         agent.slot.release();
-        let waiting_for = format!("{}: it limits its rate", self.model());
+        let waiting_for = format!("{}: {}", self.model(), agent.rate.why());
         let then = "sent as soon as the requests before it are answered";
         let told = agent
             .watch()

@@ -8,6 +8,8 @@
 //! to share its rate. What was let through in the last minute bounds the pace from both sides, so that a minute in
 //! which everything is refused does not leave the next one unused.
 //!
+//! Where an answer says that it was the last one that the limit allows for now, the gate is closed before anybody is refused.
+//!
 //! How many requests are under way at once follows from the pace and from how long answers take. Models of one provider
 //! at one address share a [`Rate`].
 
@@ -69,6 +71,8 @@ struct State {
     cut_at: Option<Instant>,
     /// Nothing is sent before.
     open_at: Option<Instant>,
+    /// That is so because the last answer was the last one for now, and nobody was refused.
+    used_up: bool,
     /// When it is the turn of the next one.
     next_at: Option<Instant>,
 }
@@ -103,6 +107,7 @@ impl Rate {
                 told: None,
                 cut_at: None,
                 open_at: None,
+                used_up: false,
                 next_at: None,
             }),
         }
@@ -164,8 +169,25 @@ impl Rate {
         })
     }
 
-    fn answered(&self) -> Option<Event> {
+    /// Why requests wait, for people.
+    pub(crate) fn why(&self) -> &'static str {
+        if self.lock().used_up {
+            "its rate limit is used up"
+        } else {
+            "it limits its rate"
+        }
+    }
+
+    /// `hold` is how long the provider says that it takes no other.
+    fn answered(&self, hold: Option<Duration>) -> Option<Event> {
         let mut state = self.lock();
+        if let Some(hold) = hold {
+            let until = Some(Instant::now() + hold.min(LONGEST_PAUSE));
+            state.used_up |= until > state.open_at;
+            state.open_at = state.open_at.max(until);
+        } else if state.open_at.is_none_or(|open| open <= Instant::now()) {
+            state.used_up = false;
+        }
         let pace = state.pace?;
         let most = state.let_through.a_second(Instant::now()) * FASTEST;
         state.answers += 1;
@@ -179,6 +201,7 @@ impl Rate {
         let now = Instant::now();
         let asked = error.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
         state.open_at = state.open_at.max(Some(now + asked));
+        state.used_up = false;
         let pace = state.pace_at(now);
         state.let_through.add(began, -1);
         // What was under way together is refused together, and is one sign.
@@ -275,7 +298,7 @@ impl Permit<'_> {
     /// The request has ended so. Says what follows for those after it, if something does.
     pub(crate) fn ended(self, how: &Result<TurnReply, ModelError>) -> Option<Event> {
         match how {
-            Ok(_) => self.rate.answered(),
+            Ok(reply) => self.rate.answered(reply.hold),
             Err(error) if error.class == ErrorClass::RateLimit => self.rate.refused(self.began, error),
             Err(_) => None,
         }

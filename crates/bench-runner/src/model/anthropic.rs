@@ -61,6 +61,7 @@ impl WireFormat for Anthropic {
             served_by: word(reply.model),
             request_id: word(reply.id),
             first_token: None,
+            hold: None,
             recorded: None,
         })
     }

@@ -4,6 +4,7 @@
 //! and live in [`HttpModel`] and `http`. No format knows of connections, and nothing here knows of a format.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use bench_core::{ModelRef, ModelSettings};
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::bounds::{self, MOST_CALLS};
 use super::exchange::Underway;
 use super::failure::may_be_paid;
 use super::http::Endpoint;
+use super::limits;
 use super::stream::{Assembly, follow};
 use super::{ErrorClass, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
 
@@ -136,6 +138,7 @@ impl<F: WireFormat> HttpModel<F> {
             .map_err(|why| endpoint.no_turn(why, exchange))?;
         reply.first_token = assembled.and_then(|whole| whole.first_token);
         reply.request_id = exchange.request_id().or(reply.request_id);
+        reply.hold = limits::after_answer(&exchange.headers, SystemTime::now());
         Ok(reply)
     }
 

@@ -63,6 +63,7 @@ impl WireFormat for Gemini {
             served_by: word(reply.model_version),
             request_id: word(reply.response_id),
             first_token: None,
+            hold: None,
             recorded: None,
         })
     }

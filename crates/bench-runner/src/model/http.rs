@@ -17,7 +17,7 @@ use url::{Host, Url};
 use super::exchange::{Exchange, Underway};
 use super::failure::{Said, retry_after};
 use super::format::NoTurn;
-use super::{ErrorClass, ModelError};
+use super::{ErrorClass, ModelError, limits};
 use crate::env::Secrets;
 
 /// How long connecting may take.
@@ -203,7 +203,10 @@ impl Endpoint {
         if let Some(hint) = self.hint(class, status) {
             text = format!("{text}; {hint}");
         }
-        let retry_after = retry_after(&exchange.headers, SystemTime::now()).or(said.retry_after);
+        let (headers, now) = (&exchange.headers, SystemTime::now());
+        let asked = retry_after(headers, now).or(said.retry_after);
+        let concluded = || matches!(status, 429 | 503).then(|| limits::after_refusal(headers, now));
+        let retry_after = asked.or_else(|| concluded().flatten());
         ModelError {
             retry_after,
             ..self.error(class, Some(status), &text)

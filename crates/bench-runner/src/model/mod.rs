@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`ModelClient`] | the seam: one call is one request |
 //! | `http`, `failure`, [`exchange`] | sending a request, what its failure means, what went over the wire |
+//! | `limits` | what headers say about a provider's rate limits |
 //! | `format`, `wire`, `raw` | the one client over HTTP; what formats share; a turn in its own bytes |
 //! | `openai_chat`, `openai_responses`, `anthropic`, `gemini` | the wire formats |
 //! | `stream`, `lines` | replies that come in pieces, until they are whole; the lines of an event stream that count |
@@ -26,6 +27,7 @@ mod fixture;
 mod format;
 mod gemini;
 pub(crate) mod http;
+mod limits;
 mod lines;
 mod noop;
 mod openai_chat;
@@ -172,6 +174,8 @@ pub struct TurnReply {
     pub request_id: Option<String>,
     /// How long until the first piece of it came, where it came in pieces.
     pub first_token: Option<Duration>,
+    /// How long the provider takes no further request: this one was the last that its rate limit allowed.
+    pub hold: Option<Duration>,
     /// What is known of this turn from an earlier run; only `replay` knows anything.
     pub recorded: Option<Recorded>,
 }

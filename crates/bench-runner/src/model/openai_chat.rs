@@ -71,6 +71,7 @@ impl WireFormat for OpenAiChat {
             served_by: word(reply.model),
             request_id: word(reply.id),
             first_token: None,
+            hold: None,
             recorded: None,
         })
     }

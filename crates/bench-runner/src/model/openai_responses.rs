@@ -72,6 +72,7 @@ impl WireFormat for OpenAiResponses {
             served_by: word(reply.model),
             request_id: word(reply.id),
             first_token: None,
+            hold: None,
             recorded: None,
         })
     }

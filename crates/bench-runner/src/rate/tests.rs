@@ -74,6 +74,29 @@ async fn the_gate_is_closed_as_long_as_is_asked_but_not_for_hours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_answer_that_a_limit_allows_closes_the_gate_before_anybody_is_refused() {
+    let rate = rate(4);
+    let last = |seconds| {
+        Ok(TurnReply {
+            hold: Some(Duration::from_secs(seconds)),
+            ..TurnReply::default()
+        })
+    };
+    let start = Instant::now();
+    for (hold, closed) in [(7, 7), (3, 10), (3600, 70)] {
+        let event = rate.next_permit().await.ended(&last(hold));
+        assert!(event.is_none(), "the pace stays: {event:?}");
+        assert_eq!(rate.why(), "its rate limit is used up");
+        assert!(rate.try_permit().is_none());
+        drop(rate.next_permit().await);
+        assert_eq!(start.elapsed().as_secs(), closed);
+    }
+    let permit = rate.next_permit().await;
+    drop(permit.ended(&Ok(TurnReply::default())));
+    assert_eq!((room(&rate), rate.why()), (4, "it limits its rate"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_for_the_pace_is_served_in_order_and_nobody_passes() {
     let rate = rate(4);
     for _ in 0..2 {

@@ -145,6 +145,22 @@ async fn retry_after_is_read_in_both_forms() {
 }
 
 #[tokio::test]
+async fn an_answer_says_how_long_no_other_is_taken() {
+    let body = json!({"choices": [{"message": {"role": "assistant", "content": "ok"}}]});
+    let limits = |left: &str| {
+        Answer::json(200, &body)
+            .header("x-ratelimit-limit-requests", "30")
+            .header("x-ratelimit-remaining-requests", left)
+            .header("x-ratelimit-reset-requests", "1m0s")
+    };
+    for (left, hold) in [("0", Some(Duration::from_secs(2))), ("1", None)] {
+        let stub = Stub::start([limits(left)]).await;
+        let reply = Talk::with("openai:m", &stub.url).ask().await.unwrap();
+        assert_eq!(reply.hold, hold, "{left}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let elsewhere = Stub::start([Answer::json(200, &json!({}))]).await;
     let stub = Stub::start([Answer::new(307, "").header("location", &elsewhere.url)]).await;

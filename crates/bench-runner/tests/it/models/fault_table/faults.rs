@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::server::{Act, Then};
@@ -194,6 +195,17 @@ fn limited(fault: &'static str, name: &'static str, value: &'static str) -> Row 
     row(fault, move |_| vec![http(429, &[(name, value)], "{}")])
 }
 
+/// Ten a minute, none of them left.
+const OPENAI_REQUESTS: [(&str, &str); 3] = [
+    ("x-ratelimit-limit-requests", "10"),
+    ("x-ratelimit-remaining-requests", "0"),
+    ("x-ratelimit-reset-requests", "1m0s"),
+];
+
+fn refused_with(headers: &[(&str, &str)]) -> Vec<Act> {
+    vec![http(429, headers, "{}")]
+}
+
 /// A refusal with an error object.
 fn refused(fault: &'static str, status: u16, error: Value) -> Row {
     row(fault, move |_| {
@@ -251,6 +263,53 @@ fn limits() -> Vec<Row> {
         limited("429, retry-after in seconds", "retry-after", "7"),
         row("429, retry-after as a date", date),
         limited("429, retry-after-ms", "retry-after-ms", "1500"),
+        row("429, no requests left, full in a minute", |_| {
+            refused_with(&OPENAI_REQUESTS)
+        }),
+        row("429, no tokens left, at a time", |_| {
+            let reset = DateTime::<Utc>::from(SystemTime::now() + Duration::from_secs(30));
+            let reset = reset.to_rfc3339();
+            refused_with(&[
+                ("anthropic-ratelimit-requests-remaining", "9"),
+                ("anthropic-ratelimit-input-tokens-remaining", "0"),
+                ("anthropic-ratelimit-input-tokens-reset", &reset),
+            ])
+        }),
+        row("429, a window in milliseconds of 1970", |_| {
+            let reset = DateTime::<Utc>::from(SystemTime::now() + Duration::from_secs(30));
+            let reset = reset.timestamp_millis().to_string();
+            refused_with(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset)])
+        }),
+        row("429, a window that ends in hours", |_| {
+            refused_with(&[("ratelimit-remaining", "0"), ("ratelimit-reset", "7200")])
+        }),
+        row("429, a window that ended in 1970", |_| {
+            refused_with(&[
+                ("x-ratelimit-remaining", "0"),
+                ("x-ratelimit-reset", "1000000000"),
+            ])
+        }),
+        row("429, resets that cannot be", |_| {
+            refused_with(&[
+                ("x-ratelimit-remaining-requests", "0"),
+                ("x-ratelimit-reset-requests", "-5s"),
+                ("ratelimit-remaining", "0"),
+                ("ratelimit-reset", "NaN"),
+                ("anthropic-ratelimit-tokens-remaining", "0"),
+                ("anthropic-ratelimit-tokens-reset", "2199-01-01T00:00:00Z"),
+            ])
+        }),
+        row("429, retry-after beside other headers", |_| {
+            let mut headers = OPENAI_REQUESTS.to_vec();
+            headers.push(("retry-after", "3"));
+            refused_with(&headers)
+        }),
+        row("503, no requests left", |_| {
+            vec![http(503, &OPENAI_REQUESTS, "{}")]
+        }),
+        row("500, no requests left", |_| {
+            vec![http(500, &OPENAI_REQUESTS, "{}")]
+        }),
         limited("429, retry-after is nonsense", "retry-after", "soon"),
         limited("429, retry-after of an hour", "retry-after", "3600"),
         row("429 three times", storm),
