@@ -60,10 +60,7 @@ pub fn start(addr: SocketAddr, options: LoadOptions) -> Served {
                 "/stats",
                 get(async |State(load): State<Arc<Load>>| Json(load.counts.stats())),
             )
-            .route(
-                "/reset",
-                post(async |State(load): State<Arc<Load>>| load.counts.reset()),
-            )
+            .route("/reset", post(async |State(load): State<Arc<Load>>| load.reset()))
             .with_state(state)
     })
 }
@@ -96,6 +93,7 @@ impl Counts {
     fn reset(&self) {
         self.calls.store(0, Relaxed);
         self.max_in_flight.store(0, Relaxed);
+        self.refused.store(0, Relaxed);
     }
 }
 
@@ -141,6 +139,14 @@ impl Load {
         let body: Body = serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST.into_response())?;
         let replies = body.messages.iter().filter(|m| m.role == Role::Assistant);
         Ok((replies.count(), body.stream))
+    }
+
+    /// Counts anew, and has been at rest.
+    fn reset(&self) {
+        self.counts.reset();
+        for bucket in &self.buckets {
+            *bucket.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     fn admits(&self, wire: Wire, limit: Limit) -> bool {
