@@ -334,6 +334,13 @@ fn what_a_judge_was_paid_outlives_the_worker_and_a_budget_holds_for_it_too() {
     stub.await_calls(3, PATIENCE);
     started.signal(Signal::KILL);
     started.finish(PATIENCE);
+    let said = bed.the_run().transcript("far~openai-m~1");
+    let lines = |kind: &str| said.iter().filter(|line| line["type"] == kind).count();
+    assert_eq!(
+        (lines("judge_asked"), lines("judge_replied")),
+        (2, 1),
+        "what was asked and paid outlives the worker"
+    );
 
     // $0.15 are known of the killed worker, and a call is not; $0.20 has room for the model's next turn only.
     let tight = bed.bench("resume --max-cost 0.30 --ui quiet");

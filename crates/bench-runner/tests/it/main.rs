@@ -14,6 +14,7 @@ mod gym_stdio;
 mod gym_stub;
 mod gym_tools;
 mod healing;
+mod judging;
 mod models;
 mod outcomes;
 mod replaying;
