@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::format::{NoTurn, WireFormat};
-use super::wire::{Fields, our_name, wire_name, word};
+use super::wire::{Fields, google_name, our_name, word};
 use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
 
 /// generateContent.
@@ -257,7 +257,7 @@ fn response<'a>(answer: &'a ToolAnswer, call: Option<&GivenCall>) -> Part<'a> {
     };
     Part::FunctionResponse(FunctionResponse {
         id: call.and_then(|call| text(&call.id)),
-        name: name.map_or_else(|| wire_name(&answer.tool), Cow::Owned),
+        name: name.map_or_else(|| google_name(&answer.tool), Cow::Owned),
         response,
     })
 }
@@ -278,7 +278,7 @@ struct SentTool<'a> {
 
 fn tool(spec: &ToolSpec) -> SentTool<'_> {
     SentTool {
-        name: wire_name(&spec.name),
+        name: google_name(&spec.name),
         description: &spec.description,
         parameters_json_schema: &spec.input_schema,
     }

@@ -3,7 +3,8 @@
 //!
 //! Providers accept `^[a-zA-Z0-9_-]{1,64}$` as the name of a tool; MCP servers may use others
 //! (`repo.read`). Such a name is sent in a changed form that ends in a hash of the true one, and read
-//! back by the tools of the request. Names that fit are sent as they are.
+//! back by the tools of the request. Names that fit are sent as they are. Google alone also refuses those that begin with
+//! a digit or `-`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -64,13 +65,26 @@ pub(super) fn wire_name(name: &str) -> Cow<'_, str> {
     if !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(sound) {
         return Cow::Borrowed(name);
     }
+    Cow::Owned(changed("", name))
+}
+
+/// The name under which a tool is sent to Google.
+pub(super) fn google_name(name: &str) -> Cow<'_, str> {
+    let sent = wire_name(name);
+    if sent.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        return sent;
+    }
+    Cow::Owned(changed("_", name))
+}
+
+/// A name that nobody refuses, told from all others by a hash.
+fn changed(prefix: &str, name: &str) -> String {
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let mut suffix = sha256_hex(name);
     suffix.truncate(8);
-    let readable = name.chars().take(LONGEST_NAME - suffix.len() - 1);
-    let readable: String = readable
-        .map(|c| if c.is_ascii() && sound(c as u8) { c } else { '_' })
-        .collect();
-    Cow::Owned(format!("{readable}_{suffix}"))
+    let readable = name.chars().take(LONGEST_NAME - prefix.len() - suffix.len() - 1);
+    let readable: String = readable.map(|c| if sound(c) { c } else { '_' }).collect();
+    format!("{prefix}{readable}_{suffix}")
 }
 
 /// The tool that a model means by a name. A name that nobody offers stays: the caller tells the model.
@@ -78,7 +92,7 @@ pub(super) fn our_name(tools: &[ToolSpec], name: &str) -> String {
     let offered = || tools.iter().map(|tool| tool.name.as_str());
     let meant = offered()
         .find(|tool| *tool == name)
-        .or_else(|| offered().find(|tool| wire_name(tool) == name));
+        .or_else(|| offered().find(|tool| wire_name(tool) == name || google_name(tool) == name));
     meant.unwrap_or(name).to_owned()
 }
 
@@ -139,6 +153,23 @@ mod tests {
         sent.dedup();
         assert_eq!(sent.len(), names.len(), "each has a name of its own");
         assert_eq!(our_name(&tools, "no_such_tool"), "no_such_tool");
+    }
+
+    #[test]
+    fn google_is_sent_names_that_begin_with_a_letter() {
+        for name in ["create_issue", "_x", "a.b", "2.b"] {
+            assert_eq!(
+                google_name(name).starts_with('_'),
+                !name.starts_with(['c', 'a']),
+                "{name}"
+            );
+        }
+        assert_eq!(google_name("create_issue"), "create_issue");
+        for name in ["7zip", "-x", "3.14", &"9".repeat(64), &"9".repeat(100)] {
+            let sent = google_name(name);
+            assert!(sent.starts_with('_') && sent.len() <= LONGEST_NAME, "{sent}");
+            assert_eq!(our_name(&[tool("other"), tool(name)], &sent), name);
+        }
     }
 
     #[test]
