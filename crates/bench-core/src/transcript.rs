@@ -62,7 +62,7 @@ pub enum Entry {
         /// What this reply cost; none where that is not known, and for models that cost nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost_usd: Option<Usd>,
-        /// Requests before it that broke off and may have been paid.
+        /// Requests before it, for the same turn, that came to nothing and may have been paid. Each has its own [`Entry::Lost`].
         #[serde(default, skip_serializing_if = "is_none")]
         unknown_calls: u32,
         /// Wall-clock milliseconds of the request that succeeded.
@@ -73,6 +73,15 @@ pub enum Entry {
         /// The assistant's turn as the provider sent it.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         raw: Value,
+    },
+    /// A request came to nothing, and may have to be paid. Stands before the next request, so that it outlives this process.
+    Lost {
+        /// Its tokens, where the answer counts them all the same.
+        #[serde(default, skip_serializing_if = "Usage::is_unknown")]
+        usage: Usage,
+        /// What it cost, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_usd: Option<Usd>,
     },
     /// What a tool answered.
     ToolResult {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bench_core::drift::{Drift, ToolSaid, compare};
@@ -28,7 +28,7 @@ use crate::model::{
 use crate::rate::{Permit, Rate};
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
-use crate::spend::{Meter, Turn};
+use crate::spend::{Meter, Turn, lost_call};
 use crate::verify::CallRecord;
 use crate::watch::{LONG_WAIT, Watch};
 
@@ -336,6 +336,8 @@ impl Agent<'_> {
             agent: self,
             paid: &paid,
             asked: AtomicU32::new(0),
+            lost: AtomicU32::new(0),
+            over: OnceLock::new(),
         };
         let reply = take_turn_with_retries(&asking, &request, self.retry, self.slot, &on_wait);
         let reply = tokio::select! {
@@ -348,12 +350,19 @@ impl Agent<'_> {
             self.reporter.entry(self.trial, Entry::Note { text }).await;
         }
         let Some(reply) = reply else {
+            let lost = self.meter.cost().unknown_calls - unknown_before;
+            for _ in asking.lost.into_inner()..lost {
+                self.keep(lost_call()).await; // nobody waits for its answer any more
+            }
             if let Some(trouble) = waits.trouble {
                 return Err(self.never_healed(trouble).into());
             }
             self.end_by_limit(said, self.time_limit()).await?;
             return Ok(None);
         };
+        if let Some(cause) = asking.over.into_inner() {
+            return Err(Broken::Budget(cause));
+        }
         let mut reply = reply?;
         if let Some(limit) = reply.recorded.as_mut().and_then(|recorded| recorded.limit.take()) {
             self.end_by_limit(said, limit).await?;
@@ -640,6 +649,10 @@ struct Asking<'a> {
     agent: &'a Agent<'a>,
     paid: &'a Turn<'a>,
     asked: AtomicU32,
+    /// How many came to nothing and are written down as that.
+    lost: AtomicU32,
+    /// Why the run's budget has no room for another one.
+    over: OnceLock<String>,
 }
 
 impl ModelClient for Asking<'_> {
@@ -650,6 +663,11 @@ impl ModelClient for Asking<'_> {
     fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
         Box::pin(async move {
             let agent = self.agent;
+            if self.lost.load(Ordering::Relaxed) > 0
+                && let Err(cause) = self.paid.again()
+            {
+                return Err(self.not_sent(cause));
+            }
             let (permit, waited) = self.permit().await;
             let limit = request.timeout.min(agent.time_left().unwrap_or_default());
             let (what, then) = (
@@ -662,9 +680,16 @@ impl ModelClient for Asking<'_> {
             let call = agent.meter.begin(self.paid);
             let reply = agent.model.take_turn(request);
             let reply = agent.watch().busy(reply, &what, &then).await;
-            match &reply {
-                Ok(reply) => call.answered(&reply.usage),
+            let lost = match &reply {
+                Ok(reply) => {
+                    call.answered(&reply.usage);
+                    None
+                }
                 Err(error) => call.failed(error.maybe_paid),
+            };
+            if let Some(lost) = lost {
+                agent.keep(lost).await; // before the next request is sent
+                self.lost.fetch_add(1, Ordering::Relaxed);
             }
             if let Some(changed) = permit.ended(&reply) {
                 agent.reporter.note(changed).await;
@@ -675,6 +700,20 @@ impl ModelClient for Asking<'_> {
 }
 
 impl Asking<'_> {
+    /// There is no room for another request. Ends the retries; what it says is told as the end of the budget.
+    fn not_sent(&self, cause: String) -> ModelError {
+        let error = ModelError {
+            model: self.model().to_string(),
+            class: ErrorClass::OutOfCredit,
+            status: None,
+            retry_after: None,
+            maybe_paid: false,
+            message: cause.clone(),
+        };
+        self.over.set(cause).unwrap_or_default(); // there is but one
+        error
+    }
+
     /// Waits until the provider may be asked, without a work slot. Also whether that was told.
     async fn permit(&self) -> (Permit<'_>, bool) {
         let agent = self.agent;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::dispatch::Reporter;
 use crate::gym::Gym;
-use crate::ledger::Used;
+use crate::ledger::Before;
 use crate::spend::{Spent, left_in};
 
 /// How long the removal of one database may take, the gym's own second try included.
@@ -27,7 +27,8 @@ pub struct Earlier {
     /// How often each trial was begun, and how many of those attempts are counted.
     attempts: BTreeMap<TrialId, Attempts>,
     interrupted: BTreeMap<TrialId, Spent>,
-    used: Used,
+    /// What each model used up, by its name.
+    used: BTreeMap<String, Before>,
     databases: Vec<Database>,
 }
 
@@ -53,27 +54,37 @@ impl Earlier {
             Event::TrialStarted { trial, .. } => self.attempts.entry(trial).or_default().begun += 1,
             Event::TrialInterrupted(lost) => {
                 self.counted(&lost.trial);
-                self.spend(lost.cost, [lost.usage, lost.judge_usage]);
+                let used = [lost.usage, lost.judge_usage];
+                self.spend(&lost.model, lost.turns, lost.cost, used);
             }
             Event::TrialFinished(finished) => {
                 self.counted(&finished.trial);
                 let used = [finished.usage, finished.retried_usage, finished.judge_usage];
-                self.spend(finished.cost.unwrap_or_default(), used);
+                let cost = finished.cost.unwrap_or_default();
+                self.spend(&finished.model, finished.turns, cost, used);
                 self.finished.insert(finished.trial.clone(), finished);
             }
             event => fold_database(&mut self.databases, &event),
         }
     }
 
-    /// What all trials used up so far, as far as that is known.
-    pub(crate) fn used(&self) -> Used {
-        self.used
+    /// What was used up so far, for each model that the plan asks. What judges used is in it with the models they judged.
+    pub(crate) fn used(&self, plan: &Plan) -> Vec<Before> {
+        let models = plan.models.iter().map(|spec| spec.model.to_string());
+        let mut used: Vec<Before> = models
+            .map(|model| self.used.get(&model).copied().unwrap_or_default())
+            .collect();
+        used.resize_with(plan.asked().count(), Before::default);
+        used
     }
 
-    fn spend<const N: usize>(&mut self, cost: Cost, usage: [Usage; N]) {
-        self.used.usd += cost.usd;
+    fn spend<const N: usize>(&mut self, model: &str, turns: u32, cost: Cost, usage: [Usage; N]) {
+        let before = self.used.entry(model.to_owned()).or_default();
+        before.turns = before.turns.saturating_add(turns);
+        before.used.usd += cost.usd;
+        before.unknown = before.unknown.saturating_add(cost.unknown_calls);
         for usage in usage {
-            self.used.tokens = self.used.tokens.saturating_add(usage.total());
+            before.used.tokens = before.used.tokens.saturating_add(usage.total());
         }
     }
 
@@ -92,12 +103,13 @@ impl Earlier {
     pub fn count_interrupted(
         &mut self,
         trial: &TrialId,
+        model: &str,
         paid: Paid,
         transcript: impl IntoIterator<Item = Entry>,
     ) {
         let Attempts { begun, counted } = self.attempts.get(trial).copied().unwrap_or_default();
         if let Some(spent) = left_in(transcript, begun, counted, paid) {
-            self.spend(spent.cost, [spent.usage, spent.judge_usage]);
+            self.spend(model, spent.turns, spent.cost, [spent.usage, spent.judge_usage]);
             self.interrupted.insert(trial.clone(), spent);
         }
     }

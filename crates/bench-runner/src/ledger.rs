@@ -3,7 +3,8 @@
 //! A turn reserves what the dearest turn of its model has used so far. Where that does not fit beside the reservations
 //! of other trials, it waits until one of them is settled; where it does not fit at all, the budget is over. From then on
 //! no turn begins, and what is under way comes to its end. So the budget is exceeded at most by what the turns under way
-//! use beyond their reservations: by no more than one in each slot.
+//! use beyond their reservations: by no more than one in each slot. A request of unknown cost counts as much as the dearest
+//! turn of its model, also one of an earlier worker.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -26,13 +27,30 @@ pub(crate) struct Ledger {
     over: OnceLock<String>,
 }
 
+/// What earlier workers of a run did with one model.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Before {
+    /// Turns whose cost is known, and what they used.
+    pub(crate) turns: u32,
+    pub(crate) used: Used,
+    /// Requests of unknown cost.
+    pub(crate) unknown: u32,
+}
+
 #[derive(Debug, Default)]
 struct Books {
     spent: Used,
     reserved: Used,
     open: usize,
-    /// The most that one turn of each model has used.
-    dearest: Vec<Used>,
+    models: Vec<OfModel>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct OfModel {
+    /// The most that one turn has used; of earlier workers it is the mean that is known.
+    dearest: Used,
+    /// Requests of unknown cost.
+    unknown: u32,
 }
 
 /// A turn that may be taken.
@@ -43,13 +61,16 @@ pub(crate) struct Reservation<'a> {
 }
 
 impl Ledger {
-    /// `spent` is what earlier workers of the run have used up.
-    pub(crate) fn new(budget: Budget, models: usize, spent: Used) -> Self {
-        let books = Books {
-            spent,
-            dearest: vec![Used::default(); models],
-            ..Books::default()
-        };
+    /// `before` is what earlier workers of the run have used up, for each model.
+    pub(crate) fn new(budget: Budget, before: &[Before]) -> Self {
+        let mut books = Books::default();
+        for before in before {
+            books.spent = books.spent.and(before.used);
+            books.models.push(OfModel {
+                dearest: before.mean(),
+                unknown: before.unknown,
+            });
+        }
         Self {
             budget,
             books: Mutex::new(books),
@@ -89,44 +110,17 @@ impl Ledger {
     /// A reservation; else the cause if there is nothing to wait for.
     fn try_reserve(&self, model: usize) -> Result<Reservation<'_>, Option<String>> {
         let mut books = self.books();
-        let held = books.dearest.get(model).copied().unwrap_or_default();
-        let (spent, reserved) = (books.spent, books.reserved);
-        let fits =
-            |used: f64, held: f64, next: f64, most: f64| used + held < most && used + held + next <= most;
-        let dollars = |usd: Usd| f64::from(usd);
-        #[expect(clippy::cast_precision_loss, reason = "nobody uses so many tokens")]
-        let tokens = |n: u64| n as f64;
-        let cause = if let Some(most) = self.budget.max_cost
-            && !fits(
-                dollars(spent.usd),
-                dollars(reserved.usd),
-                dollars(held.usd),
-                dollars(most),
-            ) {
-            format!("the budget of the run is used up: {} of {most}", spent.usd)
-        } else if let Some(most) = self.budget.max_tokens_total
-            && !fits(
-                tokens(spent.tokens),
-                tokens(reserved.tokens),
-                tokens(held.tokens),
-                tokens(most),
-            )
-        {
-            format!(
-                "the budget of the run is used up: {} of {most} tokens",
-                spent.tokens
-            )
-        } else {
-            books.reserved.usd += held.usd;
-            books.reserved.tokens = books.reserved.tokens.saturating_add(held.tokens);
-            books.open += 1;
-            return Ok(Reservation {
-                ledger: self,
-                model,
-                held,
-            });
-        };
-        Err((books.open == 0).then_some(cause))
+        let held = books.models.get(model).map(|of| of.dearest).unwrap_or_default();
+        if let Some(cause) = books.why_not(&self.budget, held) {
+            return Err((books.open == 0).then_some(cause));
+        }
+        books.reserved = books.reserved.and(held);
+        books.open += 1;
+        Ok(Reservation {
+            ledger: self,
+            model,
+            held,
+        })
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -134,21 +128,78 @@ impl Ledger {
     }
 }
 
+impl Used {
+    fn and(self, other: Self) -> Self {
+        Self {
+            usd: self.usd + other.usd,
+            tokens: self.tokens.saturating_add(other.tokens),
+        }
+    }
+
+    fn times(self, n: u32) -> Self {
+        Self {
+            usd: self.usd.times(n),
+            tokens: self.tokens.saturating_mul(n.into()),
+        }
+    }
+}
+
+impl Before {
+    fn mean(&self) -> Used {
+        let turns = self.turns.max(1);
+        Used {
+            usd: Usd::from(f64::from(self.used.usd) / f64::from(turns)),
+            tokens: self.used.tokens / u64::from(turns),
+        }
+    }
+}
+
+impl Books {
+    /// Why there is no room for a turn that uses `next`.
+    fn why_not(&self, budget: &Budget, next: Used) -> Option<String> {
+        let unknown = self.models.iter().map(|of| of.dearest.times(of.unknown));
+        let taken = unknown.fold(self.spent.and(self.reserved), Used::and);
+        let then = taken.and(next);
+        let said = "the budget of the run is used up:";
+        if let Some(most) = budget.max_cost
+            && (taken.usd >= most || then.usd > most)
+        {
+            let cost = Cost {
+                usd: self.spent.usd,
+                unknown_calls: self.models.iter().map(|of| of.unknown).sum(),
+            };
+            return Some(format!("{said} {cost} of {most}"));
+        }
+        let most = budget.max_tokens_total?;
+        let full = taken.tokens >= most || then.tokens > most;
+        full.then(|| format!("{said} {} of {most} tokens", self.spent.tokens))
+    }
+}
+
 impl Reservation<'_> {
-    /// A request of the turn was counted. One of unknown cost counts as much as the dearest turn so far.
+    /// A request of the turn was counted.
     pub(crate) fn used(&self, cost: Cost, usage: &Usage) {
         let mut books = self.ledger.books();
         let used = Used {
             usd: cost.usd,
             tokens: usage.total(),
         };
-        let unknown = (0..cost.unknown_calls).map(|_| self.held.usd).sum();
-        books.spent.usd += used.usd + unknown;
-        books.spent.tokens = books.spent.tokens.saturating_add(used.tokens);
-        if let Some(dearest) = books.dearest.get_mut(self.model) {
-            dearest.usd = dearest.usd.max(used.usd);
-            dearest.tokens = dearest.tokens.max(used.tokens);
+        books.spent = books.spent.and(used);
+        if let Some(of) = books.models.get_mut(self.model) {
+            of.unknown = of.unknown.saturating_add(cost.unknown_calls);
+            of.dearest.usd = of.dearest.usd.max(used.usd);
+            of.dearest.tokens = of.dearest.tokens.max(used.tokens);
         }
+    }
+
+    /// Whether the turn may send another request, because one that came to nothing may have to be paid. Else the budget is
+    /// over.
+    pub(crate) fn again(&self) -> Result<(), String> {
+        let cause = self.ledger.books().why_not(&self.ledger.budget, Used::default());
+        // What the turn holds is its next request's.
+        let Some(cause) = cause else { return Ok(()) };
+        self.ledger.end(cause.clone());
+        Err(cause)
     }
 
     /// A reply came whose tokens nobody counted: what comes after it cannot be held to the budget.
@@ -184,7 +235,7 @@ mod tests {
             max_cost: Some(Usd::from(dollars)),
             ..Budget::default()
         };
-        Ledger::new(budget, 1, Used::default())
+        Ledger::new(budget, &[Before::default()])
     }
 
     fn pay(turn: &Reservation<'_>, dollars: f64) {
@@ -228,17 +279,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_earlier_workers_paid_counts() {
+    async fn a_turn_asks_again_only_as_long_as_what_may_be_paid_fits() {
+        let ledger = ledger(1.0);
+        let turn = ledger.reserve(0).await.unwrap();
+        pay(&turn, 0.3);
+        drop(turn);
+        let turn = ledger.reserve(0).await.unwrap();
+        turn.used(Cost::unknown(1), &Usage::default());
+        assert_eq!(turn.again(), Ok(()), "0.3 + 0.3 and 0.3 for the next one");
+        turn.used(Cost::unknown(1), &Usage::default());
+        let over = "the budget of the run is used up: ≥ $0.3000 + 2 calls of unknown cost of $1.00";
+        assert_eq!(turn.again(), Err(over.to_owned()));
+        assert_eq!(ledger.over(), Some(over));
+    }
+
+    #[tokio::test]
+    async fn what_earlier_workers_paid_counts_and_what_nobody_knows_of_it() {
         let budget = Budget {
             max_tokens_total: Some(100),
             ..Budget::default()
         };
-        let spent = Used {
-            tokens: 100,
-            ..Used::default()
+        let mut before = Before {
+            turns: 2,
+            used: Used {
+                tokens: 40,
+                usd: Usd::ZERO,
+            },
+            unknown: 2,
         };
-        assert!(Ledger::new(budget, 1, spent).reserve(0).await.is_none());
-        let open = Ledger::new(Budget::default(), 1, spent);
+        let full = Ledger::new(budget, &[before]);
+        let turn = full.reserve(0).await;
+        assert!(turn.is_some(), "40, twice 20, and 20 for the turn fit");
+        before.unknown = 3;
+        assert!(Ledger::new(budget, &[before]).reserve(0).await.is_none());
+        let open = Ledger::new(Budget::default(), &[before]);
         assert!(open.reserve(0).await.is_some(), "nothing is bounded");
     }
 }

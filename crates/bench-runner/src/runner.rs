@@ -261,7 +261,7 @@ impl RunnerBuilder {
             given_up: models.iter().map(|_| OnceLock::new()).collect(),
             rates,
             judge,
-            ledger: Ledger::new(self.plan.budget, asked.len(), self.earlier.used()),
+            ledger: Ledger::new(self.plan.budget, &self.earlier.used(&self.plan)),
             run_id: self.run_id,
             plan: self.plan,
             gyms: self.gyms,

@@ -136,6 +136,13 @@ impl<'a> Meter<'a> {
     }
 }
 
+impl Turn<'_> {
+    /// Whether another request may be sent after one that may have to be paid; fails with the reason if not.
+    pub(crate) fn again(&self) -> Result<(), String> {
+        self.0.as_ref().map_or(Ok(()), Reservation::again)
+    }
+}
+
 impl Call<'_> {
     /// It was answered.
     pub(crate) fn answered(mut self, usage: &Usage) {
@@ -150,9 +157,11 @@ impl Call<'_> {
         }
     }
 
-    /// It failed. A refusal costs nothing; what broke off, or holds no turn, may have been answered in full.
-    pub(crate) fn failed(mut self, maybe_paid: bool) {
+    /// It failed. A refusal costs nothing; what broke off, or holds no turn, may have been answered in full. What is to be
+    /// written down of it, if it may have to be paid.
+    pub(crate) fn failed(mut self, maybe_paid: bool) -> Option<Entry> {
         self.settled = !maybe_paid;
+        (maybe_paid && !self.meter.free).then(lost_call)
     }
 }
 
@@ -162,6 +171,14 @@ impl Drop for Call<'_> {
         if !self.settled {
             self.meter.add(Cost::unknown(1), &Usage::default(), self.turn);
         }
+    }
+}
+
+/// A request of unknown cost that came to nothing.
+pub(crate) fn lost_call() -> Entry {
+    Entry::Lost {
+        usage: Usage::default(),
+        cost_usd: None,
     }
 }
 
@@ -219,6 +236,8 @@ struct Told {
     spent: Spent,
     /// Requests that were or may have been paid, if what they cost is not looked at.
     paid_calls: u32,
+    /// Requests of unknown cost that came to nothing since the last reply.
+    lost_lately: u32,
     asked: bool,
     /// The conversation.
     over: bool,
@@ -227,11 +246,19 @@ struct Told {
 }
 
 impl Told {
-    /// A reply of somebody who is paid.
+    /// A reply of somebody who is paid. It names what came to nothing before it, which mostly was told one by one.
     fn pay(&mut self, usd: Option<Usd>, unknown_calls: u32) {
+        let untold = unknown_calls.saturating_sub(std::mem::take(&mut self.lost_lately));
+        self.paid_calls = self.paid_calls.saturating_add(1).saturating_add(untold);
+        self.spent.cost += Cost::of_call(usd);
+        self.spent.cost += Cost::unknown(untold);
+    }
+
+    /// A request of somebody who is paid came to nothing.
+    fn lose(&mut self, usd: Option<Usd>) {
+        self.lost_lately = self.lost_lately.saturating_add(u32::from(usd.is_none()));
         self.paid_calls = self.paid_calls.saturating_add(1);
         self.spent.cost += Cost::of_call(usd);
-        self.spent.cost += Cost::unknown(unknown_calls);
     }
 }
 
@@ -278,6 +305,10 @@ fn attempts_in(transcript: impl IntoIterator<Item = Entry>, paid: Paid) -> Vec<T
                     told.pay(cost_usd, unknown_calls);
                 }
             }
+            Entry::Lost { usage, cost_usd } => {
+                told.spent.usage += usage;
+                told.lose(cost_usd);
+            }
             Entry::Verdict(_) => {
                 told.over = true;
                 told.judge_is_asked = false;
@@ -294,7 +325,7 @@ mod tests {
     use bench_core::price::Rates;
 
     use super::*;
-    use crate::ledger::Used;
+    use crate::ledger::Before;
 
     fn model(name: &str, priced: bool) -> ModelSpec {
         let rates = Rates {
@@ -324,7 +355,7 @@ mod tests {
     }
 
     fn ledger() -> Ledger {
-        Ledger::new(Budget::default(), 1, Used::default())
+        Ledger::new(Budget::default(), &[Before::default()])
     }
 
     #[tokio::test]
@@ -456,6 +487,37 @@ mod tests {
         assert_eq!(shown(two(), 2, 2), None);
         let free = left_in(two(), 2, 0, NOBODY).unwrap();
         assert_eq!((free.turns, free.cost), (3, Cost::default()));
+    }
+
+    #[test]
+    fn requests_that_came_to_nothing_are_found_however_the_turn_went_on() {
+        let shown = |entries: Vec<Entry>, begun, settled| {
+            left_in(entries, begun, settled, MODEL).map(|spent| spent.cost.to_string())
+        };
+        let unknown = |text: &str| Some(text.to_owned());
+        let retrying = || vec![attempt(), asked(), lost_call(), lost_call()];
+        assert_eq!(
+            shown(retrying(), 1, 0),
+            unknown("unknown (3 calls)"),
+            "two, and the one under way"
+        );
+        let mut answered = reply(1.0);
+        if let Entry::Assistant { unknown_calls, .. } = &mut answered {
+            *unknown_calls = 2;
+        }
+        let healed = || [retrying(), vec![answered.clone()]].concat();
+        let once = unknown("≥ $1.00 + 3 calls of unknown cost");
+        assert_eq!(shown(healed(), 1, 0), once, "the reply names the same two");
+        let older = vec![attempt(), asked(), answered.clone()];
+        assert_eq!(shown(older, 1, 0), once, "without lines of their own");
+        let retried = [retrying(), vec![attempt()]].concat();
+        assert_eq!(
+            shown(retried, 2, 0),
+            unknown("unknown (3 calls)"),
+            "never less, although a gym was being opened"
+        );
+        // It may be the settled one, or one after it.
+        assert_eq!(shown(healed(), 2, 1), unknown("unknown (5 calls)"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use bench_tests::bed::{PATIENCE, Shot, TestBed};
 use bench_tests::model_stub::ModelStub;
-use bench_tests::model_stub::script::{Conversation, Fault, Script, Turn, call};
+use bench_tests::model_stub::script::{Conversation, Fault, RetryAfter, Script, Turn, call};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -169,7 +169,10 @@ fn a_budget_holds_across_a_worker_that_was_killed() {
     let resumed = bed.bench("resume --ui quiet");
     assert_over_budget(&bed, &resumed);
     let (paid, unknown) = cost(&bed);
-    assert!((paid - 0.3).abs() < 1e-9, "two calls before, one after: {paid}");
+    assert!(
+        (paid - 0.2).abs() < 1e-9,
+        "two calls, and one that was under way, which counts like them: {paid}"
+    );
     assert_eq!(unknown, 1, "the one that was under way");
     let more = bed.bench("resume --max-cost 9 --ui quiet");
     assert_eq!(more.code, Some(0), "{more}");
@@ -256,4 +259,58 @@ fn an_unknown_price_is_unknown() {
         "nobody is paid"
     );
     assert!(shot.stdout.contains("unknown"), "{shot}");
+}
+
+/// Ends workers without a word at random moments, in parallel trials that get all kinds of answers that may have to be
+/// paid, and resumes the run each time.
+#[test]
+fn what_is_told_covers_the_bill_however_often_a_worker_dies() {
+    let again = Fault::Status {
+        status: 500,
+        retry_after: Some(RetryAfter::Seconds(0)),
+    };
+    let calls = || Turn::call([call("list_projects", json!({}))]);
+    let names = ["[a]", "[b]", "[c]", "[d]", "[e]"];
+    let conversation = |name: &str| {
+        let turns = [
+            calls().after([again.clone(), again.clone()]),
+            calls().after([Fault::NotJson]),
+            Turn::say("done").after([Fault::Reset, again.clone()]),
+        ];
+        Conversation::when(name, turns)
+    };
+    let stub = ModelStub::start(Script {
+        conversations: names.map(conversation).into(),
+    });
+    let (_, bed) = hangs_once();
+    let bed = bed.env("OPENAI_BASE_URL", stub.openai_url());
+    let scenarios = names.map(|name| scenario(name.trim_matches(['[', ']']), [answers("done")]));
+    bed.write_json("harness.json", &harness(scenarios));
+
+    let (seed, slots) = (fastrand::u64(..), 4);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let run =
+        "run harness.json --model openai:m --model openai:m?stream=true --prices prices.json --ui quiet";
+    let mut worker = bed.start(&format!("{run} --max-concurrency {slots}"));
+    let deaths = 5;
+    for _ in 0..deaths {
+        stub.await_calls(stub.stats().calls + random.u64(1..6), PATIENCE);
+        worker.signal(Signal::KILL);
+        worker.finish(PATIENCE);
+        worker = bed.start("resume --ui quiet");
+    }
+    let last = worker.finish(PATIENCE);
+    assert_eq!(last.code, Some(0), "seed {seed}: {last}");
+    let (usd, unknown) = cost(&bed);
+    let billed = stub.stats().calls;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a few dimes"
+    )]
+    let told = (usd * 10.0).round() as u64 + unknown;
+    let seen = format!("seed {seed}: {billed} requests, ${usd} and {unknown} of unknown cost");
+    assert!(told >= billed, "less is told than was billed: {seen}");
+    assert!(told <= billed + deaths * slots, "{seen}");
+    assert!(usd > 2.9, "30 replies are known: {seen}");
 }

@@ -170,7 +170,9 @@ fn count_interrupted(view: &RunView<BenchJob>, earlier: &mut Earlier) -> Result<
         let lines = view.item_log::<Line>(&trial.id.as_str().parse()?)?;
         // What cannot be read was not paid for less; the call under way stands for it.
         let entries = lines.into_iter().flatten().map_while(Result::ok);
-        earlier.count_interrupted(&trial.id, plan.paid(&trial), entries.map(|line| line.entry));
+        let entries = entries.map(|line| line.entry);
+        let model = plan.models[trial.model].model.to_string();
+        earlier.count_interrupted(&trial.id, &model, plan.paid(&trial), entries);
     }
     Ok(())
 }
