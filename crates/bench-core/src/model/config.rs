@@ -198,7 +198,12 @@ fn refuse_secrets(at: &At<'_>, name: &str) {
             format!("`{name}` looks like a secret, and the request body is written down"),
             "use `headers` with ${VAR}",
         ),
-        Kind::List(_) => at.items().iter().flatten().for_each(|at| refuse_secrets(at, "")),
+        // Each text of a list bears the name of the list.
+        Kind::List(_) => at
+            .items()
+            .iter()
+            .flatten()
+            .for_each(|at| refuse_secrets(at, name)),
         Kind::Object(_) => {
             for (name, at) in at.entries().unwrap_or_default() {
                 refuse_secrets(&at, name);
@@ -395,11 +400,13 @@ mod tests {
         let text = r#"{"models": {"a": {"provider": "xai", "name": "m", "body": {
   "api_key": "sk-canary-1", "max_tokens": 5, "token_budget": null, "prompt_cache_key": "a",
   "extra_headers": {"Authorization": "Bearer sk-canary-2"},
-  "list": [{"client_secret": "sk-canary-3"}, "token"]}}}}"#;
+  "list": [{"client_secret": "sk-canary-3"}, "token"],
+  "tokens": [["sk-canary-4"], 5]}}}}"#;
         insta::assert_snapshot!(file(text).unwrap_err(), @r"
         models.json:2:14 at /models/a/body/api_key: `api_key` looks like a secret, and the request body is written down (hint: use `headers` with ${VAR})
         models.json:3:38 at /models/a/body/extra_headers/Authorization: `Authorization` looks like a secret, and the request body is written down (hint: use `headers` with ${VAR})
         models.json:4:30 at /models/a/body/list/0/client_secret: `client_secret` looks like a secret, and the request body is written down (hint: use `headers` with ${VAR})
+        models.json:5:15 at /models/a/body/tokens/0/0: `tokens` looks like a secret, and the request body is written down (hint: use `headers` with ${VAR})
         ");
     }
 

@@ -129,7 +129,14 @@ pub enum BadSetting {
 }
 
 /// Members of request bodies that are named like secrets and are none.
-const HARMLESS: [&str; 4] = ["prompt_cache_key", "stop_token", "tokenizer", "author"];
+const HARMLESS: [&str; 6] = [
+    "prompt_cache_key",
+    "stop_token",
+    "stop_tokens",
+    "tokenizer",
+    "author",
+    "authors",
+];
 
 /// Whether a text of this name in a request body must be taken for a secret. Numbers and the like are none.
 pub(super) fn is_secret_text(name: &str, value: &str) -> bool {
@@ -140,7 +147,7 @@ pub(super) fn is_secret_text(name: &str, value: &str) -> bool {
 fn secret_in(name: &str, value: &Value) -> Option<String> {
     match value {
         Value::String(text) => is_secret_text(name, text).then(|| name.to_owned()),
-        Value::Array(items) => items.iter().find_map(|item| secret_in("", item)),
+        Value::Array(items) => items.iter().find_map(|item| secret_in(name, item)),
         Value::Object(members) => members.iter().find_map(|(name, value)| secret_in(name, value)),
         _ => None,
     }
@@ -274,6 +281,7 @@ mod tests {
         for (query, name) in [
             ("body.api_key=sk-canary", "api_key"),
             ("body.x=[{\"Authorization\":\"sk-canary\"}]", "Authorization"),
+            ("body.api_keys=[\"\",\"sk-canary\"]", "api_keys"),
             ("body.extra_headers={\"x-token\":\"sk-canary\"}", "x-token"),
         ] {
             let error = ModelSettings::from_query(query).unwrap_err();
@@ -281,7 +289,7 @@ mod tests {
             assert!(!error.to_string().contains("canary"));
         }
         let harmless = "body.max_tokens=5&body.token_budget=1.5&body.return_tokens_as_token_ids=true\
-            &body.prompt_cache_key=a&body.stop_token=%3C/s%3E&body.schema={\"token\":{\"type\":\"string\"}}";
+            &body.prompt_cache_key=a&body.stop_tokens=[\"%3C/s%3E\"]&body.schema={\"required\":[\"token\"],\"token\":{\"type\":\"string\"}}";
         assert_eq!(ModelSettings::from_query(harmless).unwrap().extra.len(), 6);
     }
 
