@@ -67,6 +67,9 @@ fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
         took_ms,
         first_token_ms,
         usage,
+        stop_reason,
+        served_by,
+        request_id,
         ..
     } = entry
     else {
@@ -84,7 +87,8 @@ fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
         (i, o) => format!(", {} tokens in, {} out", i.unwrap_or(0), o.unwrap_or(0)),
     };
     writeln!(out, "\n--- assistant, turn {turn} ({time}{first}{tokens})")?;
-    if detail == Detail::Full && !reasoning.is_empty() {
+    if detail == Detail::Full {
+        provider_said(out, stop_reason, served_by.as_deref(), request_id.as_deref())?;
         indented(out, reasoning, "  ~ ")?;
     }
     if !text.is_empty() {
@@ -118,6 +122,30 @@ fn judge_reply(out: &mut String, entry: &Entry) -> std::fmt::Result {
         indented(out, reasoning, "  ~ ")?;
     }
     writeln!(out, "{}", text::clean(text.trim_end()))
+}
+
+/// What the provider told beside the reply, as far as it did.
+fn provider_said(
+    out: &mut String,
+    stop_reason: &str,
+    served_by: Option<&str>,
+    request_id: Option<&str>,
+) -> std::fmt::Result {
+    let told: Vec<String> = [
+        ("served by", served_by),
+        ("stop reason", Some(stop_reason)),
+        ("request", request_id),
+    ]
+    .into_iter()
+    .filter_map(|(what, word)| {
+        let word = word.filter(|word| !word.is_empty())?;
+        Some(format!("{what} {}", text::clean_line(word)))
+    })
+    .collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  ({})", told.join(", "))
 }
 
 /// What a tool answered, and how much of it the model saw.
@@ -229,6 +257,8 @@ mod tests {
                 reasoning: "a bug\nit is".into(),
                 tool_calls: vec![call],
                 stop_reason: "tool_use".into(),
+                served_by: Some("m-2026-01-01".into()),
+                request_id: Some("req_1".into()),
                 usage: Usage {
                     input_tokens: Some(10),
                     output_tokens: Some(2),
@@ -290,7 +320,13 @@ mod tests {
     #[test]
     fn full_leaves_nothing_out() {
         let full = show(conversation(), Detail::Full);
-        for part in ["You are careful.", "  ~ a bug", "  ~ it is", "line 14 ␛[2J"] {
+        for part in [
+            "You are careful.",
+            "  (served by m-2026-01-01, stop reason tool_use, request req_1)",
+            "  ~ a bug",
+            "  ~ it is",
+            "line 14 ␛[2J",
+        ] {
             assert!(full.contains(part), "{part} is missing in {full}");
         }
         assert!(!full.contains('\x1b'));

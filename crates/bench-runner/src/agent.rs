@@ -383,6 +383,8 @@ impl Agent<'_> {
             reasoning: reply.turn.reasoning.clone(),
             tool_calls: reply.turn.tool_calls.clone(),
             stop_reason: reply.stop_reason,
+            served_by: reply.served_by,
+            request_id: reply.request_id,
             usage: reply.usage,
             cost_usd,
             unknown_calls: unknown.saturating_sub(own),

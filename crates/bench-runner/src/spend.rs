@@ -454,6 +454,8 @@ mod tests {
             reasoning: String::new(),
             tool_calls: Vec::new(),
             stop_reason: String::new(),
+            served_by: None,
+            request_id: None,
             usage: used(3, 4),
             cost_usd: Some(Usd::from(dollars)),
             unknown_calls: 0,

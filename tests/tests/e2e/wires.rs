@@ -167,6 +167,9 @@ fn streamed_replies_play_the_same_conversation_over_all_wire_formats() {
                 "{reply}"
             );
             assert!(reply["first_token_ms"].is_u64(), "{reply}");
+            for told in ["served_by", "request_id", "stop_reason"] {
+                assert!(reply[told].is_string(), "{id}: {reply}");
+            }
         }
     }
 }
