@@ -1,7 +1,7 @@
 //! The product against real parts: MCP servers from npm and from Python's package index, and the public MCP conformance suite.
 //!
 //! `tests/real/run` installs them and sets `BENCH_REAL` to the folder where they are. Without it each test
-//! here says that it is skipped, and why.
+//! here says that it is skipped, and why. Tests with a real model server want its address in `BENCH_TEST_LLM_URL`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,6 +11,7 @@
 
 mod conformance;
 mod leftovers;
+mod models;
 mod servers;
 
 use std::path::PathBuf;
