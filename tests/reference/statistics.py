@@ -189,14 +189,15 @@ def pair_rows():
             rows.append(tuple(both))
         cases.append(rows)
     cases += [[((3, 3), (3, 3))] * 9 + [((0, 3), (0, 3))] * 3, [((1, 2), (1, 2))] * 20, [((0, 4), (4, 4))] * 5,
-              [((0, 1), (1, 1))] * 6, [((5, 5), (4, 5))] * 15]
+              [((0, 1), (1, 1))] * 6, [((5, 5), (4, 5))] * 15, [((1, 1), (10, 10))] * 20 + [((1, 1), (9, 10))] * 10]
     for rows in cases:
         a = np.array([p / n for (p, n), _ in rows])
         b = np.array([p / n for _, (p, n) in rows])
         d = b - a
         count = len(rows)
         gained, lost = float(np.mean(b * (1 - a))), float(np.mean(a * (1 - b)))
-        independent = count * stats.hmean([n for (_, n), _ in rows] + [n for _, (_, n) in rows])
+        believed = [n if n == m else min(n, m) / 2 for (_, n), (_, m) in rows]
+        independent = count * stats.hmean(believed)
         seen = float(np.mean(d))
         squared_error = float(stats.sem(d)) ** 2
         pairs = effective(gained + lost - seen**2, squared_error, count, independent)

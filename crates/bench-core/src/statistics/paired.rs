@@ -93,6 +93,14 @@ impl Pair {
             1.0 / f64::from(self.after.trials),
         )
     }
+
+    /// One over the trials of either that may be believed to be independent. Of unequal numbers the smaller counts, once:
+    /// few tries that happen to agree hide how much they vary, and many of the other model do not make up for that.
+    fn inverse_believed(&self) -> f64 {
+        let fewer = self.before.trials.min(self.after.trials);
+        let unequal = self.before.trials != self.after.trials;
+        f64::from(1 + u32::from(unequal)) / f64::from(fewer)
+    }
 }
 
 /// Compares, for a single look. None without a scenario. For several comparisons at once, [`together`].
@@ -167,7 +175,7 @@ fn interval(pairs: &[Pair], differences: &[f64]) -> Interval {
     let share = |of: fn((f64, f64)) -> f64| pairs.iter().map(|pair| of(pair.rates())).sum::<f64>() / count;
     let gained = share(|(before, after)| after * (1.0 - before));
     let lost = share(|(before, after)| before * (1.0 - after));
-    let independent = count * count / pairs.iter().map(Pair::inverse_trials).sum::<f64>();
+    let independent = count * count / pairs.iter().map(Pair::inverse_believed).sum::<f64>();
     let spread = gained + lost - difference * difference;
     tango::interval(Discordance {
         gained,

@@ -175,6 +175,29 @@ fn equal_models_are_called_different_one_time_in_twenty_at_most() {
     }
 }
 
+/// One try of each scenario with the first, ten with the second: where no single try failed, its chance to fail is not seen.
+#[test]
+fn equal_models_are_not_called_different_because_one_was_tried_more_often() {
+    for (scenarios, rate) in [(12, 0.9), (30, 0.95), (100, 0.98)] {
+        let cell = |repetitions| Cell {
+            scenarios,
+            repetitions,
+            rate,
+            kind: Kind::Alike,
+        };
+        let mut random = Rng::with_seed(13);
+        let alarms = (0..500).filter(|_| {
+            let mut tally = |repetitions| cell(repetitions).tally(rate, &mut random);
+            let pairs: Vec<Pair> = (0..scenarios)
+                .filter_map(|_| Pair::new(tally(1), tally(10)))
+                .collect();
+            compare(&pairs).unwrap().verdict != Verdict::Inconclusive
+        });
+        let alarms = share(alarms.count(), 500);
+        assert!(alarms <= 0.05, "{scenarios} scenarios, {rate}: {alarms}");
+    }
+}
+
 #[test]
 fn what_is_called_detectable_is_detected_four_times_out_of_five() {
     let cell = Cell {
