@@ -326,7 +326,7 @@ impl Agent<'_> {
             attempt: 1,
             witness: (self.evidence != Keep::Off).then_some(seen as &dyn Witness),
         };
-        let paid = self.meter.turn().await.map_err(Broken::Budget)?;
+        let paid = self.room().await?;
         let asked = Instant::now();
         let unknown_before = self.meter.cost().unknown_calls;
         let away_before = self.slot.away();
@@ -404,6 +404,15 @@ impl Agent<'_> {
             self.note_drift(said, String::new(), what).await;
         }
         Ok(Some((reply.turn, reply.recorded)))
+    }
+
+    /// Waits until the run's budget has room for a turn, without a work slot: those that have its room now may need it.
+    async fn room(&self) -> Result<Turn<'_>, Broken> {
+        let waiting_for = "room in the budget of the run";
+        let then = "when a request of another trial is answered";
+        let turn = self.watch().idle(self.meter.turn(), waiting_for, then);
+        let (turn, _) = self.slot.aside(turn).await;
+        turn.map_err(Broken::Budget)
     }
 
     /// Adds an entry that says what was paid to the transcript.
@@ -671,6 +680,9 @@ impl ModelClient for Asking<'_> {
                 return Err(self.not_sent(cause));
             }
             let (permit, waited) = self.permit().await;
+            if let Err(cause) = self.paid.goes_on() {
+                return Err(self.not_sent(cause));
+            }
             let limit = request.timeout.min(agent.time_left().unwrap_or_default());
             let (what, then) = (
                 format!("reply of {}", self.model()),

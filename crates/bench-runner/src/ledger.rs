@@ -111,7 +111,7 @@ impl Ledger {
     fn try_reserve(&self, model: usize) -> Result<Reservation<'_>, Option<String>> {
         let mut books = self.books();
         let held = books.models.get(model).map(|of| of.dearest).unwrap_or_default();
-        if let Some(cause) = books.why_not(&self.budget, held) {
+        if let Some(cause) = books.why_not(&self.budget, books.reserved, held) {
             return Err((books.open == 0).then_some(cause));
         }
         books.reserved = books.reserved.and(held);
@@ -155,10 +155,10 @@ impl Before {
 }
 
 impl Books {
-    /// Why there is no room for a turn that uses `next`.
-    fn why_not(&self, budget: &Budget, next: Used) -> Option<String> {
+    /// Why there is no room for a turn that uses `next`, beside what is `reserved`.
+    fn why_not(&self, budget: &Budget, reserved: Used, next: Used) -> Option<String> {
         let unknown = self.models.iter().map(|of| of.dearest.times(of.unknown));
-        let taken = unknown.fold(self.spent.and(self.reserved), Used::and);
+        let taken = unknown.fold(self.spent.and(reserved), Used::and);
         let then = taken.and(next);
         let said = "the budget of the run is used up:";
         if let Some(most) = budget.max_cost
@@ -195,8 +195,22 @@ impl Reservation<'_> {
     /// Whether the turn may send another request, because one that came to nothing may have to be paid. Else the budget is
     /// over.
     pub(crate) fn again(&self) -> Result<(), String> {
-        let cause = self.ledger.books().why_not(&self.ledger.budget, Used::default());
+        let books = self.ledger.books();
+        let cause = books.why_not(&self.ledger.budget, books.reserved, Used::default());
+        drop(books);
         // What the turn holds is its next request's.
+        self.ended_by(cause)
+    }
+
+    /// Whether anything is left at all, now that a request of the turn is sent: it may have waited while others paid, and
+    /// hold nothing, because nobody knew yet what a turn uses. Else the budget is over.
+    pub(crate) fn goes_on(&self) -> Result<(), String> {
+        let none = Used::default();
+        let cause = self.ledger.books().why_not(&self.ledger.budget, none, none);
+        self.ended_by(cause)
+    }
+
+    fn ended_by(&self, cause: Option<String>) -> Result<(), String> {
         let Some(cause) = cause else { return Ok(()) };
         self.ledger.end(cause.clone());
         Err(cause)

@@ -1,9 +1,12 @@
 //! Work slots: how many trials work at once, and how a trial that only waits gives its slot away.
 //!
 //! A trial that waits for a provider holds no work slot, so that others go on; but it still holds its
-//! gyms, so the number of trials in flight, working and waiting, is bounded too.
+//! gyms, so the number of trials in flight, working and waiting, is bounded too. Whatever else a trial waits for that
+//! another trial may have, room in a gym or in the budget, it waits for [aside](TrialSlot::aside): the other one may be
+//! waiting for the slot.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -84,6 +87,18 @@ impl TrialSlot {
     pub(crate) fn count(&self, delay: Duration) {
         let mut held = self.lock();
         held.counted = held.counted.saturating_add(delay);
+    }
+
+    /// Waits for something without a slot, if it is not there at once: who has it may be waiting for a slot.
+    pub(crate) async fn aside<T>(&self, wait: impl Future<Output = T>) -> T {
+        tokio::pin!(wait);
+        if let Poll::Ready(done) = futures_util::poll!(wait.as_mut()) {
+            return done;
+        }
+        self.release();
+        let done = wait.await;
+        self.reacquire().await;
+        done
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

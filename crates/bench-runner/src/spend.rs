@@ -141,6 +141,11 @@ impl Turn<'_> {
     pub(crate) fn again(&self) -> Result<(), String> {
         self.0.as_ref().map_or(Ok(()), Reservation::again)
     }
+
+    /// Whether a request may be sent now, after a wait or none; fails with the reason if not.
+    pub(crate) fn goes_on(&self) -> Result<(), String> {
+        self.0.as_ref().map_or(Ok(()), Reservation::goes_on)
+    }
 }
 
 impl Call<'_> {

@@ -120,7 +120,7 @@ impl Attempt<'_> {
         let admitted = tokio::select! {
             biased;
             () = self.cancel.cancelled() => None,
-            admitted = self.admitted(&scratch) => Some(admitted),
+            admitted = self.slot.aside(self.admitted(&scratch)) => Some(admitted),
         };
         // Waiting for room is nobody's time.
         let (started_at, started) = (Utc::now(), Instant::now());
@@ -134,7 +134,8 @@ impl Attempt<'_> {
         (self.record(end, started_at, started.elapsed()), next)
     }
 
-    /// Waits until there is room for the trial in all its gyms. Without a deadline: other trials end.
+    /// Waits until there is room for the trial in all its gyms. Without a deadline: other trials end. They may need the
+    /// work slot for that.
     async fn admitted(&self, scratch: &Scratch) -> Vec<Admission> {
         let mut admissions = Vec::with_capacity(self.gyms.len());
         for gym in self.gyms {
@@ -235,6 +236,7 @@ impl Attempt<'_> {
         system: &'b str,
         tools: &'b Toolbox,
     ) -> Agent<'b> {
+        let (now, away) = (Instant::now(), self.slot.away());
         Agent {
             trial: &self.trial.id,
             scenario: self.scenario,
@@ -254,19 +256,17 @@ impl Attempt<'_> {
             attempt: self.number,
             evidence: self.evidence,
             judging: None,
-            started: Instant::now(),
+            started: now.checked_sub(away).unwrap_or(now), // what it was away before is taken off again
         }
     }
 
     /// The judge, with as much time as the trial had.
     fn bench<'b>(&'b self, seat: &'b Seat<'b>, scratch: &'b Scratch, none: &'b (Open, Toolbox)) -> Bench<'b> {
-        let (now, away) = (Instant::now(), self.slot.away());
         let agent = Agent {
             model: seat.judge.client.as_ref(),
             settings: &seat.judge.spec.settings,
             rate: &seat.judge.rate,
             meter: &seat.meter,
-            started: now.checked_sub(away).unwrap_or(now), // what it was away before is taken off again
             ..self.agent(&none.0, scratch, SYSTEM_PROMPT, &none.1)
         };
         Bench { seat, agent }

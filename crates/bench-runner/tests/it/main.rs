@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected stops"
 )]
 
+mod budgets;
 mod fakes;
 mod gym_connections;
 mod gym_http;
