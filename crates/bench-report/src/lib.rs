@@ -6,7 +6,7 @@
 //!
 //! | part | what it shows |
 //! |---|---|
-//! | [`summary`] | one row per model: outcomes, pass rate, verifiers, tokens |
+//! | [`summary`] | one row per model: outcomes, pass rate with its range, verifiers, tokens |
 //! | [`scenarios`] | scenarios that not every model passed, as a grid |
 //! | [`causes`] | why trials did not end in a verdict, grouped and counted |
 //! | [`drift`] | replayed trials that went otherwise than recorded |

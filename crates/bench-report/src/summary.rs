@@ -1,14 +1,15 @@
-//! One row per model.
+//! One row per model, and what to know about the numbers.
 
 use std::time::Duration;
 
 use bench_core::session::{Session, Totals};
+use bench_core::statistics::{self, FEW_SCENARIOS, Mean, ModelStatistics};
 use bench_core::{Outcome, Usage};
 
 use crate::table::{Column, Table};
 use crate::text;
 
-/// What each model achieved. Columns that count nothing (limit, errored, …) are there only if any model
+/// What each model achieved, with the range that covers its pass rate over scenarios like these. Columns that count nothing (limit, errored, …) are there only if any model
 /// has something in them.
 pub fn table(session: &Session) -> Table {
     let counted: Vec<Outcome> = Outcome::ALL
@@ -16,25 +17,76 @@ pub fn table(session: &Session) -> Table {
         .filter(|o| matches!(o, Outcome::Passed | Outcome::Failed) || any(session, *o))
         .collect();
     let mut columns = vec![Column::text("model"), Column::figure("trials")];
-    columns.extend(counted.iter().map(|outcome| Column::figure(outcome.name())));
+    columns.extend(counted.iter().map(|outcome| match outcome {
+        // What is left of the trials, if need be.
+        Outcome::Failed => Column::figure(outcome.name()).dispensable(1),
+        _ => Column::figure(outcome.name()),
+    }));
     columns.extend([
-        Column::figure("pass rate"),
+        Column::figure("pass rate (95%)"),
         Column::figure("verifiers"),
-        Column::figure("turns").dispensable(4),
-        Column::figure("calls").dispensable(3),
-        Column::figure("tokens").dispensable(1),
+        Column::figure("turns").dispensable(5),
+        Column::figure("calls").dispensable(4),
+        Column::figure("tokens").dispensable(2),
     ]);
     let paid = session
         .models
         .iter()
         .any(|model| model.cost.is_some_and(|cost| !cost.is_nothing()));
     columns.extend(paid.then(|| Column::figure("cost")));
-    columns.push(Column::figure("time/trial").dispensable(2));
+    columns.push(Column::figure("time/trial").dispensable(3));
     let mut table = Table::new(columns);
-    for model in &session.models {
-        table.row(row(model, &counted, paid));
+    for (model, known) in session.models.iter().zip(statistics::model::of(session)) {
+        table.row(row(model, known.pass_rate.as_ref(), &counted, paid));
     }
     table
+}
+
+/// What to know about the numbers of [`table`], a line each: where they say less than it seems.
+pub fn notes(session: &Session) -> Vec<String> {
+    let known = statistics::model::of(session);
+    let rates: Vec<&Mean> = known
+        .iter()
+        .filter_map(|model| model.pass_rate.as_ref())
+        .collect();
+    let few = few_scenarios(&rates).into_iter();
+    let own = session.models.iter().zip(&known);
+    few.chain(own.filter_map(|(totals, known)| of_model(totals, known)))
+        .collect()
+}
+
+/// Whether the ranges of some model may be wrong more often than they say.
+fn few_scenarios(rates: &[&Mean]) -> Option<String> {
+    let fewest = rates
+        .iter()
+        .filter(|rate| rate.few_scenarios)
+        .map(|rate| rate.scenarios)
+        .min()?;
+    Some(match fewest {
+        1 => "few scenarios (1): the range is that of this one, and says nothing of others".to_owned(),
+        2..FEW_SCENARIOS => {
+            format!("few scenarios ({fewest}): ranges may miss the true rate more than 1 time in 20")
+        }
+        _ => "few scenarios on one side: ranges may miss the true rate more than 1 time in 20".to_owned(),
+    })
+}
+
+/// What the row of a model does not say.
+fn of_model(totals: &Totals, known: &ModelStatistics) -> Option<String> {
+    let model = text::clean_line(&totals.model);
+    let model = text::shorten_middle(&model, 30);
+    match (&known.pass_rate, totals.outcomes.pass_rate()) {
+        (Some(mean), Some(rate)) if text::percent(Some(mean.rate)) != text::percent(Some(rate)) => {
+            let mean = text::percent(Some(mean.rate));
+            Some(format!(
+                "{model}: the range is of {mean}, the mean of its scenarios"
+            ))
+        }
+        (None, _) if totals.outcomes.done() > 0 => {
+            Some(format!("{model}: no verdict, so nothing is known of it"))
+        }
+        _ => None,
+    }
 }
 
 fn any(session: &Session, outcome: Outcome) -> bool {
@@ -54,7 +106,7 @@ fn counter(totals: &Totals, outcome: Outcome) -> u32 {
     }
 }
 
-fn row(totals: &Totals, counted: &[Outcome], paid: bool) -> Vec<String> {
+fn row(totals: &Totals, rate: Option<&Mean>, counted: &[Outcome], paid: bool) -> Vec<String> {
     let done = totals.outcomes.done();
     let mut cells = vec![totals.model.clone(), format!("{done}/{}", totals.trials_total)];
     cells.extend(
@@ -63,7 +115,7 @@ fn row(totals: &Totals, counted: &[Outcome], paid: bool) -> Vec<String> {
             .map(|outcome| counter(totals, *outcome).to_string()),
     );
     cells.extend([
-        text::percent(totals.outcomes.pass_rate()),
+        pass_rate(totals, rate),
         format!("{}/{}", totals.verifiers_passed, totals.verifiers_total),
         totals.turns.to_string(),
         totals.tool_calls.to_string(),
@@ -72,6 +124,12 @@ fn row(totals: &Totals, counted: &[Outcome], paid: bool) -> Vec<String> {
     cells.extend(paid.then(|| totals.cost.map_or_else(|| "—".to_owned(), |cost| cost.brief())));
     cells.push(mean_time(totals.took_ms, done));
     cells
+}
+
+/// `72.7% (43–90)`.
+fn pass_rate(totals: &Totals, rate: Option<&Mean>) -> String {
+    let range = rate.map(|rate| " ".to_owned() + &text::range(rate.interval.low, rate.interval.high));
+    text::percent(totals.outcomes.pass_rate()) + &range.unwrap_or_default()
 }
 
 /// Input and output tokens together; `—` if nobody reported any.
@@ -129,14 +187,63 @@ pub(crate) mod tests {
         }
     }
 
+    /// Cells of so many scenarios that were tried once: first those that passed, then those that failed, then the others.
+    fn once_each(models: &[Totals], scenarios: u32) -> Vec<Cell> {
+        let one = |model: &Totals, nth: u32| {
+            let (passed, failed) = (model.outcomes.passed, model.outcomes.failed);
+            let is = |held: bool| u32::from(held);
+            Cell {
+                scenario_id: format!("s{nth}"),
+                totals: totals(
+                    &model.model,
+                    is(nth < passed),
+                    is((passed..passed + failed).contains(&nth)),
+                    is(nth >= passed + failed),
+                ),
+            }
+        };
+        let cells = (0..scenarios).flat_map(|nth| models.iter().map(move |model| one(model, nth)));
+        cells.collect()
+    }
+
+    #[test]
+    fn what_the_numbers_do_not_say_is_told_in_words() {
+        let told = |models: Vec<Totals>, cells: Vec<Cell>| notes(&session(models, cells)).join("\n");
+        let twelve = vec![totals("oracle", 12, 0, 0), totals("down", 0, 0, 12)];
+        let cells = once_each(&twelve, 12);
+        insta::assert_snapshot!(told(twelve, cells), @r"
+        few scenarios (12): ranges may miss the true rate more than 1 time in 20
+        down: no verdict, so nothing is known of it
+        ");
+        let enough = vec![totals("m", 60, 40, 0)];
+        let cells = once_each(&enough, 100);
+        assert_eq!(told(enough, cells), "");
+        let one_sided = vec![totals("m", 97, 3, 0)];
+        let cells = once_each(&one_sided, 100);
+        insta::assert_snapshot!(told(one_sided, cells), @"few scenarios on one side: ranges may miss the true rate more than 1 time in 20");
+        let cell = |scenario: &str, totals| Cell {
+            scenario_id: scenario.into(),
+            totals,
+        };
+        let uneven = vec![cell("a", totals("m", 9, 1, 0)), cell("b", totals("m", 0, 1, 9))];
+        insta::assert_snapshot!(told(vec![totals("m", 9, 2, 9)], uneven), @r"
+        few scenarios (2): ranges may miss the true rate more than 1 time in 20
+        m: the range is of 45.0%, the mean of its scenarios
+        ");
+        let single = vec![cell("a", totals("m", 3, 1, 0))];
+        insta::assert_snapshot!(told(vec![totals("m", 3, 1, 0)], single), @"few scenarios (1): the range is that of this one, and says nothing of others");
+    }
+
     #[test]
     fn only_outcomes_that_happened_have_columns() {
-        let session = session(vec![totals("oracle", 12, 0, 0), totals("noop", 0, 12, 0)], vec![]);
+        let models = vec![totals("oracle", 12, 0, 0), totals("noop", 0, 12, 0)];
+        let cells = once_each(&models, 12);
+        let session = session(models, cells);
         insta::assert_snapshot!(table(&session).render(100), @r"
-        model   trials  passed  failed  pass rate  verifiers  turns  calls  tokens  time/trial
-        ──────────────────────────────────────────────────────────────────────────────────────
-        oracle   12/12      12       0       100%      36/36     40     61       —       5.08s
-        noop     12/12       0      12       0.0%       0/36     40     61       —       5.08s
+        model   trials  passed  failed  pass rate (95%)  verifiers  turns  calls  tokens  time/trial
+        ────────────────────────────────────────────────────────────────────────────────────────────
+        oracle   12/12      12       0    100% (71–100)      36/36     40     61       —       5.08s
+        noop     12/12       0      12      0.0% (0–29)       0/36     40     61       —       5.08s
         ");
     }
 
@@ -152,19 +259,21 @@ pub(crate) mod tests {
             usd: Usd::from(0.4211),
             unknown_calls: 2,
         });
-        let session = session(vec![paid, totals("openai:gpt-4o", 0, 0, 12)], vec![]);
+        let models = vec![paid, totals("openai:gpt-4o", 0, 0, 12)];
+        let cells = once_each(&models, 12);
+        let session = session(models, cells);
         insta::assert_snapshot!(table(&session).render(80), @r"
-        model           trials  passed  failed  errored  pass rate  verifiers       cost
+        model             trials  passed  errored  pass rate (95%)  verifiers       cost
         ────────────────────────────────────────────────────────────────────────────────
-        anthropic:clau   12/12       8       3        1      72.7%      24/33  ≥ $0.4211
-        de-sonnet-4-5
-        openai:gpt-4o    12/12       0       0       12          —        0/0         $0
+        anthropic:claude   12/12       8        1    72.7% (38–92)      24/33  ≥ $0.4211
+        -sonnet-4-5
+        openai:gpt-4o      12/12       0       12                —        0/0         $0
         ");
         insta::assert_snapshot!(table(&session).render(200), @r"
-        model                        trials  passed  failed  errored  pass rate  verifiers  turns  calls  tokens       cost  time/trial
-        ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        anthropic:claude-sonnet-4-5   12/12       8       3        1      72.7%      24/33     40     61  124.3k  ≥ $0.4211       5.08s
-        openai:gpt-4o                 12/12       0       0       12          —        0/0     40     61       —         $0       5.08s
+        model                        trials  passed  failed  errored  pass rate (95%)  verifiers  turns  calls  tokens       cost  time/trial
+        ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        anthropic:claude-sonnet-4-5   12/12       8       3        1    72.7% (38–92)      24/33     40     61  124.3k  ≥ $0.4211       5.08s
+        openai:gpt-4o                 12/12       0       0       12                —        0/0     40     61       —         $0       5.08s
         ");
     }
 }

@@ -66,6 +66,16 @@ pub fn shorten_middle(text: &str, longest: usize) -> Cow<'_, str> {
     )
 }
 
+/// A range of shares, in percent, in brackets: `(43–90)`; with digits where it would look like a point.
+pub fn range(low: f64, high: f64) -> String {
+    let digits = match high - low {
+        wide if wide >= 0.03 => 0,
+        narrow if narrow >= 0.003 => 1,
+        _ => 2,
+    };
+    format!("({:.digits$}–{:.digits$})", low * 100.0, high * 100.0)
+}
+
 /// `1 run`, `2 runs`: the plural is the word with an `s`.
 pub fn count(n: usize, word: &str) -> String {
     if n == 1 {

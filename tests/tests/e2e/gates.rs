@@ -45,9 +45,10 @@ fn a_gate_that_is_not_met_says_so() {
     $ bench-cli run harness.json --model noop --scenario good --fail-under 0.5 --ui quiet
     exit 1
     ── stdout
-    model  trials  passed  failed  pass rate  verifiers  turns  calls  tokens  time/trial
+    model  trials  passed  failed  pass rate (95%)  verifiers  turns  calls  tokens  time/trial
     ────
-    noop  1/1  0  1  0.0%  1/2  1  0  —  <took>
+    noop  1/1  0  1  0.0% (0–79)  1/2  1  0  —  <took>
+    few scenarios (1): the range is that of this one, and says nothing of others
 
     Not passed by every model:
     scenario  noop

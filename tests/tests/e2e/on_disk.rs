@@ -119,10 +119,11 @@ fn a_finished_run_is_listed_and_shown() {
     status  completed after <took>, from <time>
     folder  results/runs/run_YYYYMMDD_HHMMSS_xxxxxxxx
 
-    model  trials  passed  failed  pass rate  verifiers  turns  calls  tokens  time/trial
+    model  trials  passed  failed  pass rate (95%)  verifiers  turns  calls  tokens  time/trial
     ────
-    oracle  1/1  1  0  100%  2/2  2  1  —  <took>
-    noop  1/1  0  1  0.0%  1/2  1  0  —  <took>
+    oracle  1/1  1  0  100% (21–100)  2/2  2  1  —  <took>
+    noop  1/1  0  1  0.0% (0–79)  1/2  1  0  —  <took>
+    few scenarios (1): the range is that of this one, and says nothing of others
 
     Not passed by every model:
     scenario  oracle  noop

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bench_core::event::{Event, TrialFinished, TrialInterrupted};
 use bench_core::plan::Change;
+use bench_core::statistics::{self, ModelStatistics};
 use bench_core::{Cost, Gate, ModelRef, Outcome, Session, Transport};
 use bench_report::causes::{self, CauseCount};
 use bench_report::drift::{self, Drifted};
@@ -60,6 +61,8 @@ struct Document<'a> {
     #[serde(flatten)]
     run: &'a RunSummary<BenchJob>,
     session: &'a Session,
+    /// Rates with intervals; computed from `session`.
+    statistics: Vec<ModelStatistics>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Cost>,
     /// Trials that began and have no end: what they cost is not in `cost`.
@@ -147,6 +150,7 @@ impl Page {
         Document {
             run: &self.run,
             session: &self.session,
+            statistics: statistics::model::of(&self.session),
             cost: self.session.cost(),
             trials_not_counted: self.open,
             causes: causes.collect(),
@@ -282,7 +286,10 @@ impl Page {
         if self.run.state.progress.trials_done == 0 {
             return String::new();
         }
-        let mut parts = vec![paint::table(&summary::table(&self.session).render(width))];
+        let notes = summary::notes(&self.session).into_iter();
+        let notes = notes.map(|note| paint::paint(FAINT, &note) + "\n");
+        let table = paint::table(&summary::table(&self.session).render(width));
+        let mut parts = vec![table + &notes.collect::<String>()];
         let grid = scenarios::not_passed(&self.session);
         if !grid.is_empty() && scenarios::count(&self.session) <= MOST_SCENARIOS {
             parts.push(titled(

@@ -33,10 +33,11 @@ fn oracle_passes_and_noop_does_not() {
     filters().bind(|| {
         insta::assert_snapshot!(bed.bench("run h.json --model oracle --model noop --max-concurrency 1"), @r"
         $ bench-cli run h.json --model oracle --model noop --max-concurrency 1
-        model   trials  passed  failed  pass rate  verifiers  turns  calls  tokens  time/trial
-        ──────────────────────────────────────────────────────────────────────────────────────
-        oracle     2/2       2       0       100%        2/2      3      1       — TIME
-        noop       2/2       0       2       0.0%        0/2      2      0       — TIME
+        model   trials  passed  failed  pass rate (95%)  verifiers  turns  calls  tokens  time/trial
+        ────────────────────────────────────────────────────────────────────────────────────────────
+        oracle     2/2       2       0     100% (1–100)        2/2      3      1       — TIME
+        noop       2/2       0       2      0.0% (0–99)        0/2      2      0       — TIME
+        few scenarios (2): ranges may miss the true rate more than 1 time in 20
 
         Not passed by every model:
         scenario    oracle    noop
