@@ -6,7 +6,9 @@
 //! answers make it faster, little at first and more with each. That is slow increase with multiplicative decrease,
 //! as in TCP (Chiu and Jain, 1989; the convex growth is that of CUBIC, RFC 9438): several runs that share an account come
 //! to share its rate. What was let through in the last minute bounds the pace from both sides, so that a minute in
-//! which everything is refused does not leave the next one unused.
+//! which everything is refused does not leave the next one unused. Refusals without an answer between them say little of
+//! the pace (the provider was down, or a budget of another kind was used up): what they took away comes back by doubling,
+//! to half of what it was, as TCP begins anew (RFC 5681).
 //!
 //! Where an answer says that it was the last one that the limit allows for now, the gate is closed before anybody is refused.
 //!
@@ -31,6 +33,12 @@ const GROWTH: f64 = 3e-5;
 
 /// After the first refusal little is known: as many answers count as given already.
 const LEARNING: u32 = 500;
+
+/// After a time in which nothing was answered, each answer makes the pace so many times faster …
+const BACK: f64 = 2.0;
+
+/// … until it is this part of what it was before that time.
+const BACK_TO: f64 = 0.5;
 
 /// The pace does not grow over so many times what is let through: then it bounds nothing.
 const FASTEST: f64 = 2.0;
@@ -65,6 +73,10 @@ struct State {
     pace: Option<f64>,
     /// Answers since it was made slower.
     answers: u32,
+    /// As it was before the last refusals between which nothing was answered.
+    before: f64,
+    /// Something was answered since it was made slower.
+    answered: bool,
     /// As it was told last.
     told: Option<f64>,
     /// What was sent before is known to have been too much.
@@ -104,6 +116,8 @@ impl Rate {
                 let_through: LetThrough::new(),
                 pace: None,
                 answers: 0,
+                before: 0.0,
+                answered: false,
                 told: None,
                 cut_at: None,
                 open_at: None,
@@ -191,8 +205,10 @@ impl Rate {
         let pace = state.pace?;
         let most = state.let_through.a_second(Instant::now()) * FASTEST;
         state.answers += 1;
+        state.answered = true;
         let faster = pace * (1.0 + f64::from(state.answers) * GROWTH);
-        state.pace = Some(faster.min(most.max(pace)));
+        let back = (pace * BACK).min(state.before * BACK_TO);
+        state.pace = Some(faster.min(most.max(pace)).max(back));
         self.tell(&mut state, "it answers")
     }
 
@@ -209,8 +225,12 @@ impl Rate {
             return None;
         }
         state.answers = if state.cut_at.is_none() { LEARNING } else { 0 };
-        state.cut_at = Some(now);
+        let first = state.cut_at.replace(now).is_none();
         let pace = pace.unwrap_or_else(|| state.let_through.a_second(now));
+        if first || state.answered {
+            state.before = pace;
+        }
+        state.answered = false;
         state.pace = Some((pace * CUT).max(SLOWEST));
         state.next_at = None;
         self.tell(&mut state, &error.message)

@@ -146,6 +146,33 @@ async fn answers_bring_back_the_pace_slowly_and_then_fast() {
     assert!(leaps == 0 && faster.last() > Some(&100.0), "{faster:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn minutes_in_which_everything_is_refused_are_made_good_in_minutes() {
+    let rate = rate(8);
+    let answered = async |seconds| {
+        let start = Instant::now();
+        let mut count = 0;
+        while start.elapsed() < Duration::from_secs(seconds) {
+            let permit = rate.next_permit().await;
+            sleep(Duration::from_millis(20)).await;
+            drop(permit.ended(&Ok(TurnReply::default())));
+            count += 1;
+        }
+        count
+    };
+    answered(60).await;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(300) {
+        let permit = rate.next_permit().await;
+        sleep(Duration::from_millis(2)).await;
+        drop(permit.ended(&Err(refusal(None))));
+    }
+    assert!(rate.lock().pace.unwrap() < 0.05, "far down");
+    answered(180).await;
+    let after = answered(60).await;
+    assert!(after > 1000, "{after} in the fourth minute");
+}
+
 #[tokio::test]
 async fn other_failures_and_requests_that_are_given_up_change_nothing() {
     let rate = rate(2);
