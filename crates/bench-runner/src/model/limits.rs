@@ -77,7 +77,9 @@ impl Names {
     fn wait(&self, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
         let number = |name: &str| text(name)?.parse::<f64>().ok();
-        if number(self.remaining)? > 0.0 {
+        let number_is = |name: &str, holds: fn(f64) -> bool| number(name).is_some_and(holds);
+        // Who limits nothing says so by a limit of zero or of less, and that −1 is left (Azure).
+        if !number_is(self.remaining, |left| left == 0.0) || number_is(self.limit, |limit| limit <= 0.0) {
             return None;
         }
         let reset = until(text(self.reset)?, now).filter(|wait| !wait.is_zero() && *wait <= FURTHEST)?;
@@ -217,6 +219,18 @@ mod tests {
             whole,
             "of how many is not known"
         );
+    }
+
+    #[test]
+    fn no_limit_at_all_is_none() {
+        for (limit, left) in [("-1", "-1"), ("0", "0"), ("-1", "0"), ("60", "-1"), ("60", "NaN")] {
+            let headers = headers(&[
+                ("x-ratelimit-limit-requests", limit),
+                ("x-ratelimit-remaining-requests", left),
+                ("x-ratelimit-reset-requests", "1m0s"),
+            ]);
+            assert_eq!(after_answer(&headers, now()), None, "{left} of {limit}");
+        }
     }
 
     #[test]
