@@ -158,8 +158,14 @@ impl Likeness {
             .extend(different.map(|(then, now)| (then.text.to_owned(), now.text.to_owned())));
         let all = so_far == then_parts.made_up.len() && so_far == now_parts.made_up.len();
         if !all || then_parts.rest != now_parts.rest {
+            let last = so_far.checked_sub(1);
+            let same = |parts: &Parts<'_>| last.map_or(0, |last| parts.made_up[last].end);
+            let (then_same, now_same) = (same(&then_parts), same(&now_parts));
             self.note(place, || {
-                both(&shown_text(recorded, now), &shown_text(now, recorded))
+                both(
+                    &shown_rest(recorded, then_same, &now[now_same..]),
+                    &shown_rest(now, now_same, &recorded[then_same..]),
+                )
             });
         }
     }
@@ -174,6 +180,8 @@ struct Parts<'a> {
 struct MadeUp<'a> {
     before: &'a str,
     text: &'a str,
+    /// Where it ends, in bytes.
+    end: usize,
     shape: usize,
 }
 
@@ -186,6 +194,7 @@ impl<'a> Parts<'a> {
             made_up.push(MadeUp {
                 before: &text[end..found.start()],
                 text: found.as_str(),
+                end: found.end(),
                 shape,
             });
             end = found.end();
@@ -235,6 +244,12 @@ fn shortened(text: &str) -> String {
 
 /// The part of a text where it begins to differ from another.
 fn shown_text(text: &str, other: &str) -> String {
+    shown_rest(text, 0, other)
+}
+
+/// The same behind what is alike, up to a byte of the text.
+fn shown_rest(text: &str, alike: usize, other: &str) -> String {
+    let text = &text[alike..];
     let same = text
         .chars()
         .zip(other.chars())
@@ -243,7 +258,7 @@ fn shown_text(text: &str, other: &str) -> String {
     let from = same.saturating_sub(BEFORE);
     let part: String = text.chars().skip(from).collect();
     let part = shortened(&part);
-    let more = if from > 0 { "…" } else { "" };
+    let more = if from > 0 || alike > 0 { "…" } else { "" };
     format!("`{more}{part}`")
 }
 
@@ -332,6 +347,7 @@ mod tests {
         insta::assert_snapshot!(check(r#"{"n": [1, 2]}"#, r#"{"n": [1]}"#), @"/n: 2 entries when it was recorded, now 1");
         insta::assert_snapshot!(check(&format!("{} open", "é".repeat(50)), &format!("{} closed", "é".repeat(50))), @"`…ééééééééééééééééééé open` when it was recorded, now `…ééééééééééééééééééé closed`");
         insta::assert_snapshot!(check(r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#), @"`b` was not there when it was recorded");
+        insta::assert_snapshot!(check(&format!("id {} is open", "9fceb02d".repeat(5)), &format!("id {} is shut", "d6f10abc".repeat(5))), @"`… is open` when it was recorded, now `… is shut`");
         let failed = ToolSaid {
             is_error: true,
             ..said("no such issue")

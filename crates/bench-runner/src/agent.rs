@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bench_core::drift::{Drift, ToolSaid, compare};
+use bench_core::drift::{Drift, Likeness, ToolSaid, compare};
 use bench_core::evidence::{Asker, Keep};
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
@@ -334,6 +334,7 @@ impl Agent<'_> {
         let on_wait = |wait: Wait<'_>| self.note_wait(wait, &waits);
         let asking = Asking {
             agent: self,
+            seen,
             paid: &paid,
             asked: AtomicU32::new(0),
             lost: AtomicU32::new(0),
@@ -434,10 +435,13 @@ impl Agent<'_> {
         said.drift.push(Drift { turn, tool, what });
     }
 
-    /// How an answer differs from the recorded one. Recordings hold no secrets, so they are left out here as well.
-    fn drift(&self, recorded: Option<&RecordedAnswer>, output: &ToolOutput) -> Option<String> {
+    /// How like the recorded answer one is, all of it. Recordings hold no secrets, so they are left out here as well.
+    fn likeness(&self, recorded: Option<&RecordedAnswer>, output: &ToolOutput) -> Likeness {
         let Some(recorded) = recorded else {
-            return Some("the recording has no answer to this call".to_owned());
+            return Likeness {
+                difference: Some("the recording has no answer to this call".to_owned()),
+                ..Likeness::default()
+            };
         };
         let text = self.reporter.redact(&output.text);
         let structured = self.reporter.redact_value(&output.structured);
@@ -446,7 +450,7 @@ impl Agent<'_> {
             text: &text,
             structured: &structured,
         };
-        compare(recorded.said(), now).difference
+        compare(recorded.said(), now)
     }
 
     /// Called before each wait for a retry. Reported at once, and kept for the transcript.
@@ -515,6 +519,9 @@ impl Agent<'_> {
                 output.text.len()
             ),
         );
+        let likeness = recorded
+            .map(|(turn, place)| self.likeness(turn.answers.get(place), &output))
+            .unwrap_or_default();
         let answer = ToolAnswer {
             call_id: call.id.clone(),
             tool: call.name.clone(),
@@ -524,8 +531,8 @@ impl Agent<'_> {
                 ref structured => structured.clone(),
             },
             is_error: output.is_error,
+            renamed: likeness.renamed,
         };
-        let drift = recorded.and_then(|(turn, place)| self.drift(turn.answers.get(place), &output));
         let entry = Entry::ToolResult {
             turn: said.turns,
             call_id: call.id.clone(),
@@ -541,7 +548,7 @@ impl Agent<'_> {
             took_ms: took,
         };
         self.reporter.entry(self.trial, entry).await;
-        if let Some(what) = drift {
+        if let Some(what) = likeness.difference {
             self.note_drift(said, call.name.clone(), what).await;
         }
         Ok(answer)
@@ -602,7 +609,8 @@ impl Agent<'_> {
     }
 }
 
-/// What went over the wire for one turn, until it is written down.
+/// What went over the wire for one turn, until it is written down: mostly one exchange, for what failed is written down
+/// before the next one.
 struct Seen<'a> {
     agent: &'a Agent<'a>,
     place: Place,
@@ -658,6 +666,7 @@ impl Witness for Seen<'_> {
 /// The model of a trial, whose every request is watched by itself: what lies between two of them is told apart.
 struct Asking<'a> {
     agent: &'a Agent<'a>,
+    seen: &'a Seen<'a>,
     paid: &'a Turn<'a>,
     asked: AtomicU32,
     /// How many came to nothing and are written down as that.
@@ -707,6 +716,9 @@ impl ModelClient for Asking<'_> {
             }
             if let Some(changed) = permit.ended(&reply) {
                 agent.reporter.note(changed).await;
+            }
+            if reply.is_err() {
+                self.seen.write_down().await; // not kept through the wait: there may be many of them, and large
             }
             reply
         })

@@ -8,7 +8,7 @@ use bench_core::event::{TrialFinished, TrialInterrupted};
 use bench_core::plan::Paid;
 use bench_core::session::{Database, fold_database};
 use bench_core::transcript::Entry;
-use bench_core::{Cost, Event, Plan, TrialId, Usage};
+use bench_core::{Cost, Event, ModelRef, Plan, TrialId, Usage};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
@@ -54,14 +54,14 @@ impl Earlier {
             Event::TrialStarted { trial, .. } => self.attempts.entry(trial).or_default().begun += 1,
             Event::TrialInterrupted(lost) => {
                 self.counted(&lost.trial);
-                let used = [lost.usage, lost.judge_usage];
-                self.spend(&lost.model, lost.turns, lost.cost, used);
+                self.spend(&lost.model, lost.turns, lost.cost, [lost.usage], lost.judge_usage);
             }
             Event::TrialFinished(finished) => {
                 self.counted(&finished.trial);
-                let used = [finished.usage, finished.retried_usage, finished.judge_usage];
+                let own = [finished.usage, finished.retried_usage];
                 let cost = finished.cost.unwrap_or_default();
-                self.spend(&finished.model, finished.turns, cost, used);
+                let judge = finished.judge_usage;
+                self.spend(&finished.model, finished.turns, cost, own, judge);
                 self.finished.insert(finished.trial.clone(), finished);
             }
             event => fold_database(&mut self.databases, &event),
@@ -78,12 +78,25 @@ impl Earlier {
         used
     }
 
-    fn spend<const N: usize>(&mut self, model: &str, turns: u32, cost: Cost, usage: [Usage; N]) {
+    /// Counts what a trial used. Tokens of a model that is no service were used by nobody: a `replay` has those of its
+    /// recording.
+    fn spend<const N: usize>(
+        &mut self,
+        model: &str,
+        turns: u32,
+        cost: Cost,
+        own: [Usage; N],
+        of_judge: Usage,
+    ) {
+        let free = model
+            .parse()
+            .is_ok_and(|model: ModelRef| model.provider.is_local());
+        let own = own.into_iter().filter(|_| !free);
         let before = self.used.entry(model.to_owned()).or_default();
         before.turns = before.turns.saturating_add(turns);
         before.used.usd += cost.usd;
         before.unknown = before.unknown.saturating_add(cost.unknown_calls);
-        for usage in usage {
+        for usage in own.chain([of_judge]) {
             before.used.tokens = before.used.tokens.saturating_add(usage.total());
         }
     }
@@ -109,7 +122,7 @@ impl Earlier {
     ) {
         let Attempts { begun, counted } = self.attempts.get(trial).copied().unwrap_or_default();
         if let Some(spent) = left_in(transcript, begun, counted, paid) {
-            self.spend(model, spent.turns, spent.cost, [spent.usage, spent.judge_usage]);
+            self.spend(model, spent.turns, spent.cost, [spent.usage], spent.judge_usage);
             self.interrupted.insert(trial.clone(), spent);
         }
     }
@@ -203,6 +216,67 @@ mod tests {
                 problem: (kind == "kept").then(|| "gone".to_owned()),
             },
         }
+    }
+
+    #[test]
+    fn what_nobody_was_paid_for_counts_for_no_budget() {
+        let tokens = |n| Usage {
+            input_tokens: Some(n),
+            ..Usage::default()
+        };
+        let end = |model: &str, trial: &str| {
+            let lost = TrialInterrupted {
+                trial: trial.parse().unwrap(),
+                scenario_id: "s".to_owned(),
+                model: model.to_owned(),
+                turns: 2,
+                usage: tokens(100),
+                judge_usage: tokens(7),
+                cost: Cost::default(),
+            };
+            Event::TrialInterrupted(lost)
+        };
+        let replayed = "replay:run/compatible:m";
+        let mut earlier = Earlier::of([end(replayed, "s~r~1"), end("compatible:m", "s~m~1")]);
+        assert_eq!(
+            earlier.used[replayed].used.tokens, 7,
+            "the judge was asked in this run"
+        );
+        assert_eq!(earlier.used["compatible:m"].used.tokens, 107);
+        let said = [
+            Entry::Attempt { attempt: 1 },
+            Entry::User {
+                prompt: 0,
+                text: String::new(),
+            },
+            Entry::Assistant {
+                turn: 1,
+                text: String::new(),
+                reasoning: String::new(),
+                tool_calls: Vec::new(),
+                stop_reason: String::new(),
+                usage: tokens(50),
+                cost_usd: None,
+                unknown_calls: 0,
+                took_ms: 0,
+                first_token_ms: None,
+                served_by: None,
+                request_id: None,
+                raw: serde_json::Value::Null,
+            },
+        ];
+        let trial: TrialId = "s~r~2".parse().unwrap();
+        earlier.add(Event::TrialStarted {
+            trial: trial.clone(),
+            attempt: 1,
+        });
+        let free = Paid {
+            model: false,
+            judge: false,
+        };
+        earlier.count_interrupted(&trial, replayed, free, said);
+        assert_eq!(earlier.interrupted[&trial].usage.total(), 50, "told as used");
+        assert_eq!(earlier.used[replayed].used.tokens, 7);
     }
 
     #[test]

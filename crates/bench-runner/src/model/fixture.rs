@@ -98,6 +98,7 @@ impl<'a> Talk<'a> {
                     answer.clone()
                 },
                 is_error: answer.get("error").is_some(),
+                renamed: Vec::new(),
             });
         let next = if calls.is_empty() {
             user()

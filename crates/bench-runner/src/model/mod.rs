@@ -157,6 +157,9 @@ pub struct ToolAnswer {
     pub structured: Value,
     /// Whether the call failed.
     pub is_error: bool,
+    /// What was made up anew in all of the answer, also where it is cut for the model: as it was recorded, and now. Only
+    /// `replay` knows anything.
+    pub renamed: Vec<(String, String)>,
 }
 
 /// What a model answered.

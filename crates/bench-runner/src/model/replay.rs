@@ -7,18 +7,18 @@
 //! Where a trial is in its recording follows from its conversation alone. Transcripts are read when they are needed, and
 //! only those of trials under way are kept.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use bench_core::drift::{ToolSaid, compare, compare_prompt};
+use bench_core::drift::compare_prompt;
 use bench_core::{ModelRef, ModelSpec, Outcome};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::play::{no_script, replies_in};
-use super::{Message, ModelClient, ModelError, Recorded, RecordedAnswer, ToolAnswer, TurnReply, TurnRequest};
+use super::{Message, ModelClient, ModelError, Recorded, RecordedAnswer, TurnReply, TurnRequest};
 use crate::recording::{Recording, RecordingError, Reply, Tape};
 use crate::scratch;
 
@@ -199,28 +199,15 @@ struct Folder {
 }
 
 impl Renames {
-    /// From everything that the tools have answered so far.
+    /// From everything that the tools have answered so far. Who called them has compared it, whole, with what was recorded.
     fn of(tape: &Tape, request: &TurnRequest<'_>, run: &str) -> Self {
         let answers = request.messages.iter().filter_map(|message| match message {
             Message::Tools(answers) => Some(answers.as_slice()),
             Message::User(_) | Message::Assistant(_) => None,
         });
-        // A reply without calls has no message of answers.
-        let called = tape
-            .replies
-            .iter()
-            .filter(|reply| !reply.turn.tool_calls.is_empty());
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for (reply, answers) in called.zip(answers) {
-            for (recorded, now) in reply.answers.iter().zip(answers) {
-                for (then, now) in renamed(recorded, now) {
-                    if !pairs.iter().any(|(known, _)| *known == then) {
-                        pairs.push((then, now));
-                    }
-                }
-            }
-        }
-        let (then, now): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let mut known = HashSet::new();
+        let pairs = answers.flatten().flat_map(|answer| &answer.renamed);
+        let (then, now): (Vec<_>, Vec<_>) = pairs.filter(|(then, _)| known.insert(then)).cloned().unzip();
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(&then);
@@ -298,21 +285,6 @@ fn mentions(reply: &Reply, marker: &str) -> bool {
             .answers
             .iter()
             .any(|answer| answer.text.contains(marker) || in_value(&answer.structured))
-}
-
-/// What a tool has made up anew.
-fn renamed(recorded: &RecordedAnswer, now: &ToolAnswer) -> Vec<(String, String)> {
-    let structured = if recorded.structured.is_null() {
-        &Value::Null
-    } else {
-        &now.structured
-    };
-    let said = ToolSaid {
-        is_error: now.is_error,
-        text: &now.text,
-        structured,
-    };
-    compare(recorded.said(), said).renamed
 }
 
 #[cfg(test)]

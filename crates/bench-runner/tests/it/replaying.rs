@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 
 use crate::fakes::{FakeModel, Turns, calls, plan, says, scenario};
 
-/// `mint` makes up an id, `spend` wants one that was made up in the same session, `look` says what the world says.
+/// `mint` makes up an id, `spend` wants one that was made up in the same session, `look` says what the world says. `market`
+/// says that too, and makes up an id at its end, in a text that is too long for a model.
 struct Mint {
     spec: GymSpec,
     says: &'static str,
@@ -40,7 +41,7 @@ impl Gym for Mint {
             input_schema: Map::new(),
         };
         let session = MintSession {
-            tools: ["mint", "spend", "look"].map(tool).into(),
+            tools: ["mint", "spend", "look", "market"].map(tool).into(),
             minted: Mutex::default(),
             says: self.says,
         };
@@ -79,7 +80,15 @@ impl GymSession for MintSession {
         let text = match tool {
             "mint" => {
                 minted.push(uuid::Uuid::new_v4().to_string());
-                json!({"id": minted.last(), "at": Utc::now()}).to_string()
+                let goods = arguments.get("goods").and_then(Value::as_u64).unwrap_or(0);
+                let goods: Vec<_> = (0..goods).map(|_| "a bag of rice").collect();
+                json!({"goods": goods, "id": minted.last(), "at": Utc::now()}).to_string()
+            }
+            "market" => {
+                minted.push(uuid::Uuid::new_v4().to_string());
+                let (stalls, lot) = ("a stall with rice. ".repeat(2000), uuid::Uuid::new_v4());
+                let coin = &minted[minted.len() - 1];
+                format!("{stalls}Lot {lot}, {}. {stalls}Your coin is {coin}", self.says)
             }
             "spend" if minted.iter().any(|id| arguments["id"] == **id) => "spent".to_owned(),
             "spend" => "there is no such coin".to_owned(),
@@ -102,17 +111,21 @@ impl GymSession for MintSession {
     }
 }
 
-/// Mints, spends what was minted, looks, and says which coin it was.
-fn spender() -> Turns {
-    Arc::new(|request| {
+/// Mints in this way, spends what was minted, looks, and says which coin it was.
+fn spender(mint: (&'static str, Value)) -> Turns {
+    Arc::new(move |request| {
         let id = request.messages.iter().find_map(|message| match message {
             bench_runner::model::Message::Tools(answers) => {
-                answers[0].structured["id"].as_str().map(str::to_owned)
+                let of_text = answers[0].text.split(' ').next_back();
+                answers[0].structured["id"]
+                    .as_str()
+                    .or(of_text)
+                    .map(str::to_owned)
             }
             _ => None,
         });
         let reply = match (request.turn, id) {
-            (1, _) => calls(&[("mint", json!({}))]),
+            (1, _) => calls(std::slice::from_ref(&mint)),
             (2, Some(id)) => calls(&[("spend", json!({"id": id})), ("look", json!({}))]),
             (_, id) => says(&format!("spent {}", id.unwrap_or_default())),
         };
@@ -134,6 +147,10 @@ async fn run(plan: Plan, client: Arc<dyn ModelClient>, says: &'static str, journ
 
 /// Records two repetitions of scenario `s`, and returns the name of the run.
 async fn record(results: &Path) -> String {
+    record_with(results, ("mint", json!({}))).await
+}
+
+async fn record_with(results: &Path, mint: (&'static str, Value)) -> String {
     let plan = plan(vec![scenario("s")], 2);
     let store = RunStore::<BenchJob>::open(results).unwrap();
     let run = store.create(&plan, RunSummary::of(&plan), Utc::now()).unwrap();
@@ -144,7 +161,7 @@ async fn record(results: &Path) -> String {
     };
     let runner = Runner::builder(guard.id().to_string(), plan)
         .gym(Arc::new(gym))
-        .model(FakeModel::new(spender()))
+        .model(FakeModel::new(spender(mint)))
         .journal(StoreJournal::new(recorder))
         .build()
         .unwrap();
@@ -203,6 +220,30 @@ async fn what_differs_is_told_as_drift() {
         json!([{"turn": 2, "tool": "look", "what": "`fair weather` when it was recorded, now `rain`"}])
     );
     assert_eq!(records[0].outcome, Outcome::Passed, "drift is told, not judged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_up_anew_is_found_in_all_of_a_result_that_is_cut_for_the_model() {
+    for mint in [("market", json!({})), ("mint", json!({"goods": 4500}))] {
+        let results = tempfile::tempdir().unwrap();
+        let run_id = record_with(results.path(), mint.clone()).await;
+        let records = replay(results.path(), &run_id, "fair weather", 1).await;
+        assert_eq!(records[0].drift, [], "{mint:?}");
+        assert_eq!(
+            records[0].tool_errors, 0,
+            "{mint:?}: the coin of this world was spent"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_differs_where_a_result_is_cut_for_the_model_is_drift() {
+    let results = tempfile::tempdir().unwrap();
+    let run_id = record_with(results.path(), ("market", json!({}))).await;
+    let records = replay(results.path(), &run_id, "rain", 1).await;
+    let first = &records[0].drift[0];
+    assert_eq!((first.turn, first.tool.as_str()), (1, "market"));
+    assert!(first.what.contains("now `…, rain. a stall"), "{first:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,12 +3,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bench_core::ModelRef;
+use bench_runner::evidence::Records;
 use bench_runner::model::exchange::Ended;
-use bench_runner::model::{ErrorClass, Exchange, Witness};
+use bench_runner::model::{
+    ErrorClass, Exchange, ModelClient, ModelError, RetryPolicy, TurnReply, TurnRequest, Witness,
+};
+use bench_runner::{MemoryJournal, Runner};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::stub::{Answer, End, Stub, raw};
 use super::talk::{CANARY, Talk};
+use crate::fakes::{FakeGym, Misbehave, plan, scenario};
 
 /// Keeps what it sees.
 #[derive(Debug, Default)]
@@ -91,4 +98,66 @@ async fn what_breaks_off_or_is_given_up_is_seen_as_far_as_it_came() {
     assert_eq!((left.status, left.ended), (None, Ended::GivenUp));
     let asked: Value = serde_json::from_slice(&left.request).unwrap();
     assert_eq!(asked["model"], "m", "what was asked is known all the same");
+}
+
+/// Before each request: all that came to nothing before it in this turn is written down.
+struct Looking {
+    client: Arc<dyn ModelClient>,
+    journal: MemoryJournal,
+}
+
+impl ModelClient for Looking {
+    fn model(&self) -> &ModelRef {
+        self.client.model()
+    }
+
+    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
+        Box::pin(async move {
+            let written = || {
+                let memory = self.journal.snapshot();
+                let records = memory.evidence.values().map(|bytes| Records::of(bytes).count());
+                records.sum::<usize>()
+            };
+            let all_there = async {
+                while written() + 1 < request.attempt as usize {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let in_time = tokio::time::timeout(Duration::from_secs(5), all_there).await;
+            assert!(
+                in_time.is_ok(),
+                "{} of {} before it",
+                written(),
+                request.attempt - 1
+            );
+            self.client.take_turn(request).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_failed_is_not_kept_until_the_end_of_its_turn() {
+    let said = json!({"choices": [{"message": {"role": "assistant", "content": "ok"}}]});
+    let busy = || Answer::json(503, &json!({"error": {"message": "busy"}}));
+    let stub = Stub::start([busy(), busy(), busy(), Answer::json(200, &said)]).await;
+    let journal = MemoryJournal::default();
+    let client = Talk::with("compatible:fake", &stub.url).client;
+    let looking = Looking {
+        client,
+        journal: journal.clone(),
+    };
+    let mut retry = RetryPolicy::default();
+    retry.base_delay = Duration::from_millis(1);
+    let runner = Runner::builder("run", plan(vec![scenario("s")], 1))
+        .gym(FakeGym::new(Misbehave::No))
+        .model(Arc::new(looking))
+        .journal(journal.clone())
+        .retry(retry);
+    runner.build().unwrap().run().await;
+    let memory = journal.snapshot();
+    let record = memory.records.values().next().unwrap();
+    assert_eq!((record.turns, record.cause.as_deref()), (1, None));
+    let records = Records::of(memory.evidence.values().next().unwrap());
+    let attempts: Vec<u32> = records.map(|record| record.unwrap().attempt).collect();
+    assert_eq!(attempts, [1, 2, 3, 4], "in their order, and each once");
 }

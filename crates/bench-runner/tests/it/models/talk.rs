@@ -98,6 +98,7 @@ impl Talk {
                 text: (*text).to_owned(),
                 structured: Value::Null,
                 is_error: *is_error,
+                renamed: Vec::new(),
             });
         let answers: Vec<_> = answers.collect();
         self.messages.push(Message::Assistant(reply.turn.clone()));
