@@ -59,7 +59,8 @@ pub struct Follow<J: Job> {
     journal: JournalTail,
     logs: Option<LogTail>,
     pending: VecDeque<Followed<J>>,
-    waker: Waker,
+    /// Made when somebody waits for the first time: who only looks from time to time needs none.
+    waker: Option<Waker>,
     /// What time it was when.
     began: (Instant, DateTime<Utc>),
     state: Option<FileVersion>,
@@ -82,7 +83,7 @@ impl<J: Job> RunStore<J> {
             journal: JournalTail::default(),
             logs: None,
             pending: VecDeque::new(),
-            waker: Waker::on(&[dir.path(), &dir.logs()]),
+            waker: None,
             began: (Instant::now(), now),
             state: None,
             over_since: None,
@@ -139,9 +140,11 @@ impl<J: Job> Follow<J> {
             if left.is_zero() {
                 return Ok(Followed::Quiet);
             }
-            match self.over_since {
-                None => self.waker.wait(left),
-                Some(_) => thread::sleep(left.min(LETTING_GO.1)),
+            match (self.over_since, &mut self.waker) {
+                (Some(_), _) => thread::sleep(left.min(LETTING_GO.1)),
+                (None, Some(waker)) => waker.wait(left),
+                // What was written before it woke anybody is found by looking once more.
+                (None, None) => self.waker = Some(Waker::on(&[self.dir.path(), &self.dir.logs()])),
             }
         }
     }

@@ -201,6 +201,14 @@ impl<J: Job> RunStore<J> {
         self.read_as(id, now, Reading::Looks)
     }
 
+    /// The name of every run, newest first; opens none of them.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn run_ids(&self) -> Result<Vec<RunId>> {
+        self.ids(&mut Vec::new())
+    }
+
     /// Finds a run by its id, by a prefix that fits no other (with or without `run_`), or as `latest`.
     ///
     /// # Errors

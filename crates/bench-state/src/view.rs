@@ -1,7 +1,7 @@
 //! One run, opened for reading: live or dead, the same way.
 
 use std::fs;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -140,6 +140,19 @@ impl<J: Job> RunView<J> {
     /// The lines of an item's log, each as `T`; `None` if there is none (yet).
     pub fn item_log<T>(&self, id: &ItemId) -> Result<Option<ItemLines<T>>> {
         ItemLines::open(self.dir.item_log(id))
+    }
+
+    /// When something was last added to an item's log; `None` if there is none (yet).
+    ///
+    /// # Errors
+    /// I/O errors other than that it is missing.
+    pub fn item_log_written(&self, id: &ItemId) -> Result<Option<DateTime<Utc>>> {
+        let path = self.dir.item_log(id);
+        match fs::metadata(&path).and_then(|found| found.modified()) {
+            Ok(at) => Ok(Some(at.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at(FileAction::Open, &path),
+        }
     }
 
     /// A further file of an item; `None` if there is none (yet).
