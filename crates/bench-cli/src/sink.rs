@@ -11,6 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bench_runner::env::Secrets;
 use indicatif::MultiProgress;
 
+/// Most that is kept of what is written while something else has the terminal, in bytes.
+const MOST_HELD: usize = 64 * 1024;
+
 /// An output stream. Clones write to the same one; each call of `write` is one piece.
 #[derive(Clone)]
 pub(crate) struct Sink {
@@ -20,6 +23,8 @@ pub(crate) struct Sink {
 struct Shared {
     stream: Box<dyn Write + Send>,
     bars: Option<MultiProgress>,
+    /// What was said while something else has the terminal.
+    held: Option<String>,
     secrets: Secrets,
 }
 
@@ -30,6 +35,7 @@ impl Sink {
             shared: Arc::new(Mutex::new(Shared {
                 stream: Box::new(stream),
                 bars: None,
+                held: None,
                 secrets: Secrets::default(),
             })),
         }
@@ -38,6 +44,12 @@ impl Sink {
     /// From now on these bars make way for what is written; `None` ends that.
     pub(crate) fn make_way(&self, bars: Option<MultiProgress>) {
         self.lock().bars = bars;
+    }
+
+    /// Keeps what is written until the value is dropped: something else has the terminal.
+    pub(crate) fn hold(&self) -> Held {
+        self.lock().held.get_or_insert_default();
+        Held(self.clone())
     }
 
     /// From now on these are taken out of everything that is written, those that are learnt later too.
@@ -50,11 +62,29 @@ impl Sink {
     }
 }
 
+/// A sink that keeps what is written to it. Dropping writes it out.
+pub(crate) struct Held(Sink);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut shared = self.0.lock();
+        let held = shared.held.take().unwrap_or_default();
+        // With the stream gone there is nobody left to tell.
+        shared.stream.write_all(held.as_bytes()).unwrap_or_default();
+    }
+}
+
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut shared = self.lock();
         let text = String::from_utf8_lossy(bytes);
         let text = shared.secrets.redact(&text).into_owned();
+        if let Some(held) = &mut shared.held {
+            if held.len() < MOST_HELD {
+                held.push_str(&text);
+            }
+            return Ok(bytes.len());
+        }
         // Not `suspend`, which panics when the terminal was closed. The bars draw themselves again with their next tick.
         if shared.bars.as_ref().is_some_and(|bars| bars.clear().is_err()) {
             shared.bars = None;
@@ -106,6 +136,18 @@ impl Write for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_comes_afterwards() {
+        let kept = Kept::default();
+        let mut sink = kept.sink();
+        let held = sink.hold();
+        writeln!(sink, "one").unwrap();
+        assert_eq!(kept.text(), "");
+        drop(held);
+        writeln!(sink, "two").unwrap();
+        assert_eq!(kept.text(), "one\ntwo\n");
+    }
 
     #[test]
     fn secrets_that_are_learnt_later_are_taken_out_too() {

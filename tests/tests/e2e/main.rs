@@ -34,6 +34,7 @@ mod bad_models;
 mod broken_input;
 mod budgets;
 mod costs;
+mod dashboard;
 mod equipment;
 mod estimates;
 mod evidence;

@@ -26,7 +26,7 @@ pub(crate) struct AttachArgs {
 /// Arguments of `view`.
 #[derive(Debug, Args)]
 pub(crate) struct ViewArgs {
-    /// `list`: runs in progress and completed ones; RUN: that run, live while it runs
+    /// Nothing: the dashboard; RUN: that run on it, or as text where there is no terminal; `list`: all runs as text
     #[arg(value_name = "list|RUN")]
     pub(crate) what: Option<String>,
     /// With list: at most N of them; 0 for all

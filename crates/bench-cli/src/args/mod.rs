@@ -119,7 +119,7 @@ pub(crate) enum Command {
     Logs(runs::LogsArgs),
     /// Watch a run until it is over, and end as `run` would; Ctrl-C ends the watching only
     Attach(life::AttachArgs),
-    /// Show runs in progress and completed ones, or one run
+    /// The dashboard: runs in progress and completed ones, live; `view list` as text
     View(life::ViewArgs),
     /// Ask runs to end, and see to it that they do
     Kill(life::KillArgs),

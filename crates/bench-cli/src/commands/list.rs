@@ -153,7 +153,7 @@ pub(super) fn write_problems(problems: &[Problem], cx: &mut Context) -> Result<(
 }
 
 /// A run in a list.
-pub(super) fn row(run: &RunSummary<BenchJob>) -> RunRow {
+pub(crate) fn row(run: &RunSummary<BenchJob>) -> RunRow {
     let state = &run.state;
     let status = match run.standing {
         Standing::Unknown { .. } => "unknown",

@@ -28,6 +28,10 @@ mod start;
 mod sweep;
 mod view;
 
+pub(crate) use list::row as row_of;
+pub(crate) use older::row as row_of_older;
+pub(crate) use sweep::quietly as sweep_quietly;
+
 use crate::args::Command;
 use crate::context::Context;
 use crate::error::CliError;

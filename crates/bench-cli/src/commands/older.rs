@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::render::paint::{FAINT, paint};
 
 /// One of its results in a list. Trials were not counted then.
-pub(super) fn row(old: &LegacyRow) -> RunRow {
+pub(crate) fn row(old: &LegacyRow) -> RunRow {
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let over = old.status != "running";
     RunRow {

@@ -26,6 +26,14 @@ pub(super) fn leftovers(store: &RunStore<BenchJob>, cx: &Context) {
     folders(store);
 }
 
+/// The same without a word on the screen, for a display that has no place for it.
+pub(crate) fn quietly(store: &RunStore<BenchJob>) {
+    for (run, n) in of_runs(store).ended {
+        tracing::debug!(run, n, "ended processes that a worker left behind");
+    }
+    folders(store);
+}
+
 /// Removes scratch folders of runs of this store that are over. Nobody misses them, so nothing is said.
 pub(super) fn folders(store: &RunStore<BenchJob>) {
     sweep_scratch(|run| matches!(is_over(store, run, None), Some(Ok(()))));

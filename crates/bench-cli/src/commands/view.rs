@@ -1,4 +1,4 @@
-//! `bench-cli view`: runs in progress and completed ones, as the older tool listed them.
+//! `bench-cli view`: the dashboard; and as text, runs in progress and completed ones as the older tool listed them.
 
 use std::io::Write;
 
@@ -11,40 +11,37 @@ use crate::args::life::{AttachArgs, ViewArgs};
 use crate::args::run::ScoreArgs;
 use crate::args::runs::{ListArgs, ShowArgs};
 use crate::context::Context;
+use crate::dashboard;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::paint::{STRONG, paint};
 
-/// Shows the list, or a run: live while it runs.
+/// Shows the dashboard, the list, or a run: live while it runs.
 pub(super) fn cmd(args: &ViewArgs, cx: &mut Context) -> Result<Exit, CliError> {
     match args.what.as_deref() {
-        None => Err(CliError::usage("the dashboard is not there yet")
-            .hint(format!("`{}` shows the same as text", cx.command("view list")))
-            .hint(format!(
-                "`{}` shows one run, live while it runs",
-                cx.command("view RUN")
-            ))),
-        Some("list") if args.json => {
-            let list = ListArgs {
-                limit: args.limit,
-                json: true,
-                ..ListArgs::default()
-            };
-            list::cmd(&list, cx)
-        }
+        None | Some("list") if args.json => list_json(args.limit, cx),
+        None => dashboard::run(None, cx),
         Some("list") => write_list(args.limit, cx),
         Some(run) => one(run.to_owned(), args.json, cx),
     }
 }
 
+fn list_json(limit: usize, cx: &mut Context) -> Result<Exit, CliError> {
+    let list = ListArgs {
+        limit,
+        json: true,
+        ..ListArgs::default()
+    };
+    list::cmd(&list, cx)
+}
+
 fn one(run: String, json: bool, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
-    let over = store
-        .read(&store.resolve(&run)?, cx.now)?
-        .summary()
-        .state
-        .status
-        .is_over();
+    let id = store.resolve(&run)?;
+    if !json && dashboard::can_run(cx) {
+        return dashboard::run(Some(id), cx);
+    }
+    let over = store.read(&id, cx.now)?.summary().state.status.is_over();
     if over {
         let args = ShowArgs {
             run,

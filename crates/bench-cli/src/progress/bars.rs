@@ -96,7 +96,8 @@ impl Bars {
 
     fn status_line(&self, now: DateTime<Utc>) -> String {
         let mut parts = vec![self.board.under_way()];
-        parts.extend(self.board.time_left(now).map(|left| format!("about {left} left")));
+        let left = self.board.time_left(now).map(text::short_duration);
+        parts.extend(left.map(|left| format!("about {left} left")));
         parts.extend(self.board.longest_wait(now));
         parts.join(" · ")
     }

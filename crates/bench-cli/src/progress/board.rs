@@ -1,6 +1,7 @@
 //! The counters behind every display of progress.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bench_core::session::{Progress, Session, begin, fold};
 use bench_core::{Event, Plan, TrialId};
@@ -8,14 +9,19 @@ use bench_report::text;
 use bench_runner::Earlier;
 use chrono::{DateTime, TimeDelta, Utc};
 
+/// How long what a trial says may take to its transcript: the runner keeps it for half a second at most.
+const WRITTEN_WITHIN: TimeDelta = TimeDelta::milliseconds(800);
+
 /// What is known of a run under way.
-pub(super) struct Board {
-    pub(super) progress: Progress,
-    pub(super) session: Session,
+pub(crate) struct Board {
+    pub(crate) progress: Progress,
+    pub(crate) session: Session,
     /// Trials that have begun and not ended, and what they wait for.
     running: BTreeMap<TrialId, Option<Wait>>,
     /// The part of the run that this worker does, for its pace.
     part: Part,
+    /// Requests in a minute to providers that have refused some.
+    pub(crate) paces: BTreeMap<String, f64>,
 }
 
 /// What one worker of a run has to do, and has done.
@@ -27,22 +33,31 @@ struct Part {
     done: u32,
 }
 
-struct Wait {
-    reason: String,
-    since: DateTime<Utc>,
-    then: String,
-    idle: bool,
+/// What a trial under way waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// For what, as it was told.
+    pub(crate) reason: String,
+    /// Since when.
+    pub(crate) since: DateTime<Utc>,
+    /// What happens by itself.
+    pub(crate) then: String,
+    /// Nobody works for it meanwhile.
+    pub(crate) idle: bool,
+    /// What its trial said before is written by then.
+    quiet_from: DateTime<Utc>,
 }
 
 impl Board {
     /// A board that knows what earlier workers of the run have finished.
-    pub(super) fn new(plan: &Plan, earlier: &Earlier) -> Self {
+    pub(crate) fn new(plan: &Plan, earlier: &Earlier) -> Self {
         let (progress, session) = begin(plan);
         let mut board = Self {
             progress,
             session,
             running: BTreeMap::new(),
             part: Part::default(),
+            paces: BTreeMap::new(),
         };
         for finished in earlier.finished() {
             let event = Event::TrialFinished(finished.clone());
@@ -67,16 +82,22 @@ impl Board {
             ..
         } = self.progress;
         self.running.clear();
+        self.paces.clear();
         self.part = Part {
             trials: trials_total.saturating_sub(trials_done),
             ..Part::default()
         };
     }
 
-    pub(super) fn event(&mut self, event: &Event, at: DateTime<Utc>) {
+    pub(crate) fn event(&mut self, event: &Event, at: DateTime<Utc>) {
         fold(&mut self.progress, &mut self.session, event);
         match event {
             Event::RunStarted { .. } => self.begin_part(),
+            Event::PaceChanged {
+                provider,
+                requests_a_minute,
+                ..
+            } => drop(self.paces.insert(provider.clone(), *requests_a_minute)),
             Event::TrialStarted { trial, .. } => {
                 self.part.started.get_or_insert(at);
                 self.running.insert(trial.clone(), None);
@@ -91,6 +112,7 @@ impl Board {
                 let waited = i64::try_from(*waited_ms).map_or(TimeDelta::MAX, TimeDelta::milliseconds);
                 let since = at.checked_sub_signed(waited).unwrap_or(at);
                 let wait = Wait {
+                    quiet_from: since + WRITTEN_WITHIN,
                     reason: waiting_for.clone(),
                     since,
                     then: then.clone(),
@@ -110,8 +132,17 @@ impl Board {
         }
     }
 
+    /// Something was added to the transcript of a trial: if that came after its wait began, the wait is over.
+    pub(crate) fn spoke(&mut self, trial: &TrialId, at: DateTime<Utc>) {
+        if let Some(wait) = self.running.get_mut(trial)
+            && wait.as_ref().is_some_and(|wait| at > wait.quiet_from)
+        {
+            *wait = None;
+        }
+    }
+
     /// `8 running, 22 waiting`: trials that work, and trials that only wait for their turn.
-    pub(super) fn under_way(&self) -> String {
+    pub(crate) fn under_way(&self) -> String {
         let idle = self.idle();
         let running = format!("{} running", self.running.len() - idle);
         match idle {
@@ -125,16 +156,23 @@ impl Board {
         waits.filter(|wait| wait.idle).count()
     }
 
-    /// The wait that lasts longest, in words, and how many more there are.
-    pub(super) fn longest_wait(&self, now: DateTime<Utc>) -> Option<String> {
-        let waits = || {
-            self.running
-                .iter()
-                .filter_map(|(trial, wait)| Some((trial, wait.as_ref()?)))
-        };
+    /// Trials under way, and what they wait for.
+    pub(crate) fn trials(&self) -> impl Iterator<Item = (&TrialId, Option<&Wait>)> {
+        self.running.iter().map(|(trial, wait)| (trial, wait.as_ref()))
+    }
+
+    /// The wait that lasts longest, and how many more there are.
+    pub(crate) fn longest(&self) -> Option<(&TrialId, &Wait, usize)> {
+        let waits = || self.trials().filter_map(|(trial, wait)| Some((trial, wait?)));
         let (trial, wait) = waits().min_by_key(|(_, wait)| wait.since)?;
+        Some((trial, wait, waits().count() - 1))
+    }
+
+    /// The wait that lasts longest, in words, and how many more there are.
+    pub(crate) fn longest_wait(&self, now: DateTime<Utc>) -> Option<String> {
+        let (trial, wait, more) = self.longest()?;
         let waited = (now - wait.since).to_std().unwrap_or_default();
-        let more = match waits().count() - 1 {
+        let more = match more {
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };
@@ -144,20 +182,18 @@ impl Board {
 
     /// About how much longer it takes, from the pace so far; `None` before the first trial is over, and while nothing
     /// moves.
-    pub(super) fn time_left(&self, now: DateTime<Utc>) -> Option<String> {
+    pub(crate) fn time_left(&self, now: DateTime<Utc>) -> Option<Duration> {
         let done = Some(self.part.done).filter(|&n| n > 0)?;
         let left = self.part.trials.saturating_sub(done);
         if left > 0 && !self.running.is_empty() && self.idle() == self.running.len() {
             return None;
         }
         let elapsed = (now - self.part.started?).to_std().ok()?;
-        Some(text::short_duration(
-            elapsed.mul_f64(f64::from(left) / f64::from(done)),
-        ))
+        Some(elapsed.mul_f64(f64::from(left) / f64::from(done)))
     }
 
     /// `12/24 trials, 10 passed, 1 errored, 3 running`.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let counts = &self.progress.outcomes;
         let mut parts = vec![
             format!(
@@ -182,14 +218,14 @@ impl Board {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use bench_core::event::TrialFinished;
     use bench_core::{GymChoice, Harness, ModelSpec, Outcome, Source, Usage};
 
     use super::*;
 
     /// Two scenarios, `a` and `b`, with `oracle` and `noop`.
-    pub(in crate::progress) fn plan() -> Plan {
+    pub(crate) fn plan() -> Plan {
         let scenario =
             |id: &str| format!(r#"{{"scenario_id": "{id}", "prompts": [{{"prompt_text": "Go."}}]}}"#);
         let text = format!(r#"{{"scenarios": [{}, {}]}}"#, scenario("a"), scenario("b"));
@@ -204,20 +240,20 @@ pub(super) mod tests {
             .0
     }
 
-    pub(in crate::progress) fn at(seconds: u32) -> DateTime<Utc> {
+    pub(crate) fn at(seconds: u32) -> DateTime<Utc> {
         format!("2026-01-02T03:{:02}:{:02}Z", seconds / 60, seconds % 60)
             .parse()
             .unwrap()
     }
 
-    pub(in crate::progress) fn started(trial: &str) -> Event {
+    pub(crate) fn started(trial: &str) -> Event {
         Event::TrialStarted {
             trial: trial.parse().unwrap(),
             attempt: 1,
         }
     }
 
-    pub(in crate::progress) fn finished(trial: &str, outcome: Outcome, cause: Option<&str>) -> Event {
+    pub(crate) fn finished(trial: &str, outcome: Outcome, cause: Option<&str>) -> Event {
         let mut parts = trial.split('~');
         Event::TrialFinished(TrialFinished {
             trial: trial.parse().unwrap(),
@@ -243,7 +279,7 @@ pub(super) mod tests {
         })
     }
 
-    pub(in crate::progress) fn waiting(trial: &str, waited_ms: u64) -> Event {
+    pub(crate) fn waiting(trial: &str, waited_ms: u64) -> Event {
         Event::TrialWaiting {
             trial: trial.parse().unwrap(),
             waiting_for: "model gpt-4o: rate \x1b[2Jlimited".into(),
@@ -268,7 +304,44 @@ pub(super) mod tests {
         board.event(&finished("b~oracle~1", Outcome::Errored, None), at(7));
         assert_eq!(board.longest_wait(at(8)), None);
         assert_eq!(board.line(), "2/4 trials, 1 passed, 1 errored, 0 running");
-        assert_eq!(board.time_left(at(10)).as_deref(), Some("10.0s"));
+        assert_eq!(board.time_left(at(10)), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn what_a_trial_says_ends_its_wait_unless_it_was_said_before() {
+        let mut board = Board::new(&plan(), &Earlier::default());
+        let trial: TrialId = "a~oracle~1".parse().unwrap();
+        let waits = |board: &Board| board.trials().any(|(_, wait)| wait.is_some());
+        board.event(&started("a~oracle~1"), at(0));
+        // It waits since second 9.
+        board.event(&waiting("a~oracle~1", 1_000), at(10));
+        board.spoke(&trial, at(9));
+        assert!(waits(&board), "that was its last word before");
+        board.spoke(&trial, at(9) + TimeDelta::milliseconds(700));
+        assert!(waits(&board), "it may take so long to its transcript");
+        board.spoke(&trial, at(11));
+        assert!(!waits(&board));
+    }
+
+    #[test]
+    fn the_pace_of_a_provider_is_told_until_the_run_begins_again() {
+        let mut board = Board::new(&plan(), &Earlier::default());
+        for (was, requests_a_minute) in [(None, 50.0), (Some(50.0), 40.0)] {
+            let changed = Event::PaceChanged {
+                provider: "openai".into(),
+                was,
+                requests_a_minute,
+                cause: "429".into(),
+            };
+            board.event(&changed, at(0));
+        }
+        assert_eq!(board.paces, BTreeMap::from([("openai".to_owned(), 40.0)]));
+        let again = Event::RunStarted {
+            trials: 4,
+            already_finished: 0,
+        };
+        board.event(&again, at(2));
+        assert!(board.paces.is_empty());
     }
 
     #[test]
@@ -305,8 +378,8 @@ pub(super) mod tests {
             board.event(&again("b~oracle~1"), at(14));
             assert_eq!(board.line(), "2/4 trials, 2 passed, 1 running");
             assert_eq!(
-                board.time_left(at(14)).as_deref(),
-                Some("8.00s"),
+                board.time_left(at(14)),
+                Some(Duration::from_secs(8)),
                 "2 of 3 in the pace of 1 in 4 s"
             );
             board.event(&waiting("a~noop~1", 0), at(15));

@@ -7,7 +7,7 @@
 //! | [`board`] | the counters they show |
 
 mod bars;
-mod board;
+pub(crate) mod board;
 mod lines;
 mod plain;
 

@@ -73,7 +73,7 @@ impl Plain {
         let left = self
             .board
             .time_left(now)
-            .map(|left| format!(", about {left} left"))
+            .map(|left| format!(", about {} left", text::short_duration(left)))
             .unwrap_or_default();
         let line = format!("{}{left}", self.board.line());
         self.say(&line);

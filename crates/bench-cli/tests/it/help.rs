@@ -34,7 +34,7 @@ fn the_program() {
       show         Show the results of a run, or of one of its trials
       logs         Show the logs of a run's trials
       attach       Watch a run until it is over, and end as `run` would; Ctrl-C ends the watching only
-      view         Show runs in progress and completed ones, or one run
+      view         The dashboard: runs in progress and completed ones, live; `view list` as text
       kill         Ask runs to end, and see to it that they do
       resume       Continue a run that is over: every trial without a verdict is run
       retry        Try the trials of a run that did not pass again, as a new run

@@ -1,0 +1,356 @@
+//! All runs: the newest at once, older ones by and by, and then whatever changes.
+//!
+//! Runs that go on are followed, a few system calls each and four times a second. Which runs there are is looked up more
+//! seldom. Reading a run whose worker is gone gives it its end, as with every other command.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::time::{Duration, Instant};
+
+use bench_report::runs::RunRow;
+use bench_report::text::clean_line;
+use bench_runner::BenchJob;
+use bench_state::{Ending, LegacyRow, RunId, RunStore, RunSummary, StateError};
+use chrono::{DateTime, Utc};
+
+use super::live::{Became, Live};
+use super::{Asked, Reader};
+use crate::commands::{row_of, row_of_older, sweep_quietly};
+use crate::dashboard::home::row::{Going, Key, Over, Row, Stand};
+use crate::dashboard::message::{Message, Tell};
+
+/// Runs that are shown before anything else is read.
+const FIRST: usize = 50;
+/// Runs that are read before what goes on is looked at again.
+const CHUNK: usize = 100;
+/// Time between two looks at runs that go on.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Time between two looks for runs that began or were taken up again.
+const BEGUN_EVERY: Duration = Duration::from_secs(1);
+/// Time between two looks at the names of all runs.
+const NAMES_EVERY: Duration = Duration::from_secs(3);
+
+/// What changed in the list.
+#[derive(Debug, PartialEq)]
+pub(crate) enum RunsNews {
+    /// Runs that are new or have changed.
+    Rows(Vec<Row>),
+    /// Runs that were removed.
+    Gone(Vec<Key>),
+    /// Every run was read, except so many.
+    AllRead { unreadable: usize },
+    /// What keeps the list from being true; none any more.
+    Trouble(Option<String>),
+}
+
+/// Starts reading. A thread that `panics` is for tests.
+pub(crate) fn start(store: RunStore<BenchJob>, panics: bool, tell: Tell) -> io::Result<Reader> {
+    super::start("runs", tell, move |asked, tell| {
+        assert!(!panics, "made to panic");
+        let runs = Runs {
+            store,
+            asked,
+            tell,
+            known: HashSet::new(),
+            live: BTreeMap::new(),
+            unreadable: 0,
+            begun_at: Instant::now(),
+            named_at: Instant::now(),
+            trouble: None,
+        };
+        runs.read();
+    })
+}
+
+/// Nobody listens any more.
+struct Unheard;
+
+struct Runs<'a> {
+    store: RunStore<BenchJob>,
+    asked: &'a Asked,
+    tell: &'a Tell,
+    known: HashSet<RunId>,
+    live: BTreeMap<RunId, Followed>,
+    unreadable: usize,
+    begun_at: Instant,
+    named_at: Instant,
+    trouble: Option<String>,
+}
+
+/// A run that goes on, and what was last said of it.
+struct Followed {
+    live: Live,
+    run: RunSummary<BenchJob>,
+    said: Option<Row>,
+}
+
+impl Runs<'_> {
+    fn read(mut self) {
+        // Ends when nobody listens.
+        let Err(Unheard) = self.try_read();
+    }
+
+    fn try_read(&mut self) -> Result<std::convert::Infallible, Unheard> {
+        self.first()?;
+        self.older_tool()?;
+        self.rest()?;
+        self.say(RunsNews::AllRead {
+            unreadable: self.unreadable,
+        })?;
+        sweep_quietly(&self.store);
+        loop {
+            if !self.asked.pause(LOOK_EVERY) {
+                return Err(Unheard);
+            }
+            self.look()?;
+            if self.named_at.elapsed() >= NAMES_EVERY {
+                self.names()?;
+            }
+        }
+    }
+
+    fn say(&self, news: RunsNews) -> Result<(), Unheard> {
+        self.tell.send(Message::Runs(news)).map_err(|_| Unheard)
+    }
+
+    /// What cannot be read is tried again; meanwhile it is said.
+    fn note(&mut self, error: Option<StateError>) -> Result<(), Unheard> {
+        let trouble = error.map(|error| clean_line(&error.to_string()));
+        if trouble == self.trouble {
+            return Ok(());
+        }
+        self.trouble.clone_from(&trouble);
+        self.say(RunsNews::Trouble(trouble))
+    }
+
+    fn first(&mut self) -> Result<(), Unheard> {
+        let now = Utc::now();
+        match self.store.list(Some(FIRST), now) {
+            Ok(listing) => {
+                self.unreadable = listing.problems.len();
+                self.take_in(listing.runs, now)?;
+            }
+            Err(error) => self.note(Some(error))?,
+        }
+        self.begun()?;
+        self.look()
+    }
+
+    /// Shows runs; those that go on are followed from now on.
+    fn take_in(&mut self, runs: Vec<RunSummary<BenchJob>>, now: DateTime<Utc>) -> Result<(), Unheard> {
+        let mut rows = Vec::with_capacity(runs.len());
+        for run in runs {
+            let id = run.state.id.clone();
+            self.known.insert(id.clone());
+            if run.state.status.is_over() {
+                self.live.remove(&id);
+                rows.push(over(&run));
+                continue;
+            }
+            match Live::open(&self.store, &run, now) {
+                Ok(live) => {
+                    let followed = Followed {
+                        live,
+                        run,
+                        said: None,
+                    };
+                    self.live.insert(id, followed);
+                }
+                // Gone, or over, since it was listed: the next look tells.
+                Err(error) => tracing::debug!(%id, %error, "a run under way cannot be followed"),
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.say(RunsNews::Rows(rows))
+    }
+
+    /// Results of the older tool do not change.
+    fn older_tool(&mut self) -> Result<(), Unheard> {
+        match self.store.legacy() {
+            Ok(listing) if listing.rows.is_empty() => Ok(()),
+            Ok(listing) => self.say(RunsNews::Rows(listing.rows.iter().map(older).collect())),
+            Err(error) => self.note(Some(error)),
+        }
+    }
+
+    /// Reads what is not known yet, newest first.
+    fn rest(&mut self) -> Result<(), Unheard> {
+        self.named_at = Instant::now();
+        let ids = match self.store.run_ids() {
+            Ok(ids) => ids,
+            Err(error) => return self.note(Some(error)),
+        };
+        let unknown: Vec<RunId> = ids.into_iter().filter(|id| !self.known.contains(id)).collect();
+        for chunk in unknown.chunks(CHUNK) {
+            let now = Utc::now();
+            let mut runs = Vec::with_capacity(chunk.len());
+            for id in chunk {
+                match self.store.read(id, now) {
+                    Ok(view) => runs.push(view.summary().clone()),
+                    Err(StateError::UnknownRun { .. }) => {}
+                    Err(error) => {
+                        tracing::debug!(%id, %error, "a run cannot be read");
+                        self.known.insert(id.clone());
+                        self.unreadable += 1;
+                    }
+                }
+            }
+            self.take_in(runs, now)?;
+            self.look()?;
+            if !self.asked.pause(Duration::ZERO) {
+                return Err(Unheard);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds runs that were removed or appeared in a way that nobody told of.
+    fn names(&mut self) -> Result<(), Unheard> {
+        let before = self.unreadable;
+        let there: HashSet<RunId> = match self.store.run_ids() {
+            Ok(ids) => ids.into_iter().collect(),
+            Err(error) => {
+                self.named_at = Instant::now();
+                return self.note(Some(error));
+            }
+        };
+        self.note(None)?;
+        let gone: Vec<RunId> = self.known.difference(&there).cloned().collect();
+        for id in &gone {
+            self.known.remove(id);
+            self.live.remove(id);
+        }
+        if !gone.is_empty() {
+            self.say(RunsNews::Gone(gone.into_iter().map(Key::Run).collect()))?;
+        }
+        self.rest()?;
+        if self.unreadable != before {
+            self.say(RunsNews::AllRead {
+                unreadable: self.unreadable,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the runs that go on.
+    fn look(&mut self) -> Result<(), Unheard> {
+        if self.begun_at.elapsed() >= BEGUN_EVERY {
+            self.begun()?;
+        }
+        let now = Utc::now();
+        let (mut rows, mut over_now, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, followed) in &mut self.live {
+            match followed.live.look() {
+                Ok(Became::Goes) => {
+                    let row = going(&followed.run, &followed.live, now);
+                    if followed.said.as_ref() != Some(&row) {
+                        followed.said = Some(row.clone());
+                        rows.push(row);
+                    }
+                }
+                Ok(Became::Over(summary)) => {
+                    rows.push(over(&summary));
+                    over_now.push(id.clone());
+                }
+                Err(error) => {
+                    tracing::debug!(%id, %error, "a run under way cannot be followed any more");
+                    lost.push(id.clone());
+                }
+            }
+        }
+        let any_over = !over_now.is_empty();
+        for id in over_now.iter().chain(&lost) {
+            self.live.remove(id);
+        }
+        if !rows.is_empty() {
+            self.say(RunsNews::Rows(rows))?;
+        }
+        if any_over {
+            sweep_quietly(&self.store);
+        }
+        Ok(())
+    }
+
+    /// Finds runs that began, or were taken up again, and reads the signs of life of the others.
+    fn begun(&mut self) -> Result<(), Unheard> {
+        self.begun_at = Instant::now();
+        let now = Utc::now();
+        let listing = match self.store.unfinished(now) {
+            Ok(listing) => listing,
+            Err(error) => return self.note(Some(error)),
+        };
+        let mut new = Vec::new();
+        for run in listing.runs {
+            match self.live.get_mut(&run.state.id) {
+                Some(followed) => followed.run = run,
+                None => new.push(run),
+            }
+        }
+        self.take_in(new, now)
+    }
+}
+
+fn row(key: Key, row: RunRow, runs: u32, stand: Stand) -> Row {
+    Row {
+        key,
+        harness: clean_line(&row.harness),
+        models: clean_line(&row.models),
+        runs,
+        progress: row.progress,
+        started_at: row.started_at,
+        stand,
+    }
+}
+
+/// The row of a run that goes on.
+pub(super) fn going(run: &RunSummary<BenchJob>, live: &Live, now: DateTime<Utc>) -> Row {
+    let going: Going = live.going(run, now);
+    let mut row = row(
+        Key::Run(run.state.id.clone()),
+        row_of(run),
+        run.state.summary.runs,
+        Stand::Going(going),
+    );
+    row.progress = live.board().progress.clone();
+    row
+}
+
+/// The row of a run that is over.
+pub(super) fn over(run: &RunSummary<BenchJob>) -> Row {
+    let status = &run.state.status;
+    let cause = match status.ending() {
+        Some(Ending::Failed { cause }) => Some(format!("{}: {}", cause.kind.code(), cause.message)),
+        Some(Ending::Cancelled { reason }) => Some(reason.code().to_owned()),
+        Some(Ending::Completed) | None => None,
+    };
+    let stand = Stand::Over(Over {
+        word: status.word().to_owned(),
+        cause: cause.map(|cause| clean_line(&cause)),
+    });
+    row(
+        Key::Run(run.state.id.clone()),
+        row_of(run),
+        run.state.summary.runs,
+        stand,
+    )
+}
+
+fn older(old: &LegacyRow) -> Row {
+    let found = row_of_older(old);
+    let (word, cause) = match (found.status.as_str(), &old.error) {
+        // It had no sign of life.
+        ("running", _) => (
+            "unknown".to_owned(),
+            "the older tool left it as running; `cleanup` settles it if it is not".to_owned(),
+        ),
+        (word, Some(error)) => (word.to_owned(), format!("the older tool: {}", clean_line(error))),
+        (word, None) => (word.to_owned(), "made by the older tool".to_owned()),
+    };
+    let stand = Stand::Over(Over {
+        word,
+        cause: Some(cause),
+    });
+    row(Key::Older(found.run_id.clone()), found, 0, stand)
+}

@@ -1,0 +1,310 @@
+//! A run in the list: what is known of it, and how that is said.
+
+use std::time::Duration;
+
+use bench_core::{Progress, TrialId};
+use bench_report::text::{self, clean_line};
+use bench_state::RunId;
+use chrono::{DateTime, Utc};
+
+use crate::dashboard::look::Sign;
+use crate::progress::board::Wait;
+
+/// A tool or a gym that takes longer than this, while nothing else moves, holds the run up.
+const STALLED: Duration = Duration::from_secs(30);
+/// A wait is worth a line of its own from here on, although other trials move.
+const NOTEWORTHY: Duration = Duration::from_secs(10);
+
+/// Which run it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// One of ours.
+    Run(RunId),
+    /// One of the older tool, by its folder.
+    Older(String),
+}
+
+/// What the list shows of a run. Its texts are safe for a terminal.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) key: Key,
+    pub(crate) harness: String,
+    pub(crate) models: String,
+    /// Repetitions; 0 if that is not known.
+    pub(crate) runs: u32,
+    pub(crate) progress: Progress,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) stand: Stand,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stand {
+    Going(Going),
+    Over(Over),
+}
+
+/// A run that goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Going {
+    pub(crate) doing: Doing,
+    /// What it cost so far; none if nobody pays.
+    pub(crate) cost: Option<String>,
+    /// About how much longer it takes.
+    pub(crate) left: Option<Duration>,
+}
+
+/// A run that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Over {
+    /// `completed`, `failed`, `cancelled`, or the older tool's word.
+    pub(crate) word: String,
+    /// Why, where the word alone does not say it.
+    pub(crate) cause: Option<String>,
+}
+
+/// What a run that goes on is at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// No trial has begun.
+    Beginning,
+    /// Trials move; the one that waits longest, if one does.
+    Running(Option<Waiting>),
+    /// No trial moves.
+    Waiting(Waiting),
+    /// Somebody asked for its end.
+    Ending { since: DateTime<Utc> },
+    /// Its worker has its lease, but gives no sign of life.
+    Silent { since: DateTime<Utc> },
+    /// Its worker is on another machine and gives no sign of life.
+    Unknown { since: Option<DateTime<Utc>> },
+    /// Its worker is gone, and the run could not be given its end.
+    Orphaned,
+}
+
+/// A wait: of which trial, for what, since when, and what follows by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) trial: String,
+    pub(crate) reason: String,
+    pub(crate) then: String,
+    pub(crate) since: DateTime<Utc>,
+    /// Nobody works for it meanwhile.
+    pub(crate) idle: bool,
+    /// Further trials that wait.
+    pub(crate) more: usize,
+}
+
+impl Waiting {
+    /// The wait of a trial, its texts made safe.
+    pub(crate) fn of(trial: &TrialId, wait: &Wait, more: usize) -> Self {
+        Self {
+            trial: trial.to_string(),
+            reason: clean_line(&wait.reason),
+            then: clean_line(&wait.then),
+            since: wait.since,
+            idle: wait.idle,
+            more,
+        }
+    }
+
+    fn waited(&self, now: DateTime<Utc>) -> Duration {
+        (now - self.since).to_std().unwrap_or_default()
+    }
+
+    /// Whether something that should be quick is not. Replies of models are slow by nature.
+    fn is_stalled(&self, now: DateTime<Utc>) -> bool {
+        !self.idle && !self.reason.starts_with("reply of ") && self.waited(now) >= STALLED
+    }
+
+    /// `45s for tool search of jira; given up after 60 s`.
+    pub(crate) fn words_alone(&self, now: DateTime<Utc>) -> String {
+        format!("{} for {}; {}", whole(self.waited(now)), self.reason, self.then)
+    }
+
+    /// The same with the trial, and how many more there are.
+    pub(crate) fn words(&self, now: DateTime<Utc>) -> String {
+        let more = match self.more {
+            0 => String::new(),
+            n => format!(", and {n} more"),
+        };
+        format!("{} ({}{more})", self.words_alone(now), self.trial)
+    }
+}
+
+/// `45s`, `2m 05s`: a wait is not measured in hundredths.
+pub(crate) fn whole(time: Duration) -> String {
+    match time.as_secs() {
+        s @ 0..60 => format!("{s}s"),
+        _ => text::short_duration(time),
+    }
+}
+
+impl Row {
+    /// Whether it goes on.
+    pub(crate) fn is_going(&self) -> bool {
+        matches!(self.stand, Stand::Going(_))
+    }
+
+    /// One word for where it stands.
+    pub(crate) fn word(&self, now: DateTime<Utc>) -> &str {
+        match &self.stand {
+            Stand::Over(over) => &over.word,
+            Stand::Going(going) => match &going.doing {
+                Doing::Beginning => "starting",
+                Doing::Running(_) => "running",
+                Doing::Waiting(waiting) if waiting.is_stalled(now) => "stalled",
+                Doing::Waiting(_) => "waiting",
+                Doing::Ending { .. } => "ending",
+                Doing::Silent { .. } => "silent",
+                Doing::Unknown { .. } => "unknown",
+                Doing::Orphaned => "orphaned",
+            },
+        }
+    }
+
+    /// The sign of where it stands; none while it runs, for that is shown by something that turns.
+    pub(crate) fn sign(&self, now: DateTime<Utc>) -> Option<Sign> {
+        match self.word(now) {
+            "starting" | "running" => None,
+            "waiting" | "ending" => Some(Sign::Waiting),
+            "completed" => Some(Sign::Passed),
+            "failed" => Some(Sign::Failed),
+            "cancelled" => Some(Sign::Cancelled),
+            "stalled" | "silent" | "orphaned" => Some(Sign::Errored),
+            _ => Some(Sign::Unscored),
+        }
+    }
+
+    /// Why it stands there and what follows by itself, if there is something to be said.
+    pub(crate) fn note(&self, now: DateTime<Utc>) -> Option<String> {
+        let age = |since: DateTime<Utc>| whole((now - since).to_std().unwrap_or_default());
+        let going = match &self.stand {
+            Stand::Over(over) => return over.cause.clone(),
+            Stand::Going(going) => going,
+        };
+        match &going.doing {
+            Doing::Beginning | Doing::Running(None) => None,
+            Doing::Running(Some(waiting)) => (waiting.waited(now) >= NOTEWORTHY)
+                .then(|| format!("runs; the longest wait: {}", waiting.words(now))),
+            Doing::Waiting(waiting) => Some(format!("{} {}", self.word(now), waiting.words(now))),
+            Doing::Ending { since } => Some(format!(
+                "asked to end {} ago; running trials are being ended",
+                age(*since)
+            )),
+            Doing::Silent { since } => Some(format!(
+                "its worker lives, but gave no sign for {}; it goes on when its process does, `kill` ends it",
+                age(*since)
+            )),
+            Doing::Unknown { since: Some(since) } => Some(format!(
+                "its worker on another machine is silent for {}; `cleanup` can end it",
+                age(*since)
+            )),
+            Doing::Unknown { since: None } => {
+                Some("its worker is on another machine and gave no sign; `cleanup` can end it".to_owned())
+            }
+            Doing::Orphaned => Some("its worker is gone; its end cannot be written down here".to_owned()),
+        }
+    }
+
+    /// Share of verifiers that were true.
+    pub(crate) fn share(&self) -> Option<f64> {
+        let (passed, total) = (self.progress.verifiers_passed, self.progress.verifiers_total);
+        (total > 0).then(|| f64::from(passed) / f64::from(total))
+    }
+
+    /// The name it is known by.
+    pub(crate) fn id(&self) -> &str {
+        match &self.key {
+            Key::Run(id) => id.as_str(),
+            Key::Older(id) => id,
+        }
+    }
+
+    /// Whether all these words, in lower case, are in its texts.
+    pub(crate) fn has(&self, words: &[String], now: DateTime<Utc>) -> bool {
+        let fields = [self.id(), &self.harness, &self.models, self.word(now)];
+        let text = fields.join(" ").to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn now() -> DateTime<Utc> {
+        "2026-01-02T05:04:05Z".parse().unwrap()
+    }
+
+    pub(crate) fn ago(seconds: i64) -> DateTime<Utc> {
+        now() - chrono::TimeDelta::seconds(seconds)
+    }
+
+    pub(crate) fn waiting(reason: &str, seconds: i64, idle: bool) -> Waiting {
+        Waiting {
+            trial: "create-bug~gpt-4o~1".into(),
+            reason: clean_line(reason),
+            then: "given up after 60 s".into(),
+            since: ago(seconds),
+            idle,
+            more: 2,
+        }
+    }
+
+    fn row(doing: Doing) -> Row {
+        Row {
+            key: Key::Older("x".into()),
+            harness: "h".into(),
+            models: "m".into(),
+            runs: 1,
+            progress: Progress::default(),
+            started_at: ago(600),
+            stand: Stand::Going(Going {
+                doing,
+                cost: None,
+                left: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn every_state_says_its_cause_and_what_follows() {
+        let states = [
+            Doing::Beginning,
+            Doing::Running(None),
+            Doing::Running(Some(waiting("reply of openai:o3", 3, false))),
+            Doing::Running(Some(waiting("tool search of jira", 12, false))),
+            Doing::Waiting(waiting("openai:gpt-4o: rate \x1b[2Jlimited", 45, true)),
+            Doing::Waiting(waiting("reply of openai:o3", 45, false)),
+            Doing::Waiting(waiting("tool search of jira", 29, false)),
+            Doing::Waiting(waiting("tool search of jira", 30, false)),
+            Doing::Ending { since: ago(5) },
+            Doing::Silent { since: ago(125) },
+            Doing::Unknown {
+                since: Some(ago(300)),
+            },
+            Doing::Unknown { since: None },
+            Doing::Orphaned,
+        ];
+        let said = states.map(|doing| {
+            let row = row(doing);
+            format!("{}: {}\n", row.word(now()), row.note(now()).unwrap_or_default())
+        });
+        insta::assert_snapshot!(said.concat(), @r"
+        starting: 
+        running: 
+        running: 
+        running: runs; the longest wait: 12s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
+        waiting: waiting 45s for openai:gpt-4o: rate ␛[2Jlimited; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
+        waiting: waiting 45s for reply of openai:o3; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
+        waiting: waiting 29s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
+        stalled: stalled 30s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
+        ending: asked to end 5s ago; running trials are being ended
+        silent: its worker lives, but gave no sign for 2m 05s; it goes on when its process does, `kill` ends it
+        unknown: its worker on another machine is silent for 5m 00s; `cleanup` can end it
+        unknown: its worker is on another machine and gave no sign; `cleanup` can end it
+        orphaned: its worker is gone; its end cannot be written down here
+        ");
+    }
+}

@@ -1,0 +1,409 @@
+use bench_core::session::{OutcomeCounts, Progress};
+use std::time::Duration;
+
+use super::row::tests::{ago, now, waiting};
+use super::row::{Doing, Going, Over, Stand};
+use super::*;
+use crate::dashboard::look::Look;
+use crate::dashboard::test_screen::{LOOK, screen};
+
+fn progress(done: u32, total: u32, passed: u32) -> Progress {
+    Progress {
+        trials_total: total,
+        trials_done: done,
+        outcomes: OutcomeCounts {
+            passed,
+            failed: done - passed,
+            ..OutcomeCounts::default()
+        },
+        verifiers_passed: passed * 3,
+        verifiers_total: done * 3,
+        verifiers_planned: total * 3,
+    }
+}
+
+fn going(n: u32, harness: &str, models: &str, doing: Doing) -> Row {
+    Row {
+        key: Key::Run(format!("run_20260102_0{n}0405_0badcafe").parse().unwrap()),
+        harness: harness.into(),
+        models: models.into(),
+        runs: n,
+        progress: progress(12 * n, 60 * n, 10 * n),
+        started_at: ago(300 * i64::from(n)),
+        stand: Stand::Going(Going {
+            doing,
+            cost: (n > 1).then(|| format!("${n}.4211")),
+            left: (n > 1).then(|| Duration::from_secs(u64::from(n) * 345)),
+        }),
+    }
+}
+
+fn over(n: u32, harness: &str, word: &str, cause: Option<&str>) -> Row {
+    Row {
+        key: Key::Run(format!("run_20260101_000000_{n:08x}").parse().unwrap()),
+        harness: harness.into(),
+        models: "openai:gpt-4o, anthropic:claude-sonnet-4-5".into(),
+        runs: 5,
+        progress: progress(50, 50, 45 - n % 40),
+        started_at: ago(3_600 * i64::from(n)),
+        stand: Stand::Over(Over {
+            word: word.into(),
+            cause: cause.map(Into::into),
+        }),
+    }
+}
+
+fn rows() -> Vec<Row> {
+    vec![
+        going(1, "quickstart", "oracle", Doing::Running(None)),
+        going(
+            2,
+            "jira-smoke (nightly)",
+            "openai:gpt-4o, anthropic:claude-sonnet-4-5",
+            Doing::Waiting(waiting("openai:gpt-4o: status 429, rate limited", 45, true)),
+        ),
+        going(
+            3,
+            "tickets",
+            "google:gemini-2.5-pro",
+            Doing::Waiting(waiting("tool search of jira", 52, false)),
+        ),
+        over(5, "quickstart", "completed", None),
+        over(
+            9,
+            "a-harness-with-quite-a-long-name",
+            "failed",
+            Some("worker_lost: the worker (pid 4711) is gone and left no ending; `resume` continues the run"),
+        ),
+        over(12, "tickets", "cancelled", Some("requested")),
+    ]
+}
+
+fn home(columns: u16, lines: u16) -> Home {
+    let mut home = Home::new("results".into(), now());
+    update(&mut home, HomeMessage::Size(columns, lines));
+    update(&mut home, HomeMessage::News(RunsNews::Rows(rows())));
+    update(&mut home, HomeMessage::News(RunsNews::AllRead { unreadable: 0 }));
+    home
+}
+
+fn press(home: &mut Home, code: KeyCode) -> Option<HomeEffect> {
+    update(home, HomeMessage::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+fn type_in(home: &mut Home, text: &str) {
+    for c in text.chars() {
+        press(home, KeyCode::Char(c));
+    }
+}
+
+fn shown(home: &Home) -> String {
+    screen(home.size.0, home.size.1, |frame| draw(home, LOOK, frame))
+}
+
+fn chosen(home: &Home) -> String {
+    let row = home.chosen_at().and_then(|at| home.row(at));
+    row.map_or_else(String::new, |row| row.id().to_owned())
+}
+
+#[test]
+fn a_small_terminal() {
+    insta::assert_snapshot!(shown(&home(80, 24)), @r"
+    Runs in results                                      3 in progress · 3 completed
+
+    IN PROGRESS  3                                trials passed      cost  age  left
+    ❯ ⠋ quickstart      oracle          ━─────     12/60     10         —   5m     —
+      … jira-sm…ightly) gpt-4…t-4-5 ×2  ━─────    24/120     20   $2.4211  10m  ~11m
+        waiting 45s for openai:gpt-4o: status 429, rate limited; given up after 60 …
+      ! tickets         gemin…5-pro ×3  ━─────    36/180     30   $3.4211  15m  ~17m
+        stalled 52s for tool search of jira; given up after 60 s (create-bug~gpt-4o…
+
+    COMPLETED  3                       models × runs            verifiers  status
+      ✓ 01-02 00:04  quickstart        gpt-4o,…et-4-5 ×5  120/150 (80.0%)  completed
+      ✗ 01-01 20:04  a-harnes…ong-name gpt-4o,…et-4-5 ×5  108/150 (72.0%)  failed
+      – 01-01 17:04  tickets           gpt-4o,…et-4-5 ×5   99/150 (66.0%)  cancelled
+
+
+
+
+
+
+
+
+
+    run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
+    ? help  q quit  Enter open  / filter  s sort
+    ");
+}
+
+#[test]
+fn a_large_terminal() {
+    insta::assert_snapshot!(shown(&home(200, 60)), @r"
+    Runs in results                                                                                                                                                              3 in progress · 3 completed
+
+    IN PROGRESS  3                                                                      trials passed      cost  age  left  state
+    ❯ ⠋ quickstart                           oracle                           ━─────     12/60     10         —   5m     —  running
+      … jira-smoke (nightly)                 gpt-4o, claude-sonnet-4-5 ×2     ━─────    24/120     20   $2.4211  10m  ~11m  waiting 45s for openai:gpt-4o: status 429, rate limited; given up after 60 s (c…
+      ! tickets                              google:gemini-2.5-pro ×3         ━─────    36/180     30   $3.4211  15m  ~17m  stalled 52s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, …
+
+    COMPLETED  3                                            models × runs                             verifiers  status     cause
+      ✓ 2026-01-02 00:04  quickstart                        gpt-4o, claude-sonnet-4-5 ×5        120/150 (80.0%)  completed
+      ✗ 2026-01-01 20:04  a-harness-with-quite-a-long-name  gpt-4o, claude-sonnet-4-5 ×5        108/150 (72.0%)  failed     worker_lost: the worker (pid 4711) is gone and left no ending; `resume` continu…
+      – 2026-01-01 17:04  tickets                           gpt-4o, claude-sonnet-4-5 ×5         99/150 (66.0%)  cancelled  requested
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+    run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
+    ? help  q quit  Enter open  / filter  s sort
+    ");
+}
+
+#[test]
+fn a_terminal_that_knows_only_ascii_and_no_colour() {
+    let plain = Look {
+        color: false,
+        unicode: false,
+    };
+    let home = home(80, 24);
+    let text = screen(80, 24, |frame| draw(&home, plain, frame));
+    assert!(text.is_ascii(), "{text}");
+    insta::assert_snapshot!(text, @r"
+    Runs in results                                      3 in progress - 3 completed
+
+    IN PROGRESS  3                                trials passed      cost  age  left
+    > | quickstart      oracle          #-----     12/60     10         -   5m     -
+      ~ jira-sm~ightly) gpt-4~t-4-5 x2  #-----    24/120     20   $2.4211  10m  ~11m
+        waiting 45s for openai:gpt-4o: status 429, rate limited; given up after 60 ~
+      ! tickets         gemin~5-pro x3  #-----    36/180     30   $3.4211  15m  ~17m
+        stalled 52s for tool search of jira; given up after 60 s (create-bug~gpt-4o~
+
+    COMPLETED  3                       models x runs            verifiers  status
+      + 01-02 00:04  quickstart        gpt-4o,~et-4-5 x5  120/150 (80.0%)  completed
+      x 01-01 20:04  a-harnes~ong-name gpt-4o,~et-4-5 x5  108/150 (72.0%)  failed
+      - 01-01 17:04  tickets           gpt-4o,~et-4-5 x5   99/150 (66.0%)  cancelled
+
+
+
+
+
+
+
+
+
+    run_20260102_010405_0badcafe - running - 5m 00s from 2026-01-02 04:59 UTC
+    ? help  q quit  Enter open  / filter  s sort
+    ");
+}
+
+#[test]
+fn before_anything_is_known_and_where_nothing_is() {
+    let mut home = Home::new("results".into(), now());
+    assert!(shown(&home).contains("reading …"));
+    update(&mut home, HomeMessage::News(RunsNews::AllRead { unreadable: 0 }));
+    assert!(shown(&home).contains("no runs here yet"), "{}", shown(&home));
+    assert!(!home.ticks(), "nothing on the screen needs the time");
+}
+
+#[test]
+fn typing_filters_by_every_word() {
+    let mut home = home(80, 24);
+    type_in(&mut home, "/TICK gemini");
+    let text = shown(&home);
+    assert!(text.contains("/TICK gemini_  1 of 6"), "{text}");
+    assert!(text.contains("tickets") && !text.contains("quickstart"), "{text}");
+    press(&mut home, KeyCode::Enter);
+    assert!(
+        press(&mut home, KeyCode::Char('q')) == Some(HomeEffect::Quit),
+        "keys are keys again"
+    );
+    press(&mut home, KeyCode::Char('/'));
+    type_in(&mut home, "x");
+    assert!(shown(&home).contains("no run has these words"));
+    for _ in 0..20 {
+        press(&mut home, KeyCode::Backspace);
+    }
+    assert!(shown(&home).contains("/_  6 of 6"), "{}", shown(&home));
+    type_in(&mut home, "cancelled");
+    assert_eq!(home.shown.len(), 1, "the status counts too");
+    press(&mut home, KeyCode::Esc);
+    assert_eq!((home.shown.len(), home.typing), (6, false));
+}
+
+#[test]
+fn a_filter_cannot_command_the_terminal() {
+    let mut home = home(80, 24);
+    type_in(&mut home, "/\u{9b}2J\u{202e}");
+    assert!(shown(&home).contains("/\u{fffd}2J\u{fffd}_"), "{}", shown(&home));
+}
+
+#[test]
+fn the_choice_stays_on_its_run_while_others_come_and_go() {
+    let mut home = home(80, 24);
+    for _ in 0..3 {
+        press(&mut home, KeyCode::Char('j'));
+    }
+    let run = chosen(&home);
+    assert_eq!(run, "run_20260101_000000_00000005");
+    update(
+        &mut home,
+        HomeMessage::News(RunsNews::Rows(vec![going(4, "new", "noop", Doing::Beginning)])),
+    );
+    assert_eq!(chosen(&home), run);
+    // It is removed: what stands in its place is chosen.
+    let key = home.chosen.clone().unwrap();
+    update(&mut home, HomeMessage::News(RunsNews::Gone(vec![key])));
+    assert_eq!(chosen(&home), "run_20260101_000000_00000009");
+    press(&mut home, KeyCode::End);
+    press(&mut home, KeyCode::Down);
+    assert_eq!(chosen(&home), "run_20260101_000000_0000000c");
+    press(&mut home, KeyCode::Home);
+    press(&mut home, KeyCode::Up);
+    assert_eq!(chosen(&home), "run_20260102_010405_0badcafe");
+}
+
+#[test]
+fn a_run_that_ends_moves_to_the_completed_ones() {
+    let mut home = home(80, 24);
+    assert!(home.ticks());
+    let ended = |n| {
+        let mut row = going(n, "x", "y", Doing::Beginning);
+        row.stand = Stand::Over(Over {
+            word: "completed".into(),
+            cause: None,
+        });
+        row
+    };
+    update(
+        &mut home,
+        HomeMessage::News(RunsNews::Rows(vec![ended(1), ended(2), ended(3)])),
+    );
+    let text = shown(&home);
+    assert!(
+        !text.contains("IN PROGRESS") && text.contains("COMPLETED  6"),
+        "{text}"
+    );
+    assert!(!home.ticks());
+    // One is resumed.
+    update(
+        &mut home,
+        HomeMessage::News(RunsNews::Rows(vec![going(2, "x", "y", Doing::Beginning)])),
+    );
+    assert!(shown(&home).contains("IN PROGRESS  1"));
+}
+
+#[test]
+fn sorting_by_harness_and_by_verifiers() {
+    let mut home = home(80, 24);
+    let order = |home: &Home| -> Vec<String> {
+        home.over()
+            .iter()
+            .map(|at| home.rows[*at].harness.clone())
+            .collect()
+    };
+    assert_eq!(
+        order(&home),
+        ["quickstart", "a-harness-with-quite-a-long-name", "tickets"]
+    );
+    press(&mut home, KeyCode::Char('s'));
+    assert_eq!(
+        order(&home),
+        ["a-harness-with-quite-a-long-name", "quickstart", "tickets"]
+    );
+    press(&mut home, KeyCode::Char('s'));
+    assert_eq!(
+        order(&home),
+        ["tickets", "a-harness-with-quite-a-long-name", "quickstart"]
+    );
+    press(&mut home, KeyCode::Char('s'));
+    assert_eq!(order(&home)[0], "quickstart");
+}
+
+#[test]
+fn the_chosen_run_is_always_on_the_screen() {
+    for (columns, lines) in [(80, 24), (80, 7), (200, 60), (40, 12)] {
+        let mut home = home(columns, lines);
+        let many = (100..400).map(|n| over(n, "many", "completed", None)).collect();
+        update(&mut home, HomeMessage::News(RunsNews::Rows(many)));
+        let keys = [
+            KeyCode::Down,
+            KeyCode::PageDown,
+            KeyCode::Up,
+            KeyCode::End,
+            KeyCode::PageUp,
+            KeyCode::Home,
+        ];
+        for key in keys {
+            for _ in 0..9 {
+                press(&mut home, key);
+                let text = shown(&home);
+                let marked = text.lines().filter(|line| line.starts_with('❯')).count();
+                assert_eq!(marked, 1, "{columns}×{lines} {key:?}\n{text}");
+            }
+        }
+        assert!(
+            shown(&home).contains("IN PROGRESS"),
+            "the first brings its title along"
+        );
+    }
+}
+
+#[test]
+fn ten_thousand_runs_are_drawn_quickly() {
+    let mut home = home(200, 60);
+    let many = (100..10_100)
+        .map(|n| over(n, "many", "completed", None))
+        .collect();
+    update(&mut home, HomeMessage::News(RunsNews::Rows(many)));
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        press(&mut home, KeyCode::PageDown);
+        shown(&home);
+    }
+    // A frame takes a millisecond or so; this leaves room for a build without optimisation on a busy machine.
+    let each = began.elapsed() / 20;
+    assert!(each < Duration::from_millis(250), "{each:?}");
+}

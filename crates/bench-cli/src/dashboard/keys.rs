@@ -1,0 +1,276 @@
+//! Which key does what. One table per screen: keys are decoded by it, and footers and help are drawn from it, so that what
+//! is shown works and what works is shown.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Left,
+    Right,
+    Next,
+    Previous,
+    Open,
+    Filter,
+    Sort,
+    Back,
+    Help,
+    Quit,
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(KeyCode, KeyModifiers);
+
+impl Key {
+    const fn of(code: KeyCode) -> Self {
+        Self(code, KeyModifiers::NONE)
+    }
+
+    const fn char(c: char) -> Self {
+        Self(KeyCode::Char(c), KeyModifiers::NONE)
+    }
+
+    const fn ctrl(c: char) -> Self {
+        Self(KeyCode::Char(c), KeyModifiers::CONTROL)
+    }
+
+    fn fits(self, event: &KeyEvent) -> bool {
+        // Shift is in the character itself, as far as it matters.
+        let modifiers = event.modifiers.difference(KeyModifiers::SHIFT);
+        event.code == self.0 && modifiers == self.1
+    }
+}
+
+/// Keys that do the same, and what they do in words.
+pub(crate) struct Binding {
+    keys: &'static [Key],
+    /// The action.
+    pub(crate) action: Action,
+    /// The keys as they are shown.
+    pub(crate) shown: &'static str,
+    /// What they do, for the help.
+    pub(crate) words: &'static str,
+    /// What they do in a word, for the footer; none if only the help tells.
+    pub(crate) brief: Option<&'static str>,
+}
+
+const fn binding(
+    keys: &'static [Key],
+    action: Action,
+    shown: &'static str,
+    words: &'static str,
+    brief: Option<&'static str>,
+) -> Binding {
+    Binding {
+        keys,
+        action,
+        shown,
+        words,
+        brief,
+    }
+}
+
+const UP: Binding = binding(
+    &[Key::of(KeyCode::Up), Key::char('k')],
+    Action::Up,
+    "↑ k",
+    "one up; the mouse wheel moves too",
+    None,
+);
+const DOWN: Binding = binding(
+    &[Key::of(KeyCode::Down), Key::char('j')],
+    Action::Down,
+    "↓ j",
+    "one down",
+    None,
+);
+const PAGE_UP: Binding = binding(
+    &[Key::of(KeyCode::PageUp), Key::ctrl('b'), Key::ctrl('u')],
+    Action::PageUp,
+    "PgUp ^B ^U",
+    "a page up",
+    None,
+);
+const PAGE_DOWN: Binding = binding(
+    &[Key::of(KeyCode::PageDown), Key::ctrl('f'), Key::ctrl('d')],
+    Action::PageDown,
+    "PgDn ^F ^D",
+    "a page down",
+    None,
+);
+const FIRST: Binding = binding(
+    &[Key::of(KeyCode::Home), Key::char('g')],
+    Action::First,
+    "Home g",
+    "to the first",
+    None,
+);
+const LAST: Binding = binding(
+    &[Key::of(KeyCode::End), Key::char('G')],
+    Action::Last,
+    "End G",
+    "to the last",
+    None,
+);
+const OPEN: Binding = binding(
+    &[Key::of(KeyCode::Enter)],
+    Action::Open,
+    "Enter",
+    "open what is chosen",
+    Some("open"),
+);
+const BACK: Binding = binding(
+    &[Key::of(KeyCode::Esc), Key::of(KeyCode::Backspace)],
+    Action::Back,
+    "Esc",
+    "back to where you came from",
+    Some("back"),
+);
+const HELP: Binding = binding(
+    &[Key::char('?'), Key::of(KeyCode::F(1))],
+    Action::Help,
+    "?",
+    "this help; any key closes it",
+    Some("help"),
+);
+const QUIT: Binding = binding(
+    &[Key::char('q'), Key::ctrl('c')],
+    Action::Quit,
+    "q",
+    "leave; runs go on",
+    Some("quit"),
+);
+
+/// The list of runs.
+pub(crate) const HOME: &[Binding] = &[
+    HELP,
+    QUIT,
+    OPEN,
+    binding(
+        &[Key::char('/')],
+        Action::Filter,
+        "/",
+        "show only runs with these words in id, harness, models or status",
+        Some("filter"),
+    ),
+    binding(
+        &[Key::of(KeyCode::Esc)],
+        Action::Back,
+        "Esc",
+        "show all runs again",
+        None,
+    ),
+    binding(
+        &[Key::char('s')],
+        Action::Sort,
+        "s",
+        "sort by age, harness, or share of verifiers passed",
+        Some("sort"),
+    ),
+    UP,
+    DOWN,
+    PAGE_UP,
+    PAGE_DOWN,
+    FIRST,
+    LAST,
+];
+
+/// One run.
+pub(crate) const RUN: &[Binding] = &[
+    HELP,
+    QUIT,
+    BACK,
+    binding(
+        &[Key::char('n')],
+        Action::Next,
+        "n",
+        "to the next trial that ended and did not pass",
+        Some("next not passed"),
+    ),
+    binding(
+        &[Key::char('p'), Key::char('N')],
+        Action::Previous,
+        "p N",
+        "to the one before",
+        None,
+    ),
+    binding(
+        &[Key::of(KeyCode::Left), Key::char('h')],
+        Action::Left,
+        "← h",
+        "one trial to the left",
+        None,
+    ),
+    binding(
+        &[Key::of(KeyCode::Right), Key::char('l')],
+        Action::Right,
+        "→ l",
+        "one trial to the right",
+        None,
+    ),
+    UP,
+    DOWN,
+    PAGE_UP,
+    PAGE_DOWN,
+    FIRST,
+    LAST,
+];
+
+/// What a key asks for on a screen.
+pub(crate) fn decode(bindings: &[Binding], event: &KeyEvent) -> Option<Action> {
+    bindings
+        .iter()
+        .find(|binding| binding.keys.iter().any(|key| key.fits(event)))
+        .map(|binding| binding.action)
+}
+
+/// Whether the key ends the program wherever it is pressed.
+pub(crate) fn always_quits(event: &KeyEvent) -> bool {
+    Key::ctrl('c').fits(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every table of a screen.
+    const SCREENS: &[&[Binding]] = &[HOME, RUN];
+
+    #[test]
+    fn no_key_means_two_things_on_one_screen() {
+        for bindings in SCREENS {
+            let keys: Vec<Key> = bindings.iter().flat_map(|b| b.keys).copied().collect();
+            for (at, key) in keys.iter().enumerate() {
+                assert!(!keys[..at].contains(key), "{key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_screen_can_be_left_and_explains_itself() {
+        for bindings in SCREENS {
+            for action in [Action::Help, Action::Quit] {
+                let binding = bindings.iter().find(|b| b.action == action);
+                assert!(binding.is_some_and(|b| b.brief.is_some()), "{action:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn capital_letters_come_with_shift() {
+        let press = |c, modifiers| decode(HOME, &KeyEvent::new(KeyCode::Char(c), modifiers));
+        assert_eq!(press('G', KeyModifiers::SHIFT), Some(Action::Last));
+        assert_eq!(press('G', KeyModifiers::NONE), Some(Action::Last));
+        assert_eq!(press('g', KeyModifiers::NONE), Some(Action::First));
+        assert_eq!(press('c', KeyModifiers::CONTROL), Some(Action::Quit));
+        assert_eq!(press('c', KeyModifiers::NONE), None);
+        assert_eq!(press('q', KeyModifiers::ALT), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! What comes in over the one channel of the dashboard.
+
+use std::sync::mpsc::Sender;
+
+use bench_state::RunId;
+use ratatui::crossterm::event::Event;
+
+use super::data::runs::RunsNews;
+use super::run::RunNews;
+
+/// Something to take in.
+pub(crate) enum Message {
+    /// A key, the wheel, a new size.
+    Input(Event),
+    /// The terminal cannot be read any more.
+    InputGone(std::io::Error),
+    /// A signal asks the program to end.
+    Signal(&'static str),
+    /// The list of runs changed.
+    Runs(RunsNews),
+    /// What is known of a run changed.
+    Run(RunId, RunNews),
+    /// A thread panicked.
+    Broke(&'static str),
+}
+
+/// Where messages go. Whoever sends them ends when nobody takes them in any more.
+pub(crate) type Tell = Sender<Message>;

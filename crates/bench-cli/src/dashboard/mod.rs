@@ -1,0 +1,31 @@
+//! The dashboard: every run, live and past, on one terminal. A reader of the run folders: closing it touches nothing.
+//!
+//! Each screen is a state, an `update` that takes a message and says what is to be done about it, and a `draw` that turns
+//! the state into cells. Neither reads files, asks the clock or waits; threads in [`data`] do, and send what they find.
+//! One thread, the [`app`], takes in messages and draws.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`app`] | the screens on top of each other, the loop, when to draw |
+//! | [`home`] | runs in progress and completed ones |
+//! | [`mod@run`] | one run: its models, its trials, what they wait for |
+//! | [`data`] | threads that read the store |
+//! | [`keys`] | which key does what, on which screen: for decoding, footers and help alike |
+//! | [`terminal`] | taking over the terminal, and giving it back whatever happens |
+//! | [`input`] | threads that send keys and signals |
+//! | [`look`], [`paint`] | colours and signs; lines that fit |
+
+mod app;
+mod data;
+mod home;
+mod input;
+mod keys;
+mod look;
+mod message;
+mod paint;
+mod run;
+mod terminal;
+#[cfg(test)]
+mod test_screen;
+
+pub(crate) use app::{can_run, run};

@@ -1,0 +1,192 @@
+//! Lines that fit: texts cut to their columns, headers, footers, the help.
+
+use bench_report::text;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use super::keys::{Action, Binding};
+use super::look::Look;
+
+/// Where a text stands in its columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Left,
+    Right,
+}
+
+/// Columns of one line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) x: u16,
+    pub(crate) y: u16,
+    pub(crate) width: u16,
+}
+
+/// How many columns a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    Span::raw(text).width()
+}
+
+/// A number as a coordinate.
+pub(crate) fn cells(n: usize) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
+}
+
+/// The text in so many columns: shortened in the middle if it takes more.
+pub(crate) fn fit(text: &str, columns: usize) -> String {
+    // Wide characters take two columns: fewer of them fit.
+    let fits = |longest| Some(text::shorten_middle(text, longest)).filter(|text| width(text) <= columns);
+    let longest = (1..=columns).rev().find_map(fits);
+    longest.map_or_else(String::new, std::borrow::Cow::into_owned)
+}
+
+/// Writes a text into a slot.
+pub(crate) fn put(buffer: &mut Buffer, look: Look, slot: Slot, text: &str, style: Style, side: Side) {
+    write(
+        buffer,
+        slot,
+        &look.text(&fit(text, slot.width.into())),
+        style,
+        side,
+    );
+}
+
+/// Writes a sentence into a slot: one that does not fit loses its end.
+pub(crate) fn say(buffer: &mut Buffer, look: Look, slot: Slot, text: &str, style: Style) {
+    let text = text::shorten(text, slot.width.into());
+    write(buffer, slot, &look.text(&text), style, Side::Left);
+}
+
+fn write(buffer: &mut Buffer, slot: Slot, text: &str, style: Style, side: Side) {
+    let free = slot.width.saturating_sub(cells(width(text)));
+    let x = if side == Side::Right {
+        slot.x + free
+    } else {
+        slot.x
+    };
+    if slot.y < buffer.area.bottom() && x < buffer.area.right() {
+        buffer.set_stringn(x, slot.y, text, slot.width.into(), style);
+    }
+}
+
+/// Slots of a line, from the left, each `(width, gap before it)`.
+pub(crate) fn slots<const N: usize>(line: Rect, columns: [(u16, u16); N]) -> [Slot; N] {
+    let mut x = line.x;
+    columns.map(|(width, gap)| {
+        let begins = x.saturating_add(gap).min(line.right());
+        x = begins.saturating_add(width).min(line.right());
+        Slot {
+            x: begins,
+            y: line.y,
+            width: x - begins,
+        }
+    })
+}
+
+/// The line `n` of an area.
+pub(crate) fn line(area: Rect, n: u16) -> Rect {
+    Rect {
+        y: area.y.saturating_add(n).min(area.bottom()),
+        height: 1,
+        ..area
+    }
+}
+
+/// A title on the left and facts on the right.
+pub(crate) fn header(buffer: &mut Buffer, look: Look, line: Rect, title: &str, facts: &str) {
+    let right = cells(width(&look.text(facts))).min(line.width);
+    let left = line.width.saturating_sub(right + 2);
+    let [title_slot, facts_slot] = slots(line, [(left, 0), (right, 2)]);
+    put(buffer, look, title_slot, title, look.strong(), Side::Left);
+    put(buffer, look, facts_slot, facts, Style::new(), Side::Right);
+}
+
+/// The keys of a screen that fit on its last line; help and the way out always do.
+pub(crate) fn footer(buffer: &mut Buffer, look: Look, line: Rect, bindings: &[Binding]) {
+    let last = |binding: &&Binding| matches!(binding.action, Action::Help | Action::Quit);
+    let always = bindings.iter().filter(last);
+    let others = bindings.iter().filter(|binding| !last(binding));
+    let mut x = line.x;
+    for binding in always.chain(others) {
+        let Some(brief) = binding.brief else { continue };
+        let (key, words) = (look.text(binding.shown), format!(" {brief}"));
+        let taken = cells(width(&key) + width(&words));
+        if x + taken > line.right() {
+            break;
+        }
+        let (after, _) = buffer.set_stringn(x, line.y, &key, key.len(), look.key());
+        buffer.set_stringn(after, line.y, &words, words.len(), look.faint());
+        x += taken + 2;
+    }
+}
+
+/// All keys of a screen in the middle of it.
+pub(crate) fn help(buffer: &mut Buffer, look: Look, area: Rect, bindings: &[Binding]) {
+    let key_width = bindings.iter().map(|b| width(b.shown)).max().unwrap_or(0);
+    let words = bindings.iter().map(|b| width(b.words)).max().unwrap_or(0);
+    let wide = cells(key_width + words + 6).min(area.width);
+    let high = cells(bindings.len() + 4).min(area.height);
+    let frame = Rect {
+        x: area.x + (area.width - wide) / 2,
+        y: area.y + (area.height - high) / 2,
+        width: wide,
+        height: high,
+    };
+    for y in frame.top()..frame.bottom() {
+        buffer.set_stringn(frame.x, y, " ".repeat(wide.into()), wide.into(), Style::reset());
+    }
+    let rule = String::from(look.rule()).repeat(wide.into());
+    buffer.set_stringn(frame.x, frame.y, &rule, wide.into(), look.faint());
+    buffer.set_stringn(frame.x, frame.bottom() - 1, &rule, wide.into(), look.faint());
+    let [title] = slots(line(frame, 1), [(wide.saturating_sub(4), 2)]);
+    put(buffer, look, title, "Keys", look.strong(), Side::Left);
+    for (n, binding) in bindings.iter().enumerate() {
+        let line = line(frame, cells(n + 2));
+        if line.y + 1 >= frame.bottom() {
+            break;
+        }
+        let [key, text] = slots(line, [(cells(key_width), 2), (cells(words), 2)]);
+        put(buffer, look, key, binding.shown, look.key(), Side::Left);
+        put(buffer, look, text, binding.words, Style::new(), Side::Left);
+    }
+}
+
+/// `5s`, `12m`, `3h`, `45d`: how long, in at most four columns.
+pub(crate) fn short_age(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3_600 => format!("{}m", s / 60),
+        s @ 3_600..172_800 => format!("{}h", s / 3_600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_keep_their_ends_and_their_columns() {
+        assert_eq!(fit("create-bug~gpt-4o~1", 11), "creat…-4o~1");
+        assert_eq!(fit("short", 11), "short");
+        assert_eq!(fit("anything", 0), "");
+        for columns in 0..12 {
+            assert!(width(&fit("日本語のシナリオ", columns)) <= columns, "{columns}");
+        }
+    }
+
+    #[test]
+    fn ages_are_short() {
+        for (seconds, want) in [
+            (-5, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (7_200, "2h"),
+            (172_800, "2d"),
+        ] {
+            assert_eq!(short_age(seconds), want);
+        }
+    }
+}

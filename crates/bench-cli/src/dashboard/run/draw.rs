@@ -1,0 +1,462 @@
+//! A run, drawn: facts, models, the grid, what is under way, the chosen trial.
+
+use std::time::Duration;
+
+use bench_core::event::TrialFinished;
+use bench_report::text;
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::RunScreen;
+use super::picture::{ModelRow, Picture, UnderWay};
+use crate::dashboard::home::row::{Stand, whole};
+use crate::dashboard::keys::RUN;
+use crate::dashboard::look::{Look, Sign};
+use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, short_age, slots, width};
+
+/// Models that are shown; for more, a line says how many.
+const MOST_MODELS: usize = 8;
+/// Lines above the models, and those around the grid: blank, title; blank; chosen trial, footer.
+const AROUND: usize = 3 + 2 + 1 + 2;
+
+/// Lines of each part for what there is to show.
+struct Parts {
+    models: usize,
+    grid: usize,
+    panel: usize,
+}
+
+fn parts(run: &RunScreen) -> Parts {
+    let Some(picture) = &run.picture else {
+        return Parts {
+            models: 0,
+            grid: 0,
+            panel: 0,
+        };
+    };
+    let height = usize::from(run.size.1);
+    let models = 1 + picture.models.len().min(MOST_MODELS.min(height / 6));
+    let free = height.saturating_sub(AROUND + models);
+    let wished = panel_lines(picture);
+    let scenarios = picture.places.grid.scenarios.len();
+    // The grid comes first, but what is under way has a third of the screen if it needs it.
+    let panel = wished.min(free.saturating_sub(scenarios).max(free / 3));
+    Parts {
+        models,
+        grid: free.saturating_sub(panel),
+        panel,
+    }
+}
+
+fn panel_lines(picture: &Picture) -> usize {
+    let section = |lines: usize| if lines == 0 { 0 } else { lines + 1 };
+    section(picture.under_way.len()) + section(picture.causes.len())
+}
+
+/// Rows of the grid that fit on the screen.
+pub(super) fn grid_rows(run: &RunScreen) -> usize {
+    parts(run).grid
+}
+
+/// Draws the screen.
+pub(crate) fn draw(run: &RunScreen, look: Look, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.height < 12 {
+        let buffer = frame.buffer_mut();
+        return header(buffer, look, line(area, 0), "the terminal is too low", "q quits");
+    }
+    let buffer = frame.buffer_mut();
+    footer(buffer, look, line(area, area.height - 1), RUN);
+    let Some(picture) = &run.picture else {
+        header(buffer, look, line(area, 0), run.id.as_str(), "");
+        let [slot] = slots(line(area, 2), [(area.width, 0)]);
+        let words = run.trouble.as_deref().unwrap_or("reading …");
+        return say(buffer, look, slot, words, look.faint());
+    };
+    let mut pen = Pen {
+        run,
+        picture,
+        look,
+        buffer,
+    };
+    pen.facts(area);
+    let parts = parts(run);
+    let models_at = 3;
+    let grid_at = models_at + cells(parts.models) + 1;
+    pen.models(area, models_at, parts.models);
+    pen.grid(area, grid_at, parts.grid);
+    pen.panel(area, grid_at + 1 + cells(parts.grid), parts.panel);
+    pen.chosen(line(area, area.height - 2));
+}
+
+struct Pen<'a> {
+    run: &'a RunScreen,
+    picture: &'a Picture,
+    look: Look,
+    buffer: &'a mut Buffer,
+}
+
+impl Pen<'_> {
+    fn put(&mut self, slot: Slot, text: &str, style: Style, side: Side) {
+        put(self.buffer, self.look, slot, text, style, side);
+    }
+
+    fn say(&mut self, slot: Slot, text: &str, style: Style) {
+        say(self.buffer, self.look, slot, text, style);
+    }
+
+    fn facts(&mut self, area: Rect) {
+        let (run, row, look) = (self.run, &self.picture.row, self.look);
+        let title = format!("{} · {}", row.harness, row.models);
+        header(self.buffer, look, line(area, 0), &title, &self.standing());
+        let [slot] = slots(line(area, 1), [(area.width, 0)]);
+        self.say(slot, &self.how_far(), Style::new());
+        let [slot] = slots(line(area, 2), [(area.width, 0)]);
+        if let Some(trouble) = &run.trouble {
+            self.say(slot, trouble, look.bad());
+        } else if let Some(note) = row.note(run.now) {
+            let style = row
+                .sign(run.now)
+                .map_or(look.faint(), |sign| look.sign_style(sign));
+            self.say(slot, &note, style);
+        }
+    }
+
+    /// `⠙ running 5m 02s`, `✓ completed`.
+    fn standing(&self) -> String {
+        let (row, run) = (&self.picture.row, self.run);
+        let sign = match row.sign(run.now) {
+            None => self.look.spinner(run.turn),
+            Some(sign) => self.look.sign(sign),
+        };
+        let began = row.started_at;
+        match &row.stand {
+            Stand::Over(over) => format!("{sign} {} · {}", over.word, began.format("%Y-%m-%d %H:%M UTC")),
+            Stand::Going(_) => {
+                let took = (run.now - began).to_std().unwrap_or_default();
+                format!("{sign} {} {}", row.word(run.now), whole(took))
+            }
+        }
+    }
+
+    /// `12/60 trials · 3 running · ~12m left · $0.42 of $5.00 · openai 50 requests/min · 10 passed`.
+    fn how_far(&self) -> String {
+        let (picture, progress) = (self.picture, &self.picture.row.progress);
+        let counts = &progress.outcomes;
+        let mut parts = vec![format!(
+            "{}/{} trials",
+            progress.trials_done, progress.trials_total
+        )];
+        let idle = picture.under_way.iter().filter(|trial| is_idle(trial)).count();
+        let busy = picture.under_way.len() - idle;
+        parts.extend((busy > 0).then(|| format!("{busy} running")));
+        parts.extend((idle > 0).then(|| format!("{idle} waiting")));
+        if let Stand::Going(going) = &picture.row.stand {
+            let left = going.left.map(|left| short_age(left.as_secs().cast_signed()));
+            parts.extend(left.map(|left| format!("~{left} left")));
+        }
+        parts.extend(picture.cost.as_ref().map(|cost| match picture.budget {
+            Some(budget) => format!("{cost} of {budget}"),
+            None => cost.clone(),
+        }));
+        let paces = picture.paces.iter().filter(|_| picture.row.is_going());
+        parts.extend(paces.map(|(provider, pace)| format!("{provider} {pace:.0} requests/min")));
+        for (n, word) in [
+            (counts.passed, "passed"),
+            (counts.failed, "failed"),
+            (counts.limit, "at a limit"),
+            (counts.errored, "errored"),
+            (counts.unscored, "unscored"),
+            (counts.cancelled, "cancelled"),
+        ] {
+            parts.extend((n > 0).then(|| format!("{n} {word}")));
+        }
+        parts.join(" · ")
+    }
+
+    fn models(&mut self, area: Rect, y: u16, lines: usize) {
+        let faint = self.look.faint();
+        let columns = |pen: &Self, n| {
+            let longest = pen
+                .picture
+                .models
+                .iter()
+                .map(|row| width(&row.totals.model))
+                .max();
+            let room = area.width.saturating_sub(9 + 6 + 13 + 9 + 10 + 2 * 5 + 2);
+            let name = cells(longest.unwrap_or(0)).clamp(5, room.max(5));
+            slots(
+                line(area, y + n),
+                [(name, 2), (9, 2), (6, 2), (13, 2), (9, 2), (10, 2)],
+            )
+        };
+        let [name, trials, rate, interval, verifiers, cost] = columns(self, 0);
+        self.put(name, "model", faint, Side::Left);
+        let titles = [
+            (trials, "trials"),
+            (rate, "passed"),
+            (interval, "95% interval"),
+            (verifiers, "verifiers"),
+            (cost, "cost"),
+        ];
+        for (slot, title) in titles {
+            self.put(slot, title, faint, Side::Right);
+        }
+        let picture = self.picture;
+        let room = lines.saturating_sub(1);
+        let shown = if picture.models.len() > room {
+            room.saturating_sub(1)
+        } else {
+            room
+        };
+        for (n, row) in picture.models.iter().take(shown).enumerate() {
+            let found = columns(self, cells(n + 1));
+            self.model(found, row);
+        }
+        if let Some(more @ 1..) = picture.models.len().checked_sub(shown) {
+            let [slot, ..] = columns(self, cells(room));
+            self.put(
+                slot,
+                &format!("… {}", text::count(more, "further model")),
+                faint,
+                Side::Left,
+            );
+        }
+    }
+
+    fn model(&mut self, [name, trials, rate, interval, verifiers, cost]: [Slot; 6], row: &ModelRow) {
+        let totals = &row.totals;
+        let plain = Style::new();
+        self.put(name, &totals.model, plain, Side::Left);
+        let done = format!("{}/{}", totals.outcomes.done(), totals.trials_total);
+        self.put(trials, &done, plain, Side::Right);
+        self.put(
+            rate,
+            &text::percent(row.rate.map(|mean| mean.rate)),
+            self.look.strong(),
+            Side::Right,
+        );
+        let range = row.rate.map_or_else(
+            || "—".to_owned(),
+            |mean| {
+                format!(
+                    "{:.0}–{:.0}%",
+                    mean.interval.low * 100.0,
+                    mean.interval.high * 100.0
+                )
+            },
+        );
+        self.put(interval, &range, plain, Side::Right);
+        let counted = format!("{}/{}", totals.verifiers_passed, totals.verifiers_total);
+        self.put(verifiers, &counted, plain, Side::Right);
+        let paid = totals.cost.filter(|cost| !cost.is_nothing());
+        let paid = paid.map_or_else(|| "—".to_owned(), |cost| cost.brief());
+        self.put(cost, &paid, plain, Side::Right);
+    }
+
+    fn grid(&mut self, area: Rect, y: u16, rows: usize) {
+        let picture = self.picture;
+        let grid = &picture.places.grid;
+        let (chosen, top) = (self.run.chosen, self.run.top);
+        let layout = GridLayout::of(picture, area.width, chosen.model, chosen.repetition);
+        let [title] = slots(line(area, y), [(layout.names, 2)]);
+        let place = format!("scenario {}/{}", chosen.scenario + 1, grid.scenarios.len());
+        self.put(title, &place, self.look.faint(), Side::Left);
+        for model in 0..grid.models.len() {
+            if let Some(slot) = layout.model(line(area, y), model) {
+                let name = grid.models.get(model).map_or("", String::as_str);
+                self.put(slot, short_model(name, slot.width), self.look.faint(), Side::Left);
+            }
+        }
+        for (n, name) in grid.scenarios.iter().enumerate().skip(top).take(rows) {
+            let line = line(area, y + 1 + cells(n - top));
+            let is_chosen = n == chosen.scenario;
+            let [pointer, slot] = slots(line, [(1, 0), (layout.names, 1)]);
+            if is_chosen {
+                self.put(
+                    pointer,
+                    &self.look.pointer().to_string(),
+                    self.look.key(),
+                    Side::Left,
+                );
+            }
+            let style = if is_chosen {
+                self.look.strong()
+            } else {
+                Style::new()
+            };
+            self.put(slot, name, style, Side::Left);
+            self.grid_line(&layout, line, n);
+        }
+    }
+
+    fn grid_line(&mut self, layout: &GridLayout, line: Rect, scenario: usize) {
+        let (picture, look, chosen) = (self.picture, self.look, self.run.chosen);
+        let grid = &picture.places.grid;
+        for model in 0..grid.models.len() {
+            for repetition in 0..grid.runs {
+                let at = grid.at(scenario, model, repetition);
+                let Some(slot) = layout.cell(line, model, repetition) else {
+                    continue;
+                };
+                if grid.trial(at).is_none() {
+                    continue;
+                }
+                let sign = self.sign(at);
+                let mut style = look.sign_style(sign);
+                if (scenario, model, repetition) == (chosen.scenario, chosen.model, chosen.repetition) {
+                    style = style.patch(look.chosen());
+                }
+                self.put(slot, &look.sign(sign).to_string(), style, Side::Left);
+            }
+        }
+    }
+
+    /// A trial that only waits for its turn has a sign of its own.
+    fn sign(&self, at: usize) -> Sign {
+        let waits = |trial: &&UnderWay| trial.at == Some(at) && is_idle(trial);
+        match self.picture.places.sign(at) {
+            Sign::Running if self.picture.under_way.iter().any(|trial| waits(&trial)) => Sign::Waiting,
+            sign => sign,
+        }
+    }
+
+    fn panel(&mut self, area: Rect, y: u16, lines: usize) {
+        let (picture, look, now) = (self.picture, self.look, self.run.now);
+        let mut said: Vec<(String, Style)> = Vec::new();
+        if !picture.under_way.is_empty() {
+            said.push((format!("UNDER WAY  {}", picture.under_way.len()), look.strong()));
+        }
+        for trial in &picture.under_way {
+            let words = match &trial.wait {
+                Some(wait) => format!("{}  {}", trial.trial, wait.words_alone(now)),
+                None => format!("{}  at work", trial.trial),
+            };
+            let style = if is_idle(trial) { look.odd() } else { Style::new() };
+            said.push((format!("  {words}"), style));
+        }
+        if !picture.causes.is_empty() {
+            said.push(("WITHOUT A VERDICT".to_owned(), look.strong()));
+        }
+        for cause in &picture.causes {
+            let words = text::clean_line(&cause.cause);
+            let words = format!("  {} {}: {words}", cause.trials, cause.outcome.name());
+            said.push((words, look.odd()));
+        }
+        let hidden = said.len().saturating_sub(lines);
+        let shown = if hidden > 0 {
+            lines.saturating_sub(1)
+        } else {
+            lines
+        };
+        for (n, (words, style)) in said.iter().take(shown).enumerate() {
+            let [slot] = slots(line(area, y + cells(n)), [(area.width, 0)]);
+            self.say(slot, words, *style);
+        }
+        if hidden > 0 && lines > 0 {
+            let [slot] = slots(line(area, y + cells(lines - 1)), [(area.width, 2)]);
+            self.say(slot, &format!("… {} more", hidden + 1), look.faint());
+        }
+    }
+
+    /// The chosen trial in a line.
+    fn chosen(&mut self, line: Rect) {
+        let Some(at) = self.run.chosen_at() else { return };
+        let Some(trial) = self.picture.places.grid.trial(at) else {
+            return;
+        };
+        let words = match self.picture.places.end(at) {
+            Some(end) => format!("{trial} · {}", ending(end)),
+            None => match self.picture.places.sign(at) {
+                Sign::Running => format!("{trial} · under way"),
+                _ => format!("{trial} · has not begun"),
+            },
+        };
+        let [slot] = slots(line, [(line.width, 0)]);
+        self.say(slot, &words, self.look.faint());
+    }
+}
+
+fn is_idle(trial: &UnderWay) -> bool {
+    trial.wait.as_ref().is_some_and(|wait| wait.idle)
+}
+
+/// `failed · 2/3 verifiers · 12.3s · cause`.
+fn ending(end: &TrialFinished) -> String {
+    let mut parts = vec![end.outcome.name().to_owned()];
+    if end.verifiers_total > 0 {
+        parts.push(format!(
+            "{}/{} verifiers",
+            end.verifiers_passed, end.verifiers_total
+        ));
+    }
+    parts.push(text::short_duration(Duration::from_millis(end.took_ms)));
+    parts.push(text::count(end.turns as usize, "turn"));
+    parts.push(text::count(end.tool_calls as usize, "tool call"));
+    parts.extend(end.cause.as_deref().map(text::clean_line));
+    parts.join(" · ")
+}
+
+/// Without the provider where it would not fit.
+fn short_model(name: &str, columns: u16) -> &str {
+    if width(name) <= usize::from(columns) {
+        return name;
+    }
+    name.split_once(':').map_or(name, |(_, name)| name)
+}
+
+/// Where the columns of the grid are.
+struct GridLayout {
+    /// Columns for the names of scenarios.
+    names: u16,
+    /// Columns for each model, the gap after it not counted.
+    each: usize,
+    /// Columns hidden on the left.
+    hidden: usize,
+    room: usize,
+}
+
+/// Columns between two models.
+const GAP: usize = 2;
+
+impl GridLayout {
+    fn of(picture: &Picture, columns: u16, model: usize, repetition: usize) -> Self {
+        let grid = &picture.places.grid;
+        let longest = grid.scenarios.iter().map(|name| width(name)).max().unwrap_or(0);
+        let names = cells(longest).clamp(14, (columns * 2 / 5).max(14));
+        let room = usize::from(columns.saturating_sub(names + 4));
+        let models = grid.models.len().max(1);
+        let longest = grid.models.iter().map(|name| width(name)).max().unwrap_or(0);
+        let fair = (room / models).saturating_sub(GAP);
+        let each = longest.min(fair).max(grid.runs).max(6);
+        // As little as needed to show what is chosen.
+        let chosen = model * (each + GAP) + repetition;
+        let hidden = (chosen + 1).saturating_sub(room);
+        Self {
+            names,
+            each,
+            hidden,
+            room,
+        }
+    }
+
+    fn slot(&self, line: Rect, from: usize, columns: usize) -> Option<Slot> {
+        let begin = from.max(self.hidden);
+        let end = (from + columns).min(self.hidden + self.room);
+        (begin < end).then(|| Slot {
+            x: line.x + self.names + 4 + cells(begin - self.hidden),
+            y: line.y,
+            width: cells(end - begin),
+        })
+    }
+
+    fn model(&self, line: Rect, model: usize) -> Option<Slot> {
+        self.slot(line, model * (self.each + GAP), self.each)
+    }
+
+    fn cell(&self, line: Rect, model: usize, repetition: usize) -> Option<Slot> {
+        self.slot(line, model * (self.each + GAP) + repetition, 1)
+    }
+}

@@ -1,0 +1,401 @@
+use bench_core::event::Event;
+use bench_core::session::{Cell, OutcomeCounts, Session, Totals};
+use bench_core::{Cost, GymChoice, Harness, ModelSpec, Outcome, Plan, Source, Usage, Usd};
+use ratatui::crossterm::event::{KeyCode, KeyModifiers};
+
+use super::picture::{Places, UnderWay, model_rows};
+use super::*;
+use crate::dashboard::home::row::tests::{ago, now, waiting};
+use crate::dashboard::home::row::{Doing, Going, Key, Over, Row, Stand};
+use crate::dashboard::look::Look;
+use crate::dashboard::test_screen::{LOOK, screen};
+use crate::progress::board::tests::{finished, started};
+
+/// So many scenarios with two models, three times.
+fn plan(scenarios: usize) -> Plan {
+    let names = [
+        "create-bug",
+        "close-issue",
+        "assign-to-sarah-when-she-is-free",
+        "read-only",
+    ];
+    let scenarios = (0..scenarios).map(|n| {
+        let name = names
+            .get(n)
+            .map_or_else(|| format!("scenario-{n}"), |name| (*name).to_owned());
+        format!(r#"{{"scenario_id": "{name}", "prompts": [{{"prompt_text": "Go."}}]}}"#)
+    });
+    let scenarios: Vec<String> = scenarios.collect();
+    let text = format!(r#"{{"scenarios": [{}]}}"#, scenarios.join(", "));
+    let nothing = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+    let harness = Harness::from_sources("h", &[Source::new("/h.json", text)], &nothing).unwrap();
+    let models = ["oracle", "noop"].map(|name| ModelSpec::new(name.parse().unwrap()));
+    let builder = Plan::builder(harness)
+        .models(models)
+        .gyms(GymChoice::tracker())
+        .runs(3);
+    builder.build().unwrap().0
+}
+
+/// Where trials stand after some of everything has happened.
+fn places(plan: &Plan) -> Places {
+    let mut places = Places::new(Grid::of(plan));
+    let ends = [
+        ("create-bug~oracle~1", Outcome::Passed, None),
+        ("create-bug~noop~1", Outcome::Failed, None),
+        ("close-issue~oracle~1", Outcome::Limit, Some("200 turns")),
+        ("close-issue~noop~1", Outcome::Errored, Some("gym \x1b[2Jbroke")),
+        ("read-only~oracle~1", Outcome::Unscored, None),
+        (
+            "read-only~noop~1",
+            Outcome::Cancelled,
+            Some("the run was cancelled"),
+        ),
+        ("create-bug~oracle~2", Outcome::Passed, None),
+    ];
+    for (trial, outcome, cause) in ends {
+        places.event(&started(trial));
+        places.event(&finished(trial, outcome, cause));
+    }
+    for trial in ["create-bug~noop~2", "close-issue~oracle~2", "read-only~noop~2"] {
+        places.event(&started(trial));
+    }
+    places
+}
+
+fn session() -> Session {
+    let totals = |model: &str, passed, failed| Totals {
+        model: model.into(),
+        trials_total: 12,
+        outcomes: OutcomeCounts {
+            passed,
+            failed,
+            ..OutcomeCounts::default()
+        },
+        verifiers_passed: passed * 3,
+        verifiers_total: (passed + failed) * 3,
+        usage: Usage::default(),
+        cost: Some(Cost {
+            usd: Usd::from(0.4211),
+            unknown_calls: 0,
+        }),
+        ..Totals::default()
+    };
+    let cell = |scenario: &str, model: &str, passed, failed| Cell {
+        scenario_id: scenario.into(),
+        totals: totals(model, passed, failed),
+    };
+    Session {
+        format: 1,
+        harness_name: "jira-smoke".into(),
+        label: None,
+        runs: 3,
+        models: vec![totals("oracle", 2, 1), totals("noop", 0, 1)],
+        cells: vec![
+            cell("create-bug", "oracle", 1, 0),
+            cell("create-bug", "noop", 0, 1),
+            cell("close-issue", "oracle", 0, 1),
+            cell("read-only", "oracle", 1, 0),
+        ],
+        databases: vec![],
+    }
+}
+
+fn picture(plan: &Plan, stand: Stand) -> Picture {
+    let places = places(plan);
+    let under_way = |trial: &str, wait| {
+        let trial: bench_core::TrialId = trial.parse().unwrap();
+        UnderWay {
+            at: places.grid.place(&trial),
+            trial,
+            wait,
+        }
+    };
+    let trials = vec![
+        under_way(
+            "close-issue~oracle~2",
+            Some(waiting("openai:gpt-4o: status 429, rate limited", 45, true)),
+        ),
+        under_way(
+            "create-bug~noop~2",
+            Some(waiting("tool search of jira", 12, false)),
+        ),
+        under_way("read-only~noop~2", None),
+    ];
+    let going = matches!(stand, Stand::Going(_));
+    let mut progress = bench_core::session::begin(plan).0;
+    progress.trials_done = 7;
+    progress.outcomes = OutcomeCounts {
+        passed: 2,
+        failed: 1,
+        limit: 1,
+        errored: 1,
+        unscored: 1,
+        cancelled: 1,
+    };
+    Picture {
+        row: Row {
+            key: Key::Run("run_20260102_030405_0badcafe".parse().unwrap()),
+            harness: "jira-smoke (nightly)".into(),
+            models: "oracle, noop".into(),
+            runs: 3,
+            progress,
+            started_at: ago(302),
+            stand,
+        },
+        causes: places.causes(),
+        places,
+        models: model_rows(&session()),
+        under_way: if going { trials } else { vec![] },
+        paces: vec![("openai".into(), 50.2)],
+        cost: Some("$0.8422".into()),
+        budget: Some(Usd::from(5.0)),
+    }
+}
+
+fn live() -> Stand {
+    Stand::Going(Going {
+        doing: Doing::Running(Some(waiting("openai:gpt-4o: status 429, rate limited", 45, true))),
+        cost: Some("$0.8422".into()),
+        left: Some(std::time::Duration::from_secs(720)),
+    })
+}
+
+fn over() -> Stand {
+    Stand::Over(Over {
+        word: "failed".into(),
+        cause: Some("worker_lost: the worker (pid 4711) is gone; `resume` continues the run".into()),
+    })
+}
+
+fn run_of(scenarios: usize, stand: Stand, columns: u16, rows: u16) -> RunScreen {
+    let mut run = RunScreen::new("run_20260102_030405_0badcafe".parse().unwrap(), now());
+    update(&mut run, RunMessage::Size(columns, rows));
+    let picture = Arc::new(picture(&plan(scenarios), stand));
+    update(&mut run, RunMessage::News(RunNews::Picture(picture)));
+    run
+}
+
+fn press(run: &mut RunScreen, code: KeyCode) -> Option<RunEffect> {
+    update(run, RunMessage::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+fn shown(run: &RunScreen) -> String {
+    screen(run.size.0, run.size.1, |frame| draw(run, LOOK, frame))
+}
+
+fn chosen(run: &RunScreen) -> String {
+    let at = run.chosen_at().unwrap();
+    run.grid().unwrap().trial(at).unwrap().to_string()
+}
+
+#[test]
+fn a_run_under_way_on_a_small_terminal() {
+    insta::assert_snapshot!(shown(&run_of(4, live(), 80, 24)), @r"
+    jira-smoke (nightly) · oracle, noop                             ⠋ running 5m 02s
+    7/24 trials · 2 running · 1 waiting · ~12m left · $0.8422 of $5.00 · openai 50 …
+    runs; the longest wait: 45s for openai:gpt-4o: status 429, rate limited; given …
+      model      trials  passed   95% interval  verifiers        cost
+      oracle       3/12   66.7%          4–99%        6/9     $0.4211
+      noop         1/12    0.0%          0–79%        0/3     $0.4211
+
+      scenario 1/4                      oracle  noop
+    ❯ create-bug                        ✓✓·     ✗▶·
+      close-issue                       ◔…·     !··
+      assign-to-sarah-when-she-is-free  ···     ···
+      read-only                         ?··     –▶·
+
+    UNDER WAY  3
+      close-issue~oracle~2  45s for openai:gpt-4o: status 429, rate limited; given …
+      create-bug~noop~2  12s for tool search of jira; given up after 60 s
+      read-only~noop~2  at work
+    WITHOUT A VERDICT
+      1 limit: 200 turns
+      1 errored: gym ␛[2Jbroke
+      1 cancelled: the run was cancelled
+
+    create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
+    ? help  q quit  Esc back  n next not passed
+    ");
+}
+
+#[test]
+fn a_run_that_broke_on_a_large_terminal() {
+    insta::assert_snapshot!(shown(&run_of(40, over(), 200, 60)), @r"
+    jira-smoke (nightly) · oracle, noop                                                                                                                                      ✗ failed · 2026-01-02 04:59 UTC
+    7/240 trials · $0.8422 of $5.00 · 2 passed · 1 failed · 1 at a limit · 1 errored · 1 unscored · 1 cancelled
+    worker_lost: the worker (pid 4711) is gone; `resume` continues the run
+      model      trials  passed   95% interval  verifiers        cost
+      oracle       3/12   66.7%          4–99%        6/9     $0.4211
+      noop         1/12    0.0%          0–79%        0/3     $0.4211
+
+      scenario 1/40                     oracle  noop
+    ❯ create-bug                        ✓✓·     ✗▶·
+      close-issue                       ◔▶·     !··
+      assign-to-sarah-when-she-is-free  ···     ···
+      read-only                         ?··     –▶·
+      scenario-4                        ···     ···
+      scenario-5                        ···     ···
+      scenario-6                        ···     ···
+      scenario-7                        ···     ···
+      scenario-8                        ···     ···
+      scenario-9                        ···     ···
+      scenario-10                       ···     ···
+      scenario-11                       ···     ···
+      scenario-12                       ···     ···
+      scenario-13                       ···     ···
+      scenario-14                       ···     ···
+      scenario-15                       ···     ···
+      scenario-16                       ···     ···
+      scenario-17                       ···     ···
+      scenario-18                       ···     ···
+      scenario-19                       ···     ···
+      scenario-20                       ···     ···
+      scenario-21                       ···     ···
+      scenario-22                       ···     ···
+      scenario-23                       ···     ···
+      scenario-24                       ···     ···
+      scenario-25                       ···     ···
+      scenario-26                       ···     ···
+      scenario-27                       ···     ···
+      scenario-28                       ···     ···
+      scenario-29                       ···     ···
+      scenario-30                       ···     ···
+      scenario-31                       ···     ···
+      scenario-32                       ···     ···
+      scenario-33                       ···     ···
+      scenario-34                       ···     ···
+      scenario-35                       ···     ···
+      scenario-36                       ···     ···
+      scenario-37                       ···     ···
+      scenario-38                       ···     ···
+      scenario-39                       ···     ···
+
+
+
+
+
+    WITHOUT A VERDICT
+      1 limit: 200 turns
+      1 errored: gym ␛[2Jbroke
+      1 cancelled: the run was cancelled
+
+    create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
+    ? help  q quit  Esc back  n next not passed
+    ");
+}
+
+#[test]
+fn more_than_fits_is_said_and_can_be_reached() {
+    let mut run = run_of(40, live(), 80, 24);
+    let text = shown(&run);
+    assert!(text.contains("UNDER WAY  3") && text.contains("… "), "{text}");
+    for key in [
+        KeyCode::Down,
+        KeyCode::PageDown,
+        KeyCode::End,
+        KeyCode::Up,
+        KeyCode::Home,
+    ] {
+        for _ in 0..5 {
+            press(&mut run, key);
+            let text = shown(&run);
+            assert_eq!(text.matches('❯').count(), 1, "{key:?}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_terminal_that_knows_only_ascii() {
+    let plain = Look {
+        color: false,
+        unicode: false,
+    };
+    let run = run_of(4, live(), 80, 24);
+    let text = screen(80, 24, |frame| draw(&run, plain, frame));
+    assert!(text.is_ascii(), "{text}");
+}
+
+#[test]
+fn too_many_repetitions_scroll_sideways() {
+    let mut run = run_of(2, live(), 30, 24);
+    for (key, want) in [
+        (KeyCode::Right, "create-bug~oracle~2"),
+        (KeyCode::Right, "create-bug~oracle~3"),
+        (KeyCode::Char('l'), "create-bug~noop~1"),
+        (KeyCode::Left, "create-bug~oracle~3"),
+        (KeyCode::Down, "close-issue~oracle~3"),
+    ] {
+        press(&mut run, key);
+        assert_eq!(chosen(&run), want, "{key:?}");
+        assert!(shown(&run).contains('❯'));
+    }
+    for _ in 0..9 {
+        press(&mut run, KeyCode::Right);
+    }
+    assert_eq!(chosen(&run), "close-issue~noop~3");
+}
+
+#[test]
+fn one_key_goes_to_what_did_not_pass() {
+    let mut run = run_of(4, live(), 80, 24);
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        press(&mut run, KeyCode::Char('n'));
+        seen.push(chosen(&run));
+    }
+    assert_eq!(
+        seen,
+        [
+            "create-bug~noop~1",
+            "close-issue~oracle~1",
+            "close-issue~noop~1",
+            "read-only~oracle~1",
+            "read-only~noop~1",
+            "read-only~noop~1"
+        ]
+    );
+    press(&mut run, KeyCode::Char('p'));
+    assert_eq!(chosen(&run), "read-only~oracle~1");
+}
+
+#[test]
+fn a_run_that_is_resumed_tries_again_what_has_no_verdict() {
+    let plan = plan(4);
+    let mut places = places(&plan);
+    let at = |places: &Places, trial: &str| {
+        let at = places.grid.place(&trial.parse().unwrap()).unwrap();
+        places.sign(at)
+    };
+    assert_eq!(at(&places, "close-issue~noop~1"), Sign::Errored);
+    places.over();
+    assert_eq!(
+        at(&places, "create-bug~noop~2"),
+        Sign::Pending,
+        "its worker is gone"
+    );
+    places.event(&Event::RunStarted {
+        trials: 24,
+        already_finished: 4,
+    });
+    assert_eq!(at(&places, "close-issue~noop~1"), Sign::Pending);
+    assert_eq!(at(&places, "create-bug~noop~1"), Sign::Failed, "a verdict stays");
+    assert!(
+        places
+            .causes()
+            .iter()
+            .all(|cause| cause.outcome == Outcome::Limit)
+    );
+}
+
+#[test]
+fn before_the_run_is_read_and_when_it_cannot_be() {
+    let mut run = RunScreen::new("run_20260102_030405_0badcafe".parse().unwrap(), now());
+    assert!(shown(&run).contains("reading …"));
+    for key in [KeyCode::Down, KeyCode::Right, KeyCode::End, KeyCode::Char('n')] {
+        press(&mut run, key);
+    }
+    update(&mut run, RunMessage::News(RunNews::Trouble("no such run".into())));
+    assert!(shown(&run).contains("no such run"));
+    assert_eq!(press(&mut run, KeyCode::Esc), Some(RunEffect::Back));
+}

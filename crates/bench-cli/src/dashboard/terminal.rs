@@ -1,0 +1,87 @@
+//! Taking over the terminal, and giving it back: on return, on errors, on panics.
+//!
+//! A panic of the thread that draws gives it back before its message is printed. What another thread says when it panics
+//! is kept, because printing it would tear the screen; the drawing thread is told, ends in order, and says it then.
+//!
+//! Signals that ask the program to end arrive as messages and lead to an ordinary return. Ctrl-Z is a key like any other
+//! while the dashboard has the terminal: nothing is stopped by it.
+
+use std::io::{self, Stdout, stdout};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::event::{DisableMouseCapture, EnableMouseCapture};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+
+/// Whether the terminal is ours, so that it is given back once.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// What a thread said that panicked while the terminal was ours.
+static LAST_WORDS: Mutex<Option<String>> = Mutex::new(None);
+
+/// The terminal, taken over until this is dropped.
+pub(crate) struct Screen {
+    /// What is drawn on.
+    pub(crate) terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    /// Takes the terminal over for this thread.
+    pub(crate) fn take() -> io::Result<Self> {
+        let (before, drawing) = (panic::take_hook(), thread::current().id());
+        panic::set_hook(Box::new(move |info| {
+            if TAKEN.load(Ordering::SeqCst) && thread::current().id() != drawing {
+                let place = info
+                    .location()
+                    .map(|place| format!(" ({place})"))
+                    .unwrap_or_default();
+                let words = info.payload_as_str().unwrap_or("without words");
+                *last_words_kept() = Some(format!("{words}{place}"));
+                return;
+            }
+            give_back();
+            before(info);
+        }));
+        take()?;
+        let made = Terminal::new(CrosstermBackend::new(stdout()));
+        made.map(|terminal| Self { terminal })
+            .inspect_err(|_| give_back())
+    }
+}
+
+/// What a thread said that panicked meanwhile.
+pub(crate) fn last_words() -> Option<String> {
+    last_words_kept().take()
+}
+
+fn last_words_kept() -> MutexGuard<'static, Option<String>> {
+    LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, Hide).inspect_err(|_| give_back())
+}
+
+/// Gives the terminal back, if it is ours. One that is gone cannot take it, and nobody misses it.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, Show).unwrap_or_default();
+        disable_raw_mode().unwrap_or_default();
+    }
+}
