@@ -338,6 +338,7 @@ impl Agent<'_> {
             paid: &paid,
             asked: AtomicU32::new(0),
             lost: AtomicU32::new(0),
+            unknown: AtomicU32::new(0),
             over: OnceLock::new(),
         };
         let reply = take_turn_with_retries(&asking, &request, self.retry, self.slot, &on_wait);
@@ -352,7 +353,7 @@ impl Agent<'_> {
         }
         let Some(reply) = reply else {
             let lost = self.meter.cost().unknown_calls - unknown_before;
-            for _ in asking.lost.into_inner()..lost {
+            for _ in asking.unknown.into_inner()..lost {
                 self.keep(lost_call()).await; // nobody waits for its answer any more
             }
             if let Some(trouble) = waits.trouble {
@@ -487,6 +488,7 @@ impl Agent<'_> {
             status: None,
             retry_after: None,
             maybe_paid: false, // its requests were counted one by one
+            usage: None,
             message: format!("{cause}; {} before it healed", self.time_limit()),
         }
     }
@@ -671,6 +673,8 @@ struct Asking<'a> {
     asked: AtomicU32,
     /// How many came to nothing and are written down as that.
     lost: AtomicU32,
+    /// Of those, how many have a cost that nobody knows.
+    unknown: AtomicU32,
     /// Why the run's budget has no room for another one.
     over: OnceLock<String>,
 }
@@ -708,11 +712,13 @@ impl ModelClient for Asking<'_> {
                     call.answered(&reply.usage);
                     None
                 }
-                Err(error) => call.failed(error.maybe_paid),
+                Err(error) => call.failed(error.maybe_paid, error.usage.as_deref().copied()),
             };
             if let Some(lost) = lost {
+                let unknown = matches!(lost, Entry::Lost { cost_usd: None, .. });
                 agent.keep(lost).await; // before the next request is sent
                 self.lost.fetch_add(1, Ordering::Relaxed);
+                self.unknown.fetch_add(unknown.into(), Ordering::Relaxed);
             }
             if let Some(changed) = permit.ended(&reply) {
                 agent.reporter.note(changed).await;
@@ -734,6 +740,7 @@ impl Asking<'_> {
             status: None,
             retry_after: None,
             maybe_paid: false,
+            usage: None,
             message: cause.clone(),
         };
         self.over.set(cause).unwrap_or_default(); // there is but one

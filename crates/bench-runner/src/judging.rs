@@ -59,9 +59,11 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// Tokens of all its replies.
+    /// Tokens of all its replies, and of answers that held none.
     pub(crate) fn used(&self) -> Usage {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used += self.meter.lost();
+        used
     }
 
     fn count(&self, usage: Usage) {

@@ -459,6 +459,7 @@ impl Work {
                 |panic: Box<dyn Any + Send>| (self.errored(&trial, number, said_by(&*panic)), Next::Attempt);
             let (mut record, next) = caught.unwrap_or_else(panicked);
             cost += meter.cost();
+            retried_usage += meter.lost();
             (record.cost, record.retried_usage) = (Some(cost), retried_usage);
             if let Some(seat) = &seat {
                 let mut all = cost;

@@ -31,6 +31,8 @@ struct Counted {
     dearest: Usd,
     /// A reply came whose cost is not known.
     uncounted: bool,
+    /// Tokens of answers that held no turn.
+    lost: Usage,
 }
 
 /// A turn that the run's budget has room for; none is held for a model that costs nothing.
@@ -77,6 +79,11 @@ impl<'a> Meter<'a> {
     /// What was counted so far, requests under way not included.
     pub(crate) fn cost(&self) -> Cost {
         self.counted().cost
+    }
+
+    /// Tokens of answers that held no turn, as far as they were counted.
+    pub(crate) fn lost(&self) -> Usage {
+        self.counted().lost
     }
 
     /// Why the attempt may not ask again, if it may cost `most`: what its dearest request has cost would not fit any more. A
@@ -164,9 +171,16 @@ impl Call<'_> {
 
     /// It failed. A refusal costs nothing; what broke off, or holds no turn, may have been answered in full. What is to be
     /// written down of it, if it may have to be paid.
-    pub(crate) fn failed(mut self, maybe_paid: bool) -> Option<Entry> {
-        self.settled = !maybe_paid;
-        (maybe_paid && !self.meter.free).then(lost_call)
+    pub(crate) fn failed(mut self, maybe_paid: bool, usage: Option<Usage>) -> Option<Entry> {
+        self.settled = true;
+        if !maybe_paid || self.meter.free {
+            return None;
+        }
+        let usage = usage.unwrap_or_default();
+        let cost_usd = self.meter.price_of(&usage);
+        self.meter.add(Cost::of_call(cost_usd), &usage, self.turn);
+        self.meter.counted().lost += usage;
+        Some(Entry::Lost { usage, cost_usd })
     }
 }
 
@@ -311,7 +325,11 @@ fn attempts_in(transcript: impl IntoIterator<Item = Entry>, paid: Paid) -> Vec<T
                 }
             }
             Entry::Lost { usage, cost_usd } => {
-                told.spent.usage += usage;
+                if told.over {
+                    told.spent.judge_usage += usage; // after the conversation only the judge is asked
+                } else {
+                    told.spent.usage += usage;
+                }
                 told.lose(cost_usd);
             }
             Entry::Verdict(_) => {
@@ -370,12 +388,24 @@ mod tests {
         let turn = meter.turn().await.unwrap();
         meter.begin(&turn).answered(&used(1_000_000, 500_000));
         assert_eq!(meter.cost().to_string(), "$2.00");
-        meter.begin(&turn).failed(false);
+        meter.begin(&turn).failed(false, None);
         assert_eq!(meter.cost().to_string(), "$2.00", "refusals cost nothing");
-        meter.begin(&turn).failed(true);
+        meter.begin(&turn).failed(true, None);
         meter.begin(&turn).answered(&Usage::default());
         drop(meter.begin(&turn));
         assert_eq!(meter.cost().to_string(), "≥ $2.00 + 3 calls of unknown cost");
+        let lost = meter.begin(&turn).failed(true, Some(used(1_000_000, 0)));
+        let known = Entry::Lost {
+            usage: used(1_000_000, 0),
+            cost_usd: Some(Usd::from(1.0)),
+        };
+        assert_eq!(
+            lost,
+            Some(known),
+            "an answer without a turn that counts its tokens"
+        );
+        assert_eq!(meter.cost().to_string(), "≥ $3.00 + 3 calls of unknown cost");
+        assert_eq!(meter.lost().total(), 1_000_000);
     }
 
     #[tokio::test]
@@ -580,6 +610,15 @@ mod tests {
         let is = |model, judge, cost: &str| (model, judge, cost.to_owned());
         let waits = [judge_asked()];
         assert_eq!(shown(&waits, BOTH), is(7, 0, "≥ $1.00 + 1 call of unknown cost"));
+        let lost = Entry::Lost {
+            usage: used(2, 1),
+            cost_usd: Some(Usd::from(1.0)),
+        };
+        let counted = [judge_asked(), lost];
+        assert_eq!(
+            shown(&counted, BOTH),
+            is(7, 3, "≥ $2.00 + 1 call of unknown cost")
+        );
         assert_eq!(shown(&waits, JUDGE), is(7, 0, "unknown (1 call)"));
         assert_eq!(
             shown(&waits, MODEL),

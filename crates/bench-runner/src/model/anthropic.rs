@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, our_name, wire_name, word};
 use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
@@ -34,6 +35,21 @@ const MOST_TOKENS_WHOLE: u64 = 128_000 / 6;
 pub(super) struct Anthropic;
 
 impl WireFormat for Anthropic {
+    fn count(&self, part: &Value, counted: &mut Counted) {
+        counted.take(part.pointer("/message/usage"));
+        counted.take(part.get("usage"));
+        if part
+            .pointer("/delta/stop_reason")
+            .is_some_and(|why| !why.is_null())
+        {
+            counted.end();
+        }
+    }
+
+    fn usage(&self, counted: &Value) -> Usage {
+        usage_of(counted)
+    }
+
     type Assembly = assembly::Message;
 
     fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use bench_core::{ModelRef, ModelSettings};
+use bench_core::{ModelRef, ModelSettings, Usage};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -14,7 +14,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::bounds::{self, MOST_CALLS};
-use super::exchange::Underway;
+use super::counted::{self, Counted};
+use super::exchange::{Exchange, Underway};
 use super::failure::may_be_paid;
 use super::http::Endpoint;
 use super::limits;
@@ -31,6 +32,12 @@ pub(super) trait WireFormat: Send + Sync {
 
     /// Reads the body of an answer that says success.
     fn read(&self, body: &[u8], tools: &[ToolSpec]) -> Result<TurnReply, NoTurn>;
+
+    /// Finds the tokens that a part of an answer counts: its body, or the data of one of its events.
+    fn count(&self, part: &Value, counted: &mut Counted);
+
+    /// Reads such a count.
+    fn usage(&self, counted: &Value) -> Usage;
 
     /// Whether replies come in pieces where the settings do not say. They come whole: then they are kept, and go back,
     /// as the provider's own bytes.
@@ -103,10 +110,20 @@ impl<F: WireFormat> HttpModel<F> {
         let head = underway.exchange.status.map(may_be_paid);
         let reply = reply.map_err(|error| ModelError {
             maybe_paid: head.unwrap_or(error.maybe_paid),
+            usage: self.usage_of(&underway.exchange),
             ..error
         });
         underway.end(&reply);
         reply
+    }
+
+    /// What an answer counts that says success and holds no turn.
+    fn usage_of(&self, exchange: &Exchange) -> Option<Box<Usage>> {
+        if !(200..300).contains(&exchange.status()) {
+            return None;
+        }
+        let usage = counted::in_answer(&self.format, &exchange.body, exchange.is_event_stream());
+        (!usage.is_unknown()).then(|| usage.into())
     }
 
     fn written(&self, request: &TurnRequest<'_>, stream: bool) -> Result<Bytes, ModelError> {

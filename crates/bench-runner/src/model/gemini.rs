@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, google_name, our_name, word};
 use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
@@ -25,6 +26,20 @@ use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRe
 pub(super) struct Gemini;
 
 impl WireFormat for Gemini {
+    fn count(&self, part: &Value, counted: &mut Counted) {
+        counted.take(part.get("usageMetadata"));
+        if part
+            .pointer("/candidates/0/finishReason")
+            .is_some_and(|why| !why.is_null())
+        {
+            counted.end();
+        }
+    }
+
+    fn usage(&self, counted: &Value) -> Usage {
+        usage_of(counted)
+    }
+
     type Assembly = assembly::Generated;
 
     fn body<'a>(&self, _model: &'a str, request: &'a TurnRequest<'a>, _stream: bool) -> impl Serialize {

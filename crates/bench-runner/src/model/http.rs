@@ -278,6 +278,7 @@ impl Endpoint {
             status,
             retry_after: None,
             maybe_paid: false, // who knows the whole exchange decides
+            usage: None,
             message: self.secrets.redact(text).into_owned(),
         }
     }

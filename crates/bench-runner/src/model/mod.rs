@@ -20,6 +20,7 @@
 mod anthropic;
 mod bounds;
 pub mod connect;
+mod counted;
 pub mod exchange;
 mod failure;
 #[cfg(test)]
@@ -230,6 +231,8 @@ pub struct ModelError {
     pub retry_after: Option<Duration>,
     /// Whether the provider may have done the work, and wants to be paid for it.
     pub maybe_paid: bool,
+    /// What the answer counts, if it is one that holds no turn and counts all the same.
+    pub usage: Option<Box<Usage>>,
     /// What happened and what to try next, without secrets.
     pub message: String,
 }

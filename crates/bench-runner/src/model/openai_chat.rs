@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
 use super::wire::{Fields, our_name, wire_name, word};
 use super::{AssistantTurn, Message, Raw, ToolSpec, TurnReply, TurnRequest};
@@ -43,6 +44,19 @@ impl OpenAiChat {
 }
 
 impl WireFormat for OpenAiChat {
+    fn count(&self, part: &Value, counted: &mut Counted) {
+        let ended = part.pointer("/choices/0/finish_reason");
+        if ended.is_some_and(|reason| !reason.is_null()) {
+            counted.forget(); // some servers count as they go
+            counted.end();
+        }
+        counted.take(part.get("usage"));
+    }
+
+    fn usage(&self, counted: &Value) -> Usage {
+        usage_of(counted)
+    }
+
     type Assembly = assembly::Completion;
 
     fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
 use super::openai_chat::arguments_of;
 use super::wire::{Fields, our_name, wire_name, word};
@@ -39,6 +40,19 @@ impl OpenAiResponses {
 }
 
 impl WireFormat for OpenAiResponses {
+    fn count(&self, part: &Value, counted: &mut Counted) {
+        counted.take(part.get("usage"));
+        let kind = part.get("type").and_then(Value::as_str);
+        if let Some("response.completed" | "response.incomplete" | "response.failed") = kind {
+            counted.take(part.pointer("/response/usage"));
+            counted.end();
+        }
+    }
+
+    fn usage(&self, counted: &Value) -> Usage {
+        usage_of(counted)
+    }
+
     type Assembly = assembly::Response;
 
     fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {

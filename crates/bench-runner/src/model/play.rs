@@ -61,6 +61,7 @@ pub(super) fn no_script(model: &ModelRef, message: String) -> ModelError {
         status: None,
         retry_after: None,
         maybe_paid: false,
+        usage: None,
         message,
     }
 }

@@ -225,6 +225,7 @@ mod tests {
             status: None,
             retry_after,
             maybe_paid: false,
+            usage: None,
             message: "it broke".into(),
         }
     }

@@ -198,6 +198,7 @@ impl Script {
             status,
             retry_after,
             maybe_paid: false,
+            usage: None,
             message,
         }
     }

@@ -16,6 +16,7 @@ fn refusal(retry_after: Option<Duration>) -> ModelError {
         status: Some(429),
         retry_after,
         maybe_paid: false,
+        usage: None,
         message: "slow down".into(),
     }
 }

@@ -26,6 +26,7 @@ fn broken() -> ModelError {
         status: None,
         retry_after: Some(Duration::from_millis(50)),
         maybe_paid: false,
+        usage: None,
         message: "reset".into(),
     }
 }

@@ -19,6 +19,7 @@ fn failure(class: ErrorClass, retry_after: Option<Duration>) -> ModelError {
         status: None,
         retry_after,
         maybe_paid: false,
+        usage: None,
         message: format!("{class:?}"),
     }
 }

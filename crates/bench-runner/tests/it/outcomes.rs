@@ -173,6 +173,7 @@ async fn time_runs_out_for_a_model_that_never_answers() {
                 status: None,
                 retry_after: None,
                 maybe_paid: false,
+                usage: None,
                 message: "no answer".into(),
             })
         }

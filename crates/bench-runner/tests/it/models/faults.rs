@@ -63,6 +63,24 @@ async fn every_status_has_its_class() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_turn_says_what_it_took() {
+    let counts = json!({"prompt_tokens": 7, "input_tokens": 7, "completion_tokens": 3, "output_tokens": 3});
+    let google = json!({"promptTokenCount": 7, "candidatesTokenCount": 3});
+    let body = json!({"error": {"message": "no"}, "usage": counts, "usageMetadata": google});
+    for model in MODELS {
+        for (status, want) in [(200, Some((7, 3))), (500, None)] {
+            let stub = Stub::start([Answer::json(status, &body)]).await;
+            let error = error_of(model, &stub.url).await;
+            let usage = error
+                .usage
+                .as_deref()
+                .and_then(|usage| usage.input_tokens.zip(usage.output_tokens));
+            assert_eq!(usage, want, "{model} {status}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn texts_hold_the_providers_words_and_what_to_try_next() {
     let openai = |status, kind: &str, code: &str, message: &str| {
         let error = json!({"message": message, "type": kind, "param": null, "code": code});
