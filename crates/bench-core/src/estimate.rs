@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::alike::{Found, needs, source};
+use self::judging::Judging;
 use self::reach::reaches;
-use crate::model::ModelSpec;
 use crate::plan::Plan;
 use crate::price::Usd;
 use crate::usage::Usage;
 
 mod alike;
+mod judging;
 mod reach;
 mod sums;
 
@@ -33,6 +34,19 @@ pub struct PastTrial {
     /// Its model is no service: what it needs says nothing of others.
     pub local: bool,
     /// Model replies.
+    pub calls: u32,
+    /// Tokens of all of them.
+    pub usage: Usage,
+    /// What its judge was asked, if a check of it asks one.
+    pub judged: Option<PastJudging>,
+}
+
+/// What judging a past trial needed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PastJudging {
+    /// The judge, as `provider:name`, with the settings behind it.
+    pub judge: String,
+    /// Its replies; none for a trial without an answer.
     pub calls: u32,
     /// Tokens of all of them.
     pub usage: Usage,
@@ -103,7 +117,21 @@ pub struct CellEstimate {
     pub basis: Basis,
     /// So many past trials.
     pub past_trials: usize,
-    /// What each trial needs.
+    /// What each trial needs, its judge aside.
+    pub per_trial: Needs,
+    /// What judging them needs; none if no check asks a judge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judging: Option<JudgingEstimate>,
+}
+
+/// Judging the trials of one scenario with one model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JudgingEstimate {
+    /// What it stands on, of trials with the same judge.
+    pub basis: Basis,
+    /// So many past trials.
+    pub past_trials: usize,
+    /// What judging each trial needs.
     pub per_trial: Needs,
 }
 
@@ -177,21 +205,33 @@ pub struct Reach {
 pub struct Estimate {
     /// Per scenario and model, in the plan's order.
     pub cells: Vec<CellEstimate>,
-    /// Per model, in the plan's order.
+    /// Per model, in the plan's order, its judge aside.
     pub models: Vec<ModelEstimate>,
-    /// All together.
+    /// The judge; none if no check asks one. Its name is empty if the plan has none yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<ModelEstimate>,
+    /// All together, the judge included.
     pub total: Sums,
     /// How far each budget of the plan reaches.
     pub budgets: Vec<Reach>,
 }
 
+/// Past trials by what they stand for: the place of the model in the plan, and how like they are.
+type Sources<'p> = BTreeMap<(usize, Basis), Vec<&'p PastTrial>>;
+
 /// Estimates what a plan will need. `past` is newest first.
 pub fn estimate(plan: &Plan, past: &[PastTrial]) -> Estimate {
     let found = Found::of(past);
-    let (mut cells, mut sources) = (Vec::new(), BTreeMap::<(usize, Basis), Vec<&PastTrial>>::new());
+    let judging = Judging::of(plan, past);
+    let (mut cells, mut sources, mut of_judge) = (Vec::new(), Sources::new(), Sources::new());
     for scenario in &plan.scenarios {
         for (index, model) in plan.models.iter().enumerate() {
             let (basis, alike) = found.most_like(scenario, model);
+            let judging = scenario.asks_judge().then(|| {
+                let (estimate, alike) = judging.of_trials(scenario, model);
+                of_judge.entry((0, estimate.basis)).or_default().extend(alike);
+                estimate
+            });
             cells.push(CellEstimate {
                 scenario_id: scenario.scenario_id.clone(),
                 model: model.model.to_string(),
@@ -199,25 +239,64 @@ pub fn estimate(plan: &Plan, past: &[PastTrial]) -> Estimate {
                 basis,
                 past_trials: alike.len(),
                 per_trial: needs(&alike, model, basis),
+                judging,
             });
             sources.entry((index, basis)).or_default().extend(alike);
         }
     }
-    let of_model = |index: usize| cells.iter().skip(index).step_by(plan.models.len().max(1));
-    let model_estimate = |(index, model): (usize, &ModelSpec)| ModelEstimate {
-        model: model.model.to_string(),
-        sums: Sums::of(of_model(index)),
-        from: sources
-            .range((index, Basis::Same)..=(index, Basis::Nothing))
-            .map(|((_, basis), past)| source(*basis, of_model(index), past))
-            .collect(),
+    let models = plan.models.iter().enumerate().map(|(index, model)| {
+        let cells = cells.iter().skip(index).step_by(plan.models.len());
+        let own = cells.map(|cell| (cell.trials, cell.basis, &cell.per_trial));
+        model_estimate(model.model.to_string(), &own.collect::<Vec<_>>(), &sources, index)
+    });
+    let models = models.collect();
+    let judged = |cell: &'_ CellEstimate| {
+        let judging = cell.judging.as_ref()?;
+        Some((cell.trials, judging.basis, judging.per_trial))
     };
-    let models = plan.models.iter().enumerate().map(model_estimate).collect();
+    let judged: Vec<_> = cells.iter().filter_map(judged).collect();
+    let judge = (!judged.is_empty()).then(|| {
+        let name = plan.judge.as_ref().map(|judge| judge.model.to_string());
+        let judged: Vec<_> = judged
+            .iter()
+            .map(|(trials, basis, needs)| (*trials, *basis, needs))
+            .collect();
+        model_estimate(name.unwrap_or_default(), &judged, &of_judge, 0)
+    });
     Estimate {
         models,
-        total: Sums::of(cells.iter()),
+        judge,
+        total: Sums::of(cells.iter().map(|cell| (cell.trials, cell.needs()))),
         budgets: reaches(plan, &cells),
         cells,
+    }
+}
+
+/// All trials of one model, or of the judge. `own` are these: how many, by what, and what each needs.
+fn model_estimate(
+    model: String,
+    own: &[(u32, Basis, &Needs)],
+    sources: &Sources<'_>,
+    index: usize,
+) -> ModelEstimate {
+    ModelEstimate {
+        model,
+        sums: Sums::of(own.iter().map(|(trials, _, needs)| (*trials, [*needs]))),
+        from: sources
+            .range((index, Basis::Same)..=(index, Basis::Nothing))
+            .map(|((_, basis), past)| {
+                let like = own.iter().filter(|(_, of, _)| of == basis);
+                source(*basis, like.map(|(trials, ..)| trials).sum(), past)
+            })
+            .collect(),
+    }
+}
+
+impl CellEstimate {
+    /// What each trial needs, and what judging it needs.
+    fn needs(&self) -> impl Iterator<Item = &Needs> {
+        let judging = self.judging.iter().map(|judging| &judging.per_trial);
+        std::iter::once(&self.per_trial).chain(judging)
     }
 }
 
@@ -225,8 +304,10 @@ pub fn estimate(plan: &Plan, past: &[PastTrial]) -> Estimate {
 mod tests {
     use super::*;
     use crate::harness::{Harness, Origin, Scenario};
+    use crate::model::ModelSpec;
     use crate::plan::{Budget, GymChoice};
     use crate::price::{Price, Rates};
+    use crate::verifier::{Check, ResponseCheck, VerifierSpec};
 
     fn plan(models: &[&str], runs: u32) -> Plan {
         let scenario = |id: &str| Scenario {
@@ -277,6 +358,7 @@ mod tests {
                 output_tokens: (model != "oracle").then_some(u64::from(calls) * 100_000),
                 ..Usage::default()
             },
+            judged: None,
         }
     }
 
@@ -359,6 +441,106 @@ mod tests {
             (6, 0)
         );
         assert_eq!(estimate.total.cost_usd.unknown_trials, 6);
+    }
+
+    /// The plan, with a judge for its first scenario.
+    fn judged(judge: Option<&str>) -> Plan {
+        let mut plan = plan(&["openai:m", "oracle"], 2);
+        plan.judge = judge.map(|judge| ModelSpec {
+            model: judge.parse().unwrap(),
+            ..plan.models[0].clone()
+        });
+        plan.scenarios[0].scenario.verifiers = vec![VerifierSpec {
+            name: "polite".into(),
+            description: None,
+            gym: None,
+            prompt: None,
+            check: Check::ResponseCheck(ResponseCheck::Judge {
+                comparison_prompt: "Is it polite?".into(),
+                minimum_comparison_value: 7.0,
+                sql_query: None,
+            }),
+        }];
+        plan
+    }
+
+    fn judging(scenario: &str, model: &str, judge: &str, calls: u32) -> PastTrial {
+        let of_judge = past(scenario, "any:model", calls).usage;
+        PastTrial {
+            judged: Some(PastJudging {
+                judge: judge.into(),
+                calls,
+                usage: if calls == 0 { Usage::default() } else { of_judge },
+            }),
+            ..past(scenario, model, 1)
+        }
+    }
+
+    #[test]
+    fn what_judging_needs_is_known_by_trials_that_the_same_judge_judged() {
+        let plan = judged(Some("openai:j"));
+        let seen = [
+            judging("a", "openai:m", "openai:j", 2),
+            judging("a", "openai:m", "openai:other", 9),
+            judging("b", "openai:m", "openai:j", 9),
+            past("a", "oracle", 1),
+        ];
+        let known = estimate(&plan, &seen);
+        let bases: Vec<_> = known
+            .cells
+            .iter()
+            .map(|cell| {
+                cell.judging
+                    .as_ref()
+                    .map(|judging| (judging.basis, judging.past_trials))
+            })
+            .collect();
+        let want = [Some((Basis::Same, 1)), Some((Basis::OtherModels, 1)), None, None];
+        assert_eq!(
+            bases, want,
+            "neither another judge nor another scenario says anything"
+        );
+        let dollars = |sums: &Sums| {
+            (
+                sums.trials,
+                sums.cost_usd.known.median,
+                sums.cost_usd.unknown_trials,
+            )
+        };
+        let judge = known.judge.unwrap();
+        assert_eq!(dollars(&judge.sums), (4, Usd::from(16.0), 0));
+        assert_eq!(
+            dollars(&known.models[0].sums),
+            (4, Usd::from(8.0), 0),
+            "the judge aside"
+        );
+        assert_eq!(
+            dollars(&known.total),
+            (8, Usd::from(24.0), 0),
+            "the judge included"
+        );
+
+        for (judge, name) in [(Some("openai:new"), "openai:new"), (None, "")] {
+            let unknown = estimate(&judged(judge), &seen);
+            let of_judge = unknown.judge.unwrap();
+            assert_eq!(
+                (of_judge.model.as_str(), of_judge.from[0].basis),
+                (name, Basis::Nothing)
+            );
+            assert_eq!(dollars(&of_judge.sums), (4, Usd::default(), 4));
+            assert_eq!(
+                dollars(&unknown.total),
+                (8, Usd::from(8.0), 4),
+                "what is known stays known"
+            );
+        }
+        let silent = [judging("a", "openai:m", "openai:j", 0)];
+        let judge = estimate(&plan, &silent).judge.unwrap();
+        assert_eq!(
+            dollars(&judge.sums),
+            (4, Usd::default(), 0),
+            "without an answer nobody is asked"
+        );
     }
 
     #[test]

@@ -318,6 +318,74 @@ fn what_cannot_be_judged_is_refused_before_anything_is_asked() {
 }
 
 #[test]
+fn what_judging_needs_is_estimated_by_what_the_same_judge_needed() {
+    let good = Turn::say(&opinion(9.0));
+    let conversations = vec![
+        judges("good", [Turn::say("8/10"), good.clone()]),
+        says("good", "Web."),
+        says("plain", "Mobile."),
+    ];
+    let scenarios = vec![
+        scenario("good", [judged("good")]),
+        scenario("plain", [answers("Mobile.")]),
+    ];
+    let (stub, bed) = bed(conversations, scenarios);
+    let estimate = |args: &str| {
+        let shot = bed.bench(&format!("{RUN} --dry-run --json {args}"));
+        let plan: Value = serde_json::from_str(&shot.stdout).unwrap();
+        plan["estimate"].clone()
+    };
+    let before = estimate("--runs 3");
+    assert_eq!(before["judge"]["from"][0]["basis"], "nothing");
+    assert_eq!(before["judge"]["cost_usd"]["unknown_trials"], 3);
+    let done = bed.bench(&format!("{RUN} --ui quiet"));
+    assert_eq!(done.code, Some(0), "{done}");
+
+    let after = estimate("--runs 3 --max-cost 0.55");
+    let cents = |sums: &Value| {
+        let cost = &sums["cost_usd"];
+        assert_eq!(cost["unknown_trials"], 0, "{cost}");
+        (cost["median"].as_f64().unwrap() * 100.0).round()
+    };
+    let parts = [&after["models"][0], &after["judge"], &after["total"]];
+    assert_eq!(
+        parts.map(cents).map(f64::to_bits),
+        [60.0, 30.0, 90.0].map(f64::to_bits)
+    );
+    assert_eq!(
+        (&after["judge"]["trials"], &after["judge"]["calls"]["median"]),
+        (&json!(3), &json!(6))
+    );
+    assert_eq!(after["cells"][1]["judging"], Value::Null, "nobody judges it");
+    assert_eq!(
+        after["budgets"][0]["ends_after_at_median"], 3,
+        "judges are paid from it, too"
+    );
+
+    let sent = stub.requests().len();
+    let other = RUN.replace("anthropic:j", "openai:m");
+    let shown = bed.bench(&format!("{other} --dry-run"));
+    let run = bed.the_run().id();
+    let table: Vec<&str> = shown
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("model "))
+        .collect();
+    insta::assert_snapshot!(table.join("\n").replace(&run, "RUN"), @r"
+    model           trials  model replies  input tokens  output tokens       cost
+    ─────────────────────────────────────────────────────────────────────────────
+    openai:m             2              2           200             20    $0.2000
+    judge openai:m       1        unknown       unknown        unknown    unknown
+    all                  2            ≥ 2         ≥ 200           ≥ 20  ≥ $0.2000
+    estimated: median – 90th percentile of past trials, times the number of trials
+      openai:m: 2 past trials of the same scenario and model, from RUN
+      judge openai:m: no past run: unknown
+    looked at the newest 1 run in results
+    ");
+    assert_eq!(stub.requests().len(), sent, "nobody is asked");
+}
+
+#[test]
 fn what_a_judge_was_paid_outlives_the_worker_and_a_budget_holds_for_it_too() {
     let conversations = vec![
         judges(

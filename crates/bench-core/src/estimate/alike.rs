@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Basis, CellEstimate, Needs, PastTrial, Source, Spread};
+use super::{Basis, Needs, PastTrial, Source, Spread};
 use crate::model::ModelSpec;
 use crate::plan::PlannedScenario;
 use crate::usage::Usage;
 
 /// Of past trials that are equally alike, so many count: the newest.
-const MOST_ALIKE: usize = 200;
+pub(super) const MOST_ALIKE: usize = 200;
 
 /// Past trials by what they can stand for.
 pub(super) struct Found<'p> {
@@ -85,7 +85,7 @@ pub(super) fn needs(past: &[&PastTrial], model: &ModelSpec, basis: Basis) -> Nee
     }
 }
 
-fn spread<T: Ord + Copy>(mut seen: Vec<T>) -> Option<Spread<T>> {
+pub(super) fn spread<T: Ord + Copy>(mut seen: Vec<T>) -> Option<Spread<T>> {
     seen.sort_unstable();
     let rank = |tenths: usize| {
         seen.get((seen.len() * tenths).div_ceil(10).saturating_sub(1))
@@ -97,19 +97,12 @@ fn spread<T: Ord + Copy>(mut seen: Vec<T>) -> Option<Spread<T>> {
     })
 }
 
-pub(super) fn source<'c>(
-    basis: Basis,
-    cells: impl Iterator<Item = &'c CellEstimate>,
-    past: &[&PastTrial],
-) -> Source {
+pub(super) fn source(basis: Basis, trials: u32, past: &[&PastTrial]) -> Source {
     let different: BTreeSet<*const PastTrial> = past.iter().map(|trial| std::ptr::from_ref(*trial)).collect();
     let runs: BTreeSet<&str> = past.iter().map(|trial| trial.run.as_str()).collect();
     Source {
         basis,
-        trials: cells
-            .filter(|cell| cell.basis == basis)
-            .map(|cell| cell.trials)
-            .sum(),
+        trials,
         past_trials: different.len(),
         runs: runs.into_iter().rev().map(str::to_owned).collect(),
     }

@@ -97,29 +97,37 @@ fn needs(estimate: &Estimate) -> Table {
         Column::figure("cost"),
     ]);
     let mut row = |name: String, sums: &Sums| {
-        let tokens = |sum: &Sum<u64>| in_words(sum, sums.trials, |n| short_number(*n));
+        let tokens = |sum: &Sum<u64>| in_words(sum, |n| short_number(*n));
         table.row([
             name,
             sums.trials.to_string(),
             tokens(&sums.calls),
             tokens(&sums.input_tokens),
             tokens(&sums.output_tokens),
-            in_words(&sums.cost_usd, sums.trials, Usd::to_string),
+            in_words(&sums.cost_usd, Usd::to_string),
         ]);
     };
     for model in &estimate.models {
         row(clean_line(&model.model), &model.sums);
     }
-    if estimate.models.len() > 1 {
+    if let Some(judge) = &estimate.judge {
+        row(judge_in_words(judge), &judge.sums);
+    }
+    if estimate.models.len() > 1 || estimate.judge.is_some() {
         row("all".to_owned(), &estimate.total);
     }
     table
 }
 
+/// `judge openai:m`, also where that model is tried, too.
+fn judge_in_words(judge: &ModelEstimate) -> String {
+    let named = format!("judge {}", clean_line(&judge.model));
+    named.trim_end().to_owned()
+}
+
 /// `30 – 54`, `≥ 30 – 54` where something is unknown, `unknown`.
-fn in_words<T: PartialEq + Default>(sum: &Sum<T>, trials: u32, shown: impl Fn(&T) -> String) -> String {
-    let nothing_known = sum.unknown_trials > 0 && sum.known.p90 == T::default();
-    if nothing_known || sum.unknown_trials >= trials {
+fn in_words<T: PartialEq + Default>(sum: &Sum<T>, shown: impl Fn(&T) -> String) -> String {
+    if sum.unknown_trials > 0 && sum.known.p90 == T::default() {
         return "unknown".to_owned();
     }
     let Spread { median, p90 } = &sum.known;
@@ -149,6 +157,11 @@ fn explained(estimate: &Estimate, read: &Read, cx: &Context) -> Vec<String> {
             .iter()
             .map(|source| source_in_words(source, model.sums.trials));
         lines.extend(sources.map(|source| format!("  {}: {source}", clean_line(&model.model))));
+    }
+    if let Some(judge) = &estimate.judge {
+        let (name, trials) = (judge_in_words(judge), judge.sums.trials);
+        let sources = judge.from.iter().map(|source| source_in_words(source, trials));
+        lines.extend(sources.map(|source| format!("  {name}: {source}")));
     }
     lines.push(read_in_words(read, &cx.shown(&cx.results_dir())));
     let trials = estimate.total.trials;
@@ -213,7 +226,9 @@ fn reach_in_words(reach: &Reach, trials: u32) -> String {
         n => format!("; of {} it is unknown", count(n as usize, "trial")),
     };
     let said = match (reach.ends_after_at_median, reach.ends_after_at_p90) {
-        _ if reach.unknown_trials >= trials => return format!("{budget}: nobody knows how far it reaches"),
+        (None, None) if reach.unknown_trials >= trials => {
+            return format!("{budget}: nobody knows how far it reaches");
+        }
         (None, None) if reach.unknown_trials > 0 => "enough for what is known".to_owned(),
         (None, None) => "enough, also at the 90th percentile".to_owned(),
         (None, Some(n)) => format!("enough at the median; at the 90th percentile it {}", after(&n)),
@@ -238,7 +253,7 @@ fn judged(plan: &Plan) -> String {
     };
     let all = plan.trials().iter().map(|trial| checks(trial.scenario)).sum();
     format!(
-        "{} judged by {}, in one or two replies each: what that needs is not estimated\n",
+        "{} judged by {}, in one or two replies each\n",
         count(all, "answer"),
         clean_line(&judge.model.to_string())
     )

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use bench_core::estimate::PastTrial;
+use bench_core::estimate::{PastJudging, PastTrial};
 use bench_core::event::TrialFinished;
+use bench_core::plan::PlannedScenario;
 use bench_core::{Event, ModelRef, Plan};
-use bench_runner::BenchJob;
+use bench_runner::{BenchJob, item_id};
 use bench_state::{RunStore, RunView, StateError};
 use serde::Serialize;
 
@@ -91,6 +92,7 @@ pub(super) fn read(plan: &Plan, cx: &Context) -> Result<Past, StateError> {
 
 /// Scenarios and models that say something of the plan.
 struct Wanted {
+    judge: Option<String>,
     models: Vec<String>,
     scenarios: Vec<String>,
 }
@@ -102,6 +104,7 @@ impl Wanted {
     fn of(plan: &Plan) -> Self {
         let scenarios = plan.scenarios.iter().map(|s| s.scenario_id.clone());
         Self {
+            judge: plan.judge.as_ref().map(|judge| judge.model.to_string()),
             models: plan.models.iter().map(|spec| spec.model.to_string()).collect(),
             scenarios: scenarios.collect(),
         }
@@ -146,11 +149,13 @@ fn trials(view: &RunView<BenchJob>, wanted: &Wanted, began: Instant) -> Result<V
         return Ok(Vec::new());
     }
     let plan = view.plan()?;
-    let hashes: HashMap<&str, &str> = plan
+    let scenarios: HashMap<&str, &PlannedScenario> = plan
         .scenarios
         .iter()
-        .map(|scenario| (scenario.scenario_id.as_str(), scenario.origin.sha256.as_str()))
+        .map(|scenario| (scenario.scenario_id.as_str(), scenario))
         .collect();
+    let same_judge = plan.judge.as_ref().map(|judge| judge.model.to_string());
+    let same_judge = same_judge.filter(|judge| wanted.judge.as_ref() == Some(judge));
     let mut trials = Vec::new();
     for recorded in view.events()? {
         if began.elapsed() > LONGEST {
@@ -162,17 +167,42 @@ fn trials(view: &RunView<BenchJob>, wanted: &Wanted, began: Instant) -> Result<V
         // Errored and cancelled ones did not need what they would have.
         let came_to_its_end = finished.outcome.is_verdict() && finished.turns > 0;
         if came_to_its_end && wanted.takes(&finished.scenario_id, &finished.model) {
-            let sha256 = hashes
-                .get(finished.scenario_id.as_str())
-                .copied()
-                .unwrap_or_default();
-            trials.push(past(view, finished, sha256));
+            let scenario = scenarios.get(finished.scenario_id.as_str());
+            let sha256 = scenario.map_or("", |scenario| &scenario.origin.sha256);
+            let judge = same_judge
+                .as_ref()
+                .filter(|_| scenario.is_some_and(|s| s.asks_judge()));
+            let judged = judge.and_then(|judge| judged(view, &finished, judge));
+            trials.push(past(view, finished, sha256, judged));
         }
     }
     Ok(trials)
 }
 
-fn past(view: &RunView<BenchJob>, finished: TrialFinished, sha256: &str) -> PastTrial {
+/// What judging a trial needed; none if its record is gone. The journal does not tell a judge's replies.
+fn judged(view: &RunView<BenchJob>, finished: &TrialFinished, judge: &str) -> Option<PastJudging> {
+    let record = view.item(&item_id(&finished.trial).ok()?).ok()??;
+    let mut judging = PastJudging {
+        judge: judge.to_owned(),
+        ..PastJudging::default()
+    };
+    for said in record
+        .verdicts
+        .iter()
+        .filter_map(|verdict| verdict.judge.as_ref())
+    {
+        judging.calls = judging.calls.saturating_add(said.replies);
+        judging.usage += said.usage;
+    }
+    Some(judging)
+}
+
+fn past(
+    view: &RunView<BenchJob>,
+    finished: TrialFinished,
+    sha256: &str,
+    judged: Option<PastJudging>,
+) -> PastTrial {
     PastTrial {
         run: view.id().to_string(),
         local: is_local(&finished.model),
@@ -181,6 +211,7 @@ fn past(view: &RunView<BenchJob>, finished: TrialFinished, sha256: &str) -> Past
         model: finished.model,
         calls: finished.turns,
         usage: finished.usage,
+        judged,
     }
 }
 
