@@ -1,5 +1,7 @@
 //! Events: what a run reports, as facts in the past tense. The journal holds them, one a line.
 
+use std::fmt::{self, Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::TrialId;
@@ -115,11 +117,37 @@ pub enum Event {
         /// Why: what it said when it refused, or that it answers.
         cause: String,
     },
+    /// A provider refused schemas of tools: from here on they are sent to this model without the keywords that it refuses
+    /// there. Nothing is put in.
+    ToolSchemasAdjusted {
+        /// The model, as `provider:name`.
+        model: String,
+        /// What is left out from here on, and was not before.
+        changes: Vec<ToolChange>,
+        /// What it said.
+        cause: String,
+    },
     /// A trial had no end when the run's worker died. Written by the next worker, from the trial's transcript, so that
     /// what was paid is counted; the trial is tried again.
     TrialInterrupted(TrialInterrupted),
     /// A trial is over, and its files are on disk.
     TrialFinished(TrialFinished),
+}
+
+/// What the schema of a tool is sent without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolChange {
+    /// The tool, as the model knows it.
+    pub tool: String,
+    /// Where each keyword stood: JSON pointers into the schema of its arguments, such as `/properties/key/pattern`.
+    pub removed: Vec<String>,
+}
+
+/// For people: `create_issue: /properties/key/pattern, /anyOf`.
+impl Display for ToolChange {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.tool, self.removed.join(", "))
+    }
 }
 
 /// What an attempt without an end used up.
@@ -223,7 +251,8 @@ impl Event {
             | Self::PlanChanged(_)
             | Self::GymReached { .. }
             | Self::ModelGivenUp { .. }
-            | Self::PaceChanged { .. } => None,
+            | Self::PaceChanged { .. }
+            | Self::ToolSchemasAdjusted { .. } => None,
             Self::TrialStarted { trial, .. }
             | Self::DatabaseNamed { trial, .. }
             | Self::DatabaseRemoved { trial, .. }

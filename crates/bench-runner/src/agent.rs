@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bench_core::drift::{Drift, Likeness, ToolSaid, compare};
+use bench_core::event::ToolChange;
 use bench_core::evidence::{Asker, Keep};
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
@@ -122,6 +123,8 @@ pub(crate) struct Toolbox {
     /// For each offered tool: index of its gym, and its name there.
     homes: Vec<(usize, String)>,
     restricted: BTreeSet<String>,
+    /// What their schemas are sent without, as the transcript has it.
+    told: Mutex<Vec<ToolChange>>,
 }
 
 impl Toolbox {
@@ -422,6 +425,38 @@ impl Agent<'_> {
         self.meter.tell(self.reporter, self.trial, entry).await;
     }
 
+    /// The provider refused schemas of tools, and they are sent otherwise from here on.
+    async fn note_adjusted(&self, error: &ModelError) {
+        let Some(adjusted) = &error.adjusted else { return };
+        if !adjusted.news.is_empty() {
+            let event = Event::ToolSchemasAdjusted {
+                model: error.model.clone(),
+                changes: adjusted.news.clone(),
+                cause: error.message.clone(),
+            };
+            self.reporter.note(event).await;
+        }
+        self.tell_changed(&adjusted.now).await;
+    }
+
+    /// Writes down what the model's tools are sent without, before the reply that it may have changed.
+    async fn tell_changed(&self, changes: &[ToolChange]) {
+        {
+            let mut told = self.tools.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if changes.is_empty() || *told == changes {
+                return;
+            }
+            *told = changes.to_vec();
+        }
+        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let text = format!(
+            "schemas of tools are sent without what the provider refuses: {}",
+            changes.join("; ")
+        );
+        self.reporter.log(self.trial, &text);
+        self.reporter.entry(self.trial, Entry::Note { text }).await;
+    }
+
     /// Writes down that a replay went otherwise than its recording.
     async fn note_drift(&self, said: &mut Said, tool: String, what: String) {
         let turn = said.turns;
@@ -489,6 +524,7 @@ impl Agent<'_> {
             retry_after: None,
             maybe_paid: false, // its requests were counted one by one
             usage: None,
+            adjusted: None,
             message: format!("{cause}; {} before it healed", self.time_limit()),
         }
     }
@@ -723,8 +759,12 @@ impl ModelClient for Asking<'_> {
             if let Some(changed) = permit.ended(&reply) {
                 agent.reporter.note(changed).await;
             }
-            if reply.is_err() {
-                self.seen.write_down().await; // not kept through the wait: there may be many of them, and large
+            match &reply {
+                Ok(reply) => agent.tell_changed(&reply.tools_changed).await,
+                Err(error) => {
+                    self.seen.write_down().await; // not kept through the wait: there may be many of them, and large
+                    agent.note_adjusted(error).await;
+                }
             }
             reply
         })
@@ -741,6 +781,7 @@ impl Asking<'_> {
             retry_after: None,
             maybe_paid: false,
             usage: None,
+            adjusted: None,
             message: cause.clone(),
         };
         self.over.set(cause).unwrap_or_default(); // there is but one

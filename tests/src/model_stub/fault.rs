@@ -18,6 +18,7 @@ const HALF_AN_ANSWER: &str = r#"{"id":"x","choices":[{"index":0,"message":{"role
 pub(super) async fn play(fault: &Fault, wire: Wire, key: &str) -> Response {
     match fault {
         Fault::Status { status, retry_after } => error_status(*status, *retry_after, wire, key),
+        Fault::Refusal(message) => (StatusCode::BAD_REQUEST, Json(wire.error(400, message))).into_response(),
         Fault::Reset => broken_off(HALF_AN_ANSWER),
         Fault::Truncated => ([(CONTENT_TYPE, "application/json")], HALF_AN_ANSWER).into_response(),
         Fault::NotJson => (

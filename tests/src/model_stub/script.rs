@@ -74,6 +74,8 @@ pub enum Fault {
         #[serde(default)]
         retry_after: Option<RetryAfter>,
     },
+    /// A 400 in the provider's form, with this message.
+    Refusal(String),
     /// The connection is reset in the middle of the answer.
     Reset,
     /// The answer is complete for HTTP, but its JSON ends half way.

@@ -47,6 +47,48 @@ fn play(scenarios: Vec<Value>, conversations: Vec<Conversation>) -> Played {
     }
 }
 
+#[test]
+fn a_provider_that_refuses_schemas_is_sent_them_without_what_it_refuses_and_everybody_is_told() {
+    let refusal = "Invalid JSON payload received. Unknown name \"additionalProperties\" at \
+        'tools[0].function_declarations[0].parameters': Cannot find field.";
+    let turn = Turn::say("done").after([Fault::Refusal(refusal.into())]);
+    let stub = ModelStub::start(Script::always([turn]));
+    let bed = TestBed::new()
+        .env("GOOGLE_BASE_URL", stub.url())
+        .env("GOOGLE_API_KEY", "sk-canary-google");
+    bed.write_json("harness.json", &harness(vec![says_done("s")]));
+    let shot =
+        bed.bench("run harness.json --model google:m --runs 3 --max-concurrency 1 --retries 0 --ui plain");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let run = bed.the_run();
+    assert_eq!(run.state()["progress"]["passed"], 3, "{shot}");
+    let events = run.events();
+    let adjusted = |event: &&Value| event["event"] == "tool_schemas_adjusted";
+    let told: Vec<&Value> = events.iter().filter(adjusted).collect();
+    let [told] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    let tools = told["changes"].as_array().unwrap();
+    assert_eq!(tools[0]["removed"][0], "/additionalProperties", "{told}");
+    let line = format!("google:m: schemas of {} tools are sent without", tools.len());
+    assert_eq!(shot.to_string().matches(&line).count(), 1, "{shot}");
+    for trial in run.trials().keys() {
+        let entries = run.transcript(trial);
+        let says = |entry: &&Value| {
+            entry["text"]
+                .as_str()
+                .unwrap_or_default()
+                .contains("/additionalProperties")
+        };
+        assert_eq!(entries.iter().filter(says).count(), 1, "{trial}: {entries:?}");
+    }
+    let page = bed.bench("show latest");
+    let line = "tools    google:m: schemas sent without what the provider refuses: ";
+    assert_eq!(page.stdout.matches(line).count(), 1, "{page}");
+    let page: Value = serde_json::from_str(&bed.bench("show latest --json").stdout).unwrap();
+    assert_eq!(page["tool_schemas"]["google:m"], told["changes"]);
+}
+
 fn says_done(id: &str) -> Value {
     scenario(id, [answers("done")])
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bench_core::event::{Event, TrialFinished, TrialInterrupted};
+use bench_core::event::{Event, ToolChange, TrialFinished, TrialInterrupted};
 use bench_core::plan::Change;
 use bench_core::statistics::{self, ModelStatistics};
 use bench_core::{Cost, Gate, ModelRef, Outcome, Session, Transport};
@@ -29,6 +29,9 @@ const MOST_CAUSES: usize = 8;
 /// Verdicts that have changed that are shown.
 const MOST_CHANGED: usize = 40;
 
+/// The most characters that say what one model is sent tools without; `--json` has all.
+const LONGEST_CHANGES: usize = 240;
+
 /// What is known of a run.
 pub(super) struct Page {
     run: RunSummary<BenchJob>,
@@ -37,6 +40,8 @@ pub(super) struct Page {
     /// What the results have to be.
     pub(super) gate: Gate,
     changes: Vec<Changed>,
+    /// What each model is sent tools without.
+    tool_schemas: BTreeMap<String, Vec<ToolChange>>,
     causes: Vec<CauseCount>,
     drifted: Vec<Drifted>,
     /// The run that is judged again here, and what has changed since.
@@ -76,6 +81,8 @@ struct Document<'a> {
     gate: Option<Value>,
     #[serde(skip_serializing_if = "<[Changed]>::is_empty")]
     changes: &'a [Changed],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tool_schemas: &'a BTreeMap<String, Vec<ToolChange>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     problems: &'a [String],
 }
@@ -89,6 +96,7 @@ impl Page {
         let mut plan = view.plan().map_err(|error| problems.push(error.to_string())).ok();
         let mut last: BTreeMap<_, TrialFinished> = BTreeMap::new();
         let (mut changes, mut open) = (Vec::new(), BTreeSet::new());
+        let mut tool_schemas: BTreeMap<String, Vec<ToolChange>> = BTreeMap::new();
         for recorded in view.events()? {
             let recorded = recorded?;
             match &recorded.event {
@@ -98,6 +106,9 @@ impl Page {
                 _ => {}
             }
             match (recorded.event, &mut plan) {
+                (Event::ToolSchemasAdjusted { model, changes, .. }, _) => {
+                    add_changes(tool_schemas.entry(model).or_default(), changes);
+                }
                 (Event::TrialFinished(trial), _) => drop(last.insert(trial.trial.clone(), trial)),
                 // What has no verdict is tried again from here on.
                 (Event::RunStarted { .. }, _) => last.retain(|_, trial| trial.outcome.is_verdict()),
@@ -135,6 +146,7 @@ impl Page {
             session,
             gate: plan.map(|plan| plan.gate).unwrap_or_default(),
             changes,
+            tool_schemas,
             causes: causes::group(last.values()),
             drifted: drift::of(last.values()),
             rescored,
@@ -158,6 +170,7 @@ impl Page {
             rescore: self.rescored.as_ref().map(rescore_document),
             gate: self.gate_document(),
             changes: &self.changes,
+            tool_schemas: &self.tool_schemas,
             problems: &self.problems,
         }
     }
@@ -191,6 +204,13 @@ impl Page {
                 .iter()
                 .map(|changed| ("changed", changed.in_words(cx))),
         );
+        facts.extend(self.tool_schemas.iter().map(|(model, changes)| {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            let changes = changes.join("; ");
+            let without = text::shorten(&changes, LONGEST_CHANGES);
+            let what = "schemas sent without what the provider refuses";
+            ("tools", format!("{model}: {what}: {without}"))
+        }));
         if !self.gate.asks_nothing() {
             let mut lines = self.gate_in_words().into_iter();
             facts.extend(lines.next().map(|line| ("gate", line)));
@@ -406,4 +426,19 @@ fn painted(lines: &str) -> String {
 
 fn titled(title: &str, body: &str) -> String {
     format!("{}\n{body}", paint::paint(STRONG, &format!("{title}:")))
+}
+/// Adds what a model was sent tools without to what is known of it. A resume finds the same again.
+fn add_changes(known: &mut Vec<ToolChange>, changes: Vec<ToolChange>) {
+    for change in changes {
+        match known.iter_mut().find(|known| known.tool == change.tool) {
+            Some(known) => {
+                for place in change.removed {
+                    if !known.removed.contains(&place) {
+                        known.removed.push(place);
+                    }
+                }
+            }
+            None => known.push(change),
+        }
+    }
 }

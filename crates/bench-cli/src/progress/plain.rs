@@ -158,6 +158,20 @@ pub(super) fn noteworthy(event: &Event) -> Option<String> {
                 paint::signs("!")
             ))
         }
+        Event::ToolSchemasAdjusted {
+            model,
+            changes,
+            cause,
+        } => {
+            let cause = text::clean_line(cause);
+            let cause = text::shorten(&cause, LONGEST);
+            let model = text::clean_line(model);
+            let tools = text::count(changes.len(), "tool");
+            Some(format!(
+                "{} {model}: schemas of {tools} are sent without what the provider refuses ({cause})",
+                paint::signs("!")
+            ))
+        }
         Event::DatabaseRemoved {
             trial,
             gym,
@@ -186,6 +200,7 @@ fn sign(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::board::tests::{at, finished, plan, started, waiting};
+    use bench_core::event::ToolChange;
     use bench_runner::Earlier;
 
     use super::*;
@@ -214,7 +229,16 @@ mod tests {
             attempt: 1,
             cause: "gym\nbroke".into(),
         };
+        let adjusted = Event::ToolSchemasAdjusted {
+            model: "openai:m".into(),
+            changes: vec![ToolChange {
+                tool: "t".into(),
+                removed: vec!["/oneOf".into()],
+            }],
+            cause: "400: no oneOf,\nplease".into(),
+        };
         for (event, second) in [
+            (adjusted, 0),
             (gym, 0),
             (started("a~oracle~1"), 0),
             (started(trial), 0),
@@ -232,6 +256,7 @@ mod tests {
             at(32),
         );
         insta::assert_snapshot!(kept.text(), @r"
+        ! openai:m: schemas of 1 tool are sent without what the provider refuses (400: no oneOf,⏎please)
         gym tracker: 27 tools of tracker 0.1.0, MCP 2026-07-28, reached in 12ms, a connection for each request
         [1/4] ✓ passed    a~oracle~1    2/3 verifiers  1.20s
         ! b~oracle~1: attempt 1 errored and is tried again: gym⏎broke

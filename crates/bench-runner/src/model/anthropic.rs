@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
+use super::schemas::{self, Refusal};
 use super::wire::{Fields, our_name, wire_name, word};
 use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
 
@@ -52,6 +53,8 @@ impl WireFormat for Anthropic {
 
     type Assembly = assembly::Message;
 
+    const REFUSALS: &'static [Refusal] = &schemas::ANTHROPIC;
+
     fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {
         Body {
             model,
@@ -78,6 +81,7 @@ impl WireFormat for Anthropic {
             request_id: word(reply.id),
             first_token: None,
             hold: None,
+            tools_changed: Vec::new(),
             recorded: None,
         })
     }

@@ -16,9 +16,10 @@ use url::Url;
 use super::bounds::{self, MOST_CALLS};
 use super::counted::{self, Counted};
 use super::exchange::{Exchange, Underway};
-use super::failure::may_be_paid;
+use super::failure::{Said, may_be_paid};
 use super::http::Endpoint;
 use super::limits;
+use super::schemas::{Refusal, Schemas, SchemasAdjusted};
 use super::stream::{Assembly, follow};
 use super::{ErrorClass, ModelClient, ModelError, ToolSpec, TurnReply, TurnRequest};
 
@@ -26,6 +27,9 @@ use super::{ErrorClass, ModelClient, ModelError, ToolSpec, TurnReply, TurnReques
 pub(super) trait WireFormat: Send + Sync {
     /// Makes a whole body of one that comes in pieces.
     type Assembly: Assembly;
+
+    /// What is known to be refused in schemas of tools.
+    const REFUSALS: &'static [Refusal];
 
     /// The body of a request; with `stream` for a reply in pieces.
     fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize;
@@ -86,11 +90,16 @@ impl From<serde_json::Error> for NoTurn {
 pub(super) struct HttpModel<F> {
     endpoint: Endpoint,
     format: F,
+    schemas: Schemas,
 }
 
 impl<F: WireFormat> HttpModel<F> {
     pub(super) fn new(endpoint: Endpoint, format: F) -> Self {
-        Self { endpoint, format }
+        Self {
+            endpoint,
+            format,
+            schemas: Schemas::default(),
+        }
     }
 
     async fn ask(&self, request: &TurnRequest<'_>) -> Result<TurnReply, ModelError> {
@@ -103,7 +112,12 @@ impl<F: WireFormat> HttpModel<F> {
         } else {
             endpoint.url.clone()
         };
-        let body = self.written(request, stream)?;
+        let (tools, tools_changed) = self.schemas.sent(request.tools);
+        let as_sent = TurnRequest {
+            tools: &tools,
+            ..*request
+        };
+        let body = self.written(&as_sent, stream)?;
         let mut underway = Underway::begin(request, url, &endpoint.headers, body);
         let reply = self.turn(&mut underway, request, stream).await;
         // What the answer's head says counts, whatever was wrong with the rest of it.
@@ -111,10 +125,35 @@ impl<F: WireFormat> HttpModel<F> {
         let reply = reply.map_err(|error| ModelError {
             maybe_paid: head.unwrap_or(error.maybe_paid),
             usage: self.usage_of(&underway.exchange),
+            adjusted: self
+                .adjusted(&error, &underway.exchange, request, &tools)
+                .map(Box::new),
             ..error
         });
         underway.end(&reply);
-        reply
+        reply.map(|reply| TurnReply {
+            tools_changed,
+            ..reply
+        })
+    }
+
+    /// What follows for the schemas of the tools, which were `sent` so, from a refusal.
+    fn adjusted(
+        &self,
+        error: &ModelError,
+        exchange: &Exchange,
+        request: &TurnRequest<'_>,
+        sent: &[ToolSpec],
+    ) -> Option<SchemasAdjusted> {
+        // Tools that the user wrote into the body are no business of ours.
+        let ours = !request.settings.extra.contains_key("tools");
+        let refused = error.class == ErrorClass::BadRequest && exchange.status == Some(400);
+        if !ours || !refused || sent.is_empty() {
+            return None;
+        }
+        let said = Said::of_body(&exchange.body);
+        self.schemas
+            .refused(F::REFUSALS, &said.message, request.tools, sent)
     }
 
     /// What an answer counts that says success and holds no turn.

@@ -19,6 +19,7 @@ use url::Url;
 
 use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
+use super::schemas::{self, Refusal};
 use super::wire::{Fields, google_name, our_name, word};
 use super::{AssistantTurn, Message, Raw, ToolAnswer, ToolSpec, TurnReply, TurnRequest};
 
@@ -41,6 +42,8 @@ impl WireFormat for Gemini {
     }
 
     type Assembly = assembly::Generated;
+
+    const REFUSALS: &'static [Refusal] = &schemas::GOOGLE;
 
     fn body<'a>(&self, _model: &'a str, request: &'a TurnRequest<'a>, _stream: bool) -> impl Serialize {
         Body { request }
@@ -79,6 +82,7 @@ impl WireFormat for Gemini {
             request_id: word(reply.response_id),
             first_token: None,
             hold: None,
+            tools_changed: Vec::new(),
             recorded: None,
         })
     }

@@ -279,6 +279,7 @@ impl Endpoint {
             retry_after: None,
             maybe_paid: false, // who knows the whole exchange decides
             usage: None,
+            adjusted: None,
             message: self.secrets.redact(text).into_owned(),
         }
     }

@@ -11,6 +11,7 @@
 //! | `bounds` | how much a model may say in one turn |
 //! | [`script`], `oracle`, `noop` | models that need no network; `play` is what they share |
 //! | `replay` | the model that says once more what was recorded |
+//! | `schemas` | what providers refuse in the schemas of tools, and the tools without it |
 //! | [`retry`] | whether a failed request is sent again, and when |
 //! | [`mod@connect`], `providers` | from a [`bench_core::ModelSpec`] and the environment to a client |
 //!
@@ -39,6 +40,7 @@ mod providers;
 mod raw;
 mod replay;
 pub mod retry;
+mod schemas;
 pub mod script;
 mod stream;
 mod wire;
@@ -46,6 +48,7 @@ mod wire;
 use std::time::Duration;
 
 use bench_core::drift::ToolSaid;
+use bench_core::event::ToolChange;
 use bench_core::transcript::ToolCall;
 use bench_core::{ModelRef, ModelSettings, Scenario, Usage};
 use futures_util::future::BoxFuture;
@@ -60,6 +63,7 @@ pub use exchange::{Exchange, Witness};
 pub use providers::{ProviderStatus, providers};
 pub use raw::Raw;
 pub use retry::{RetryPolicy, Wait, WorkSlot, take_turn_with_retries};
+pub use schemas::SchemasAdjusted;
 
 /// The name under which a tool is offered when several gyms of a trial have one of its name.
 ///
@@ -180,6 +184,8 @@ pub struct TurnReply {
     pub first_token: Option<Duration>,
     /// How long the provider takes no further request: this one was the last that its rate limit allowed.
     pub hold: Option<Duration>,
+    /// What the schemas of tools were sent without, because the provider refuses it there.
+    pub tools_changed: Vec<ToolChange>,
     /// What is known of this turn from an earlier run; only `replay` knows anything.
     pub recorded: Option<Recorded>,
 }
@@ -233,6 +239,9 @@ pub struct ModelError {
     pub maybe_paid: bool,
     /// What the answer counts, if it is one that holds no turn and counts all the same.
     pub usage: Option<Box<Usage>>,
+    /// It refused schemas of tools, and they are sent without what it refuses from here on: the same request may go again at
+    /// once. None for every other failure, and where nothing known is left to take out.
+    pub adjusted: Option<Box<SchemasAdjusted>>,
     /// What happened and what to try next, without secrets.
     pub message: String,
 }

@@ -18,6 +18,7 @@ use url::Url;
 
 use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
+use super::schemas::{self, Refusal};
 use super::wire::{Fields, our_name, wire_name, word};
 use super::{AssistantTurn, Message, Raw, ToolSpec, TurnReply, TurnRequest};
 
@@ -59,6 +60,8 @@ impl WireFormat for OpenAiChat {
 
     type Assembly = assembly::Completion;
 
+    const REFUSALS: &'static [Refusal] = &schemas::OPENAI;
+
     fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {
         Body {
             model,
@@ -86,6 +89,7 @@ impl WireFormat for OpenAiChat {
             request_id: word(reply.id),
             first_token: None,
             hold: None,
+            tools_changed: Vec::new(),
             recorded: None,
         })
     }

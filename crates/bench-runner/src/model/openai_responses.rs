@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use super::counted::Counted;
 use super::format::{NoTurn, WireFormat};
 use super::openai_chat::arguments_of;
+use super::schemas::{self, Refusal};
 use super::wire::{Fields, our_name, wire_name, word};
 use super::{AssistantTurn, Message, ToolSpec, TurnReply, TurnRequest};
 
@@ -55,6 +56,8 @@ impl WireFormat for OpenAiResponses {
 
     type Assembly = assembly::Response;
 
+    const REFUSALS: &'static [Refusal] = &schemas::OPENAI;
+
     fn body<'a>(&self, model: &'a str, request: &'a TurnRequest<'a>, stream: bool) -> impl Serialize {
         Body {
             model,
@@ -87,6 +90,7 @@ impl WireFormat for OpenAiResponses {
             request_id: word(reply.id),
             first_token: None,
             hold: None,
+            tools_changed: Vec::new(),
             recorded: None,
         })
     }

@@ -62,6 +62,7 @@ pub(super) fn no_script(model: &ModelRef, message: String) -> ModelError {
         retry_after: None,
         maybe_paid: false,
         usage: None,
+        adjusted: None,
         message,
     }
 }

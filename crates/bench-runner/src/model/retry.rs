@@ -1,6 +1,6 @@
 //! Whether a failed request is sent again, and when.
 //!
-//! Only typed transient failures are tried again ([`super::ErrorClass::is_transient`]), with delays that
+//! A request whose tools were refused and have been adjusted ([`ModelError::adjusted`]) goes again at once. Else only typed transient failures are tried again ([`super::ErrorClass::is_transient`]), with delays that
 //! grow exponentially and are drawn at random below that (full jitter), or as long as the provider asks
 //! for. Waits are bounded in number and in sum, are shown to the caller, and hold no [`WorkSlot`].
 
@@ -111,12 +111,20 @@ pub async fn take_turn_with_retries(
     let sent = AtomicU32::new(0);
     let mut spent = Spent::default();
     let attempt = || async {
-        let before = sent.fetch_add(1, Ordering::Relaxed);
+        let mut before = sent.fetch_add(1, Ordering::Relaxed);
         if before > 0 {
             slot.reacquire().await;
         }
-        let attempt = before + 1;
-        client.take_turn(&TurnRequest { attempt, ..*request }).await
+        loop {
+            let attempt = before + 1;
+            let reply = client.take_turn(&TurnRequest { attempt, ..*request }).await;
+            // Refused for what the next request will not hold: no trouble of the provider's, so no retry. That ends, since
+            // each time something is left out that was there.
+            if reply.as_ref().err().is_none_or(|error| error.adjusted.is_none()) {
+                return reply;
+            }
+            before = sent.fetch_add(1, Ordering::Relaxed);
+        }
     };
     let outcome = attempt
         .retry(policy.delays())
@@ -226,6 +234,7 @@ mod tests {
             retry_after,
             maybe_paid: false,
             usage: None,
+            adjusted: None,
             message: "it broke".into(),
         }
     }

@@ -199,6 +199,7 @@ impl Script {
             retry_after,
             maybe_paid: false,
             usage: None,
+            adjusted: None,
             message,
         }
     }

@@ -17,6 +17,7 @@ fn refusal(retry_after: Option<Duration>) -> ModelError {
         retry_after,
         maybe_paid: false,
         usage: None,
+        adjusted: None,
         message: "slow down".into(),
     }
 }

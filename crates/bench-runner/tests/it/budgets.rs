@@ -27,6 +27,7 @@ fn broken() -> ModelError {
         retry_after: Some(Duration::from_millis(50)),
         maybe_paid: false,
         usage: None,
+        adjusted: None,
         message: "reset".into(),
     }
 }

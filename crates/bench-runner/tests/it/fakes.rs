@@ -178,8 +178,13 @@ impl Gym for FakeGym {
                 description: String::new(),
                 input_schema: Map::new(),
             };
+            let mut add = tool("add");
+            let n = json!({"type": "integer"});
+            let why = json!({"type": "string", "pattern": "^\\d+$"});
+            add.input_schema
+                .insert("properties".into(), json!({"n": n, "why": why}));
             let session = FakeSession {
-                tools: vec![tool("add"), tool("fail")],
+                tools: vec![add, tool("fail")],
                 sum: Mutex::new(0),
                 open_now: Arc::clone(&self.open_now),
                 closed: Arc::clone(&self.closed),

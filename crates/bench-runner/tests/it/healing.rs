@@ -20,6 +20,7 @@ fn failure(class: ErrorClass, retry_after: Option<Duration>) -> ModelError {
         retry_after,
         maybe_paid: false,
         usage: None,
+        adjusted: None,
         message: format!("{class:?}"),
     }
 }

@@ -108,6 +108,7 @@ async fn a_judge_is_sent_a_request_again_as_any_model_is_and_offered_no_tools() 
             retry_after: None,
             maybe_paid: false,
             usage: None,
+            adjusted: None,
             message: "slow down".into(),
         };
         async move { if nth < 2 { Err(limited) } else { Ok(nine()) } }.boxed()
@@ -143,6 +144,7 @@ async fn nobody_tries_a_model_again_for_the_judge() {
             retry_after: None,
             maybe_paid: false,
             usage: None,
+            adjusted: None,
             message: "busy".into(),
         };
         async move { Err(error) }.boxed()

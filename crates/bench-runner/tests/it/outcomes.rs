@@ -174,6 +174,7 @@ async fn time_runs_out_for_a_model_that_never_answers() {
                 retry_after: None,
                 maybe_paid: false,
                 usage: None,
+                adjusted: None,
                 message: "no answer".into(),
             })
         }

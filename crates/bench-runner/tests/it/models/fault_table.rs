@@ -72,6 +72,7 @@ async fn played(row: &Row, format: Format) -> [String; 4] {
     let notes = Arc::new(Notes::default());
     let mut talk = Talk::with(&format.model(row.stream), &url);
     talk.timeout = Duration::from_mins(10);
+    talk.offer("t", "", faults::schema());
     talk.witness = Some(Arc::clone(&notes));
     let retried = Arc::new(Retried {
         inner: Timed {

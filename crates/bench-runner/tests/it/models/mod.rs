@@ -8,6 +8,7 @@ mod gemini;
 mod odd_streams;
 mod openai_chat;
 mod openai_responses;
+mod schemas;
 mod shape;
 mod streams;
 mod stub;

@@ -221,10 +221,67 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows = statuses();
     rows.extend(limits());
     rows.extend(words());
+    rows.extend(schemas());
     rows.extend(network());
     rows.extend(contents());
     rows.extend(streams());
     rows
+}
+
+/// The schema of the tool that all requests offer: whatever a provider may refuse.
+pub(super) fn schema() -> Value {
+    json!({"$schema": "x", "type": "object", "oneOf": [], "properties": {"a": {"pattern": "\\d", "const": "1"}}})
+}
+
+/// What each format's providers say to such a schema.
+fn schema_refused(format: Format) -> Act {
+    let error = match format {
+        Chat | Responses => {
+            json!({"code": "invalid_function_parameters", "param": "tools[0].function.parameters",
+            "message": "Invalid schema for function 't': schema must have type 'object' and not have \
+                'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level."})
+        }
+        Messages => {
+            json!({"type": "invalid_request_error", "message": "tools.0.custom.input_schema: input_schema does \
+            not support oneOf, allOf, or anyOf at the top level"})
+        }
+        Generate => {
+            json!({"code": 400, "status": "INVALID_ARGUMENT", "message": "Invalid JSON payload received. \
+            Unknown name \"$schema\" at 'tools[0].function_declarations[0].parameters': Cannot find field."})
+        }
+    };
+    http(400, &[], json!({"error": error}).to_string())
+}
+
+/// What a llama.cpp server says.
+fn no_grammar() -> Act {
+    let message = "Failed to initialize samplers: failed to parse grammar";
+    let error = json!({"code": 400, "message": message, "type": "invalid_request_error"});
+    http(400, &[], json!({"error": error}).to_string())
+}
+
+fn schemas() -> Vec<Row> {
+    vec![
+        row("400, schema of a tool", |format| vec![schema_refused(format)]),
+        row("400, schema of a tool, for ever", |format| {
+            vec![schema_refused(format)]
+        })
+        .always(),
+        row("400, schema of a tool, streamed", |format| {
+            vec![schema_refused(format)]
+        })
+        .streamed(),
+        row("400, no grammar of a schema", |_| vec![no_grammar()]).only(&[Chat, Responses]),
+        row("400, no grammar, then another refusal", |format| {
+            vec![no_grammar(), schema_refused(format)]
+        })
+        .only(&[Chat, Responses]),
+        refused(
+            "400, schema of a tool, in unknown words",
+            400,
+            json!({"code": "invalid_function_parameters", "message": "Invalid schema for function 't': no pattern, no oneOf"}),
+        ),
+    ]
 }
 
 fn statuses() -> Vec<Row> {
