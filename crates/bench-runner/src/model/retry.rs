@@ -1,8 +1,9 @@
 //! Whether a failed request is sent again, and when.
 //!
-//! A request whose tools were refused and have been adjusted ([`ModelError::adjusted`]) goes again at once. Else only typed transient failures are tried again ([`super::ErrorClass::is_transient`]), with delays that
-//! grow exponentially and are drawn at random below that (full jitter), or as long as the provider asks
-//! for. Waits are bounded in number and in sum, are shown to the caller, and hold no [`WorkSlot`].
+//! A request whose tools were refused and have been adjusted ([`ModelError::adjusted`]) goes again at once. Else only typed
+//! transient failures are tried again ([`super::ErrorClass::is_transient`]), with delays that grow exponentially and are drawn
+//! at random below that (full jitter), or as long as the provider asks for. Waits are bounded in number and in sum, are shown to
+//! the caller, and hold no [`WorkSlot`].
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
