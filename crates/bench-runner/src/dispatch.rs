@@ -285,6 +285,9 @@ impl Reporter {
                 cause: Some("what it left could not be told from the secrets in it".into()),
                 answer: None,
                 verdicts: Vec::new(),
+                expected_tools_missed: Vec::new(),
+                drift: Vec::new(),
+                gyms: self.secrets.redacted(record.gyms).unwrap_or_default(),
                 ..record
             });
         let report = FileReport::Finished(Box::new(Finished {

@@ -34,7 +34,7 @@ use crate::rate::Rate;
 use crate::slots::{Slots, TrialSlot};
 use crate::spend::Meter;
 use crate::trial::{Attempt, Next};
-use crate::verify::Verifier;
+use crate::verify::{self, Verifier};
 
 /// Gyms that may be opened at once.
 const OPENING: usize = 32;
@@ -246,6 +246,9 @@ impl RunnerBuilder {
         let keys = self.plan.scenarios.iter().flat_map(|s| &s.gym_keys);
         if let Some(key) = keys.into_iter().find(|key| !self.gyms.contains_key(*key)) {
             return Err(missing(format!("the gym `{key}`")));
+        }
+        for url in verify::addresses(&self.plan) {
+            self.env.secrets().add_credentials_of(&url);
         }
         let asked: Vec<_> = self.plan.asked().cloned().collect();
         let mut rates = Rate::of_models(&asked, self.plan.max_concurrency);

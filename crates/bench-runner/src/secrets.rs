@@ -13,7 +13,11 @@ use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use bench_core::setting::is_secret_name;
 use chrono::DateTime;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -106,16 +110,51 @@ impl Secrets {
                 .build(&known.forms)
                 .ok();
         }
+        drop(known);
+        if let Some((user, password)) = basic(value) {
+            self.add_pair(&user, &password);
+        }
+    }
+
+    /// Remembers a password, or a user that has none, alone and as a client sends them.
+    fn add_pair(&self, user: &str, password: &str) {
+        if user.is_empty() && password.is_empty() {
+            return;
+        }
+        self.add(if password.is_empty() { user } else { password });
+        for sent in sent_as(user, password) {
+            self.add(&sent);
+        }
     }
 
     /// Remembers the password in a URL, if there is one.
     pub fn add_password_of(&self, url: &str) {
         let url = url.contains("://").then(|| Url::parse(url.trim()).ok()).flatten();
-        if let Some(password) = url.as_ref().and_then(Url::password) {
-            self.add(password);
-            let query = format!("p={}", password.replace('+', "%2B"));
-            let decoded = form_urlencoded::parse(query.as_bytes()).next();
-            self.add(decoded.as_ref().map_or("", |(_, decoded)| decoded));
+        if let Some(url) = url.filter(|url| url.password().is_some()) {
+            self.add_credentials_of(&url);
+        }
+    }
+
+    /// Remembers what proves who asks in an address that requests are sent to: the password, or the user where there
+    /// is none, and both together as a client sends them.
+    pub fn add_credentials_of(&self, url: &Url) {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (url.username(), url.password().unwrap_or_default());
+        self.add_pair(user, password);
+        self.add_pair(&decoded(user), &decoded(password));
+    }
+
+    /// Remembers the value of a header that we send, if the header says who we are: by its name or by its value.
+    pub(crate) fn add_header(&self, name: &str, value: &str) {
+        let name = name.to_ascii_lowercase();
+        let schemes = ["basic", "bearer"];
+        let begins = value.split_whitespace().next().unwrap_or_default();
+        if is_secret_name(&name)
+            || name == "cookie"
+            || schemes.iter().any(|scheme| begins.eq_ignore_ascii_case(scheme))
+        {
+            self.add(value);
+            self.add(value.rsplit(' ').next().unwrap_or_default());
         }
     }
 
@@ -255,6 +294,27 @@ fn forms(value: &str) -> impl Iterator<Item = String> {
     forms.into_iter().filter(|form| form.len() >= SHORTEST)
 }
 
+/// A user and a password as HTTP clients send them in a header, in every way of writing base64.
+fn sent_as(user: &str, password: &str) -> [String; 4] {
+    let pair = format!("{user}:{password}");
+    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|base64| base64.encode(&pair))
+}
+
+/// User and password in the value of a header, `Basic …`.
+fn basic(value: &str) -> Option<(String, String)> {
+    let (scheme, sent) = value.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let sent = sent.trim().trim_end_matches('=');
+    let pair = [STANDARD_NO_PAD, URL_SAFE_NO_PAD]
+        .iter()
+        .find_map(|base64| base64.decode(sent).ok())?;
+    let pair = String::from_utf8(pair).ok()?;
+    let (user, password) = pair.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
 /// JSON text as writers that keep to ASCII write it.
 fn in_ascii(json: &str) -> String {
     json.chars().fold(String::new(), |mut text, c| {
@@ -321,6 +381,76 @@ mod tests {
         assert_eq!(secrets.redact("-----BEGIN KEY-----"), "-----BEGIN KEY-----");
         secrets.add_password_of("postgres://me:p%40ss-word@host/db");
         assert_eq!(secrets.redact("p@ss-word p%40ss-word"), "[secret] [secret]");
+    }
+
+    #[test]
+    fn credentials_are_found_as_clients_send_them() {
+        let found_all = |secrets: &Secrets, texts: &[&str]| {
+            for text in texts {
+                assert_eq!(secrets.redact(&format!("<{text}>")), "<[secret]>", "{text}");
+            }
+        };
+        // Of `mÿ:p@ss?&wörd>~~`, in which the ways of writing base64 differ.
+        let written = [
+            "bcO/OnBAc3M/JnfDtnJkPn5+",
+            "bcO_OnBAc3M_JnfDtnJkPn5-",
+            "p@ss?&wörd>~~",
+            "p%40ss%3F&w%C3%B6rd%3E~~",
+        ];
+        let address = "http://m%C3%BF:p%40ss%3F&wörd%3E~~@host/v1";
+        let secrets = Secrets::default();
+        secrets.add_password_of(address);
+        found_all(&secrets, &written);
+        let secrets = Secrets::default();
+        secrets.add_credentials_of(&Url::parse(address).unwrap());
+        found_all(&secrets, &written);
+
+        // `me:hunter2hunter2`, filled up or not, and cut off.
+        let secrets = Secrets::default();
+        secrets.add_password_of("http://me:hunter2hunter2@host");
+        let sent = ["bWU6aHVudGVyMmh1bnRlcjI=", "bWU6aHVudGVyMmh1bnRlcjI"];
+        found_all(&secrets, &sent);
+        found_all(&secrets, &["hunter2hunter2"]);
+        assert_eq!(secrets.redact("Basic bWU6aHVudGV…"), "Basic [secret]…");
+        // A password that is too short to be looked for: not where both are sent together.
+        secrets.add_password_of("http://somebody:pass@host");
+        found_all(&secrets, &["c29tZWJvZHk6cGFzcw==", "c29tZWJvZHk6cGFzcw"]);
+        assert_eq!(secrets.redact("pass, somebody"), "pass, somebody");
+
+        // Without a password the user is the secret, but only where requests are sent to.
+        let secrets = Secrets::default();
+        let alone = "http://user-canary@host";
+        secrets.add_password_of(alone);
+        assert_eq!(secrets.redact("user-canary"), "user-canary");
+        secrets.add_credentials_of(&Url::parse(alone).unwrap());
+        found_all(&secrets, &["user-canary", "dXNlci1jYW5hcnk6"]);
+        secrets.add_credentials_of(&Url::parse("http://host").unwrap());
+        assert_eq!(secrets.redact("http://host:"), "http://host:");
+    }
+
+    #[test]
+    fn what_a_header_proves_is_found_without_its_scheme() {
+        let secrets = Secrets::default();
+        for (name, value) in [
+            ("x-upstream", "bearer tok-canary-1"),
+            ("X-Forward", "Basic bWU6aHVudGVyMmh1bnRlcjI="),
+            ("Cookie", "sid=cookie-canary-1"),
+            ("Authorization", "Digest a b digest-canary"),
+            ("x-team", "no-secret-of-us"),
+        ] {
+            secrets.add_header(name, value);
+        }
+        for text in [
+            "tok-canary-1",
+            "bWU6aHVudGVyMmh1bnRlcjI=",
+            "bWU6aHVudGVyMmh1bnRlcjI",
+            "hunter2hunter2",
+            "sid=cookie-canary-1",
+            "digest-canary",
+        ] {
+            assert_eq!(secrets.redact(text), "[secret]", "{text}");
+        }
+        assert_eq!(secrets.redact("no-secret-of-us"), "no-secret-of-us");
     }
 
     #[test]

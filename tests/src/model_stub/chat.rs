@@ -42,10 +42,9 @@ const BODY: &[&str] = &[
 
 /// Checks a request, and finds where in the conversation it stands.
 pub(super) fn read(headers: &HeaderMap, body: &Value) -> Result<Seen, Refusal> {
-    if !headers
-        .get("authorization")
-        .is_some_and(|v| v.as_bytes().starts_with(b"Bearer "))
-    {
+    // Gateways that speak it ask for users and passwords, too.
+    let proves = |sent: &[u8]| sent.starts_with(b"Bearer ") || sent.starts_with(b"Basic ");
+    if !headers.get("authorization").is_some_and(|v| proves(v.as_bytes())) {
         return Err("header authorization: expected `Bearer KEY`".into());
     }
     let fields = object(body, "body", BODY)?;

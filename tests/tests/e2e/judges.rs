@@ -476,6 +476,34 @@ fn a_judge_that_refuses_everything_is_not_paid_for_with_the_models_turns() {
 }
 
 #[test]
+fn what_a_judge_costs_is_open_where_its_worker_was_killed_and_the_model_is_free() {
+    let conversations = vec![judges("far", [Turn::say(&opinion(9.0))])];
+    let (stub, bed) = bed(conversations, vec![scenario("far", [judged("far")])]);
+    bed.write_json("play.json", &json!({"scenarios": {"far": [{"answer": "Web."}]}}));
+    stub.hold();
+    let run = RUN.replace("openai:m", "script:play.json");
+    let started = bed.start(&format!("{run} --ui plain"));
+    stub.await_calls(1, PATIENCE);
+    started.signal(Signal::KILL);
+    started.finish(PATIENCE);
+    let shown = bed.bench("show latest").stdout;
+    assert!(
+        shown.contains("1 trial without an end not counted: `resume` finds what they cost"),
+        "{shown}"
+    );
+    // Where nobody is paid, nothing is said of costs.
+    let free = run.replace("anthropic:j", "script:judge.json");
+    bed.write_json(
+        "judge.json",
+        &json!({"scenarios": {"far": [{"answer": opinion(9.0)}]}}),
+    );
+    let free = bed.bench(&format!("{free} --ui quiet"));
+    assert_eq!(free.code, Some(0), "{free}");
+    let shown = bed.bench("show latest").stdout;
+    assert!(!shown.contains("cost "), "{shown}");
+}
+
+#[test]
 fn judged_again_by_the_same_or_another_judge_without_the_model() {
     let conversations = vec![judges("good", [Turn::say(&opinion(7.0))]), says("good", "Web.")];
     let (stub, bed) = bed(conversations, vec![scenario("good", [judged("good")])]);

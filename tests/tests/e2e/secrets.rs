@@ -260,6 +260,78 @@ fn a_provider_that_repeats_the_key_in_its_error_does_not_leak_it() {
     assert!(found.is_empty(), "leaks:\n{}", found.join("\n"));
 }
 
+/// Credentials in the addresses of a model, of a judge and of a check, as they are written there, as they are meant,
+/// and as clients send them; and a judge's key.
+const IN_ADDRESSES: [&str; 8] = [
+    "p%40ss-of-model-07",
+    "p@ss-of-model-07",
+    "bWU6cEBzcy1vZi1tb2RlbC0wNw",
+    "canary-of-judge-08",
+    "Y2FuYXJ5LW9mLWp1ZGdlLTA4O",
+    "canary-of-check-09",
+    "bWU6Y2FuYXJ5LW9mLWNoZWNrLTA5",
+    "sk-canary-of-judge-10",
+];
+
+#[test]
+fn who_repeats_credentials_as_they_were_sent_does_not_leak_them() {
+    let stub = ModelStub::start(Script::always([Reply::Fault(status(401)).into()]));
+    let with = |credentials: &str| {
+        let url = stub.url();
+        url.replace("http://", &format!("http://{credentials}@"))
+    };
+    let bed = TestBed::new()
+        .env(
+            "OPENAI_BASE_URL",
+            with(&format!("me:{}", IN_ADDRESSES[0])) + "/v1",
+        )
+        .env("ANTHROPIC_BASE_URL", with(IN_ADDRESSES[3]))
+        .env("ANTHROPIC_API_KEY", IN_ADDRESSES[7])
+        .env("GOOGLE_BASE_URL", stub.url())
+        .env("GOOGLE_API_KEY", IN_ADDRESSES[7]);
+    let check = |url: String| json!({"verifier_type": "http", "validation_config": {"url": url}});
+    let judged =
+        json!({"verifier_type": "response_check", "validation_config": {"comparison_prompt": "Good?"}});
+    let checks = [check(with(&format!("me:{}", IN_ADDRESSES[5])) + "/stats"), judged];
+    bed.write_json("harness.json", &harness([scenario("a", checks)]));
+    bed.write_json("play.json", &json!({"scenarios": {"a": [{"answer": "Web."}]}}));
+    let mut screens = Vec::new();
+    for who in [
+        "--model openai:m --judge-model google:j",
+        "--model script:play.json --judge-model anthropic:j",
+        "--model script:play.json --judge-model google:j",
+    ] {
+        let ran = bed.bench(&format!("run harness.json {who} --retries 0 --ui plain"));
+        assert!(ran.stderr.contains("Incorrect API key provided: "), "{ran}");
+        screens.push(ran);
+        for command in ["show latest", "show latest --json", "logs latest"] {
+            screens.push(bed.bench(command));
+        }
+        let trials = bed.runs().pop().unwrap().trials();
+        let trial = trials.keys().next().unwrap();
+        for how in ["--full", "--raw"] {
+            screens.push(bed.bench(&format!("show latest --trial {trial} {how}")));
+        }
+    }
+    let sent = stub.requests().into_iter();
+    let sent: Vec<_> = sent
+        .map(|request| request.headers.get("authorization").cloned())
+        .collect();
+    assert_eq!(sent[0].as_ref().unwrap(), &format!("Basic {}==", IN_ADDRESSES[2]));
+    assert_eq!(
+        sent[1].as_ref().unwrap(),
+        &format!("Basic {}g==", IN_ADDRESSES[4])
+    );
+    let mut found = leaks_of(&IN_ADDRESSES, &bed.results());
+    // A plan has the checks as the harness has them.
+    found.retain(|place| !(place.contains("/plan.json:") && place.ends_with(IN_ADDRESSES[5])));
+    for shot in &screens {
+        found.extend(found_in(&IN_ADDRESSES, &shot.line, &shot.stdout));
+        found.extend(found_in(&IN_ADDRESSES, &shot.line, &shot.stderr));
+    }
+    assert!(found.is_empty(), "leaks:\n{}", found.join("\n"));
+}
+
 #[test]
 fn a_stdio_server_does_not_see_provider_keys() {
     let bed = TestBed::new()

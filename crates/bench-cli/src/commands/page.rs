@@ -47,6 +47,8 @@ pub(super) struct Page {
     /// The run that is judged again here, and what has changed since.
     rescored: Option<(String, Result<Changes, String>)>,
     problems: Vec<String>,
+    /// Who judges answers is a service, which costs something.
+    judge_paid: bool,
     /// Trials that began and have no end yet: what they cost is not in the totals.
     open: usize,
     /// A trial that did not pass, the first by name.
@@ -139,7 +141,9 @@ impl Page {
             .values()
             .find(not_passed)
             .map(|trial| trial.trial.to_string());
+        let judge = plan.as_ref().and_then(|plan| plan.judge.as_ref());
         Ok(Self {
+            judge_paid: judge.is_some_and(|judge| !judge.model.provider.is_local()),
             open: open.len(),
             worth_a_look,
             run: view.summary().clone(),
@@ -236,10 +240,11 @@ impl Page {
     /// What the run cost, with what is not counted yet. None for runs that nobody pays.
     fn cost(&self) -> Option<String> {
         let cost = self.session.cost()?;
-        let paid = self.session.models.iter().any(|totals| {
+        let model_paid = self.session.models.iter().any(|totals| {
             let model = totals.model.parse::<ModelRef>();
             !model.is_ok_and(|model| model.provider.is_local())
         });
+        let paid = model_paid || self.judge_paid;
         let begun = text::count(self.open, "trial");
         let open = match (self.open, self.run.state.status.is_over()) {
             (0, _) => String::new(),

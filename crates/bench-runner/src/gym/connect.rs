@@ -279,9 +279,7 @@ impl Resolver<'_> {
 
     fn header(&mut self, name: &str, field: &str, value: &Setting) -> Option<(HeaderName, HeaderValue)> {
         let text = self.text(field, value)?;
-        if is_secret_name(name) {
-            self.env.secrets().add(&text);
-        }
+        self.env.secrets().add_header(name, &text);
         let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
             self.problem(field, &format!("`{name}` cannot be the name of a header"), None);
             return None;
@@ -311,7 +309,7 @@ impl Resolver<'_> {
     fn parse(&mut self, field: &str, text: &str) -> Option<Url> {
         match Url::parse(text.trim()) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-                self.env.secrets().add_password_of(url.as_str());
+                self.env.secrets().add_credentials_of(&url);
                 Some(url)
             }
             _ => {
@@ -416,6 +414,11 @@ mod tests {
         assert_eq!(
             env.secrets().redact("got plain-looking-value pass-word-1"),
             "got [secret] [secret]"
+        );
+        assert_eq!(
+            env.secrets().redact("dTpwYXNzLXdvcmQtMQ=="),
+            "[secret]",
+            "as it is sent"
         );
     }
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bench_core::model::Api;
-use bench_core::setting::is_secret_name;
 use bench_core::{ModelSpec, Provider, Setting};
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -291,12 +290,7 @@ impl<'a> Connector<'a> {
             let what = || format!("header `{name}`");
             let value = self.resolved(spec, setting, what)?;
             // Whatever its variable is called.
-            if is_secret_name(name) || name == "cookie" {
-                self.env.secrets().add(&value);
-                self.env
-                    .secrets()
-                    .add(value.rsplit(' ').next().unwrap_or_default());
-            }
+            self.env.secrets().add_header(name, &value);
             let refused = |_| bad_setting(spec, &format!("{} holds what no HTTP header may hold", what()));
             let header = HeaderName::try_from(name.as_str())
                 .map_err(|_| bad_setting(spec, &format!("{} has no possible name", what())))?;
@@ -381,10 +375,7 @@ impl<'a> Connector<'a> {
         };
         let url = Url::parse(text.trim()).map_err(|error| bad(error.to_string()))?;
         // Credentials in an address are secrets wherever they come from.
-        match url.password() {
-            Some(password) => self.env.secrets().add(password),
-            None => self.env.secrets().add(url.username()),
-        }
+        self.env.secrets().add_credentials_of(&url);
         match url.scheme() {
             "http" | "https" => Ok(url),
             other => Err(bad(format!("scheme `{other}`"))),
@@ -677,6 +668,8 @@ mod tests {
         let env = env(&[("COMPATIBLE_BASE_URL", "https://me:hunter2hunter2@gate.example/v1")]);
         assert!(connect(&spec("compatible:qwen"), &env, Path::new("/"), 8).is_ok());
         assert_eq!(env.secrets().redact("it is hunter2hunter2"), "it is [secret]");
+        let sent = "Basic bWU6aHVudGVyMmh1bnRlcjI=";
+        assert_eq!(env.secrets().redact(sent), "Basic [secret]", "as it is sent");
     }
 
     #[test]

@@ -26,9 +26,10 @@ use std::time::Duration;
 use bench_core::evidence::Asker;
 use bench_core::transcript::ToolCall;
 use bench_core::verifier::ResponseCheck;
-use bench_core::{Check, Scenario, Verdict, VerifierSpec};
+use bench_core::{Check, Plan, Scenario, Verdict, VerifierSpec};
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
+use url::Url;
 
 use crate::agent::millis;
 use crate::env::Environment;
@@ -80,6 +81,15 @@ pub struct CallRecord {
     pub call: ToolCall,
     /// Whether it failed (tool error, unknown tool, bad arguments, deadline).
     pub failed: bool,
+}
+
+/// The addresses that checks of a plan ask.
+pub(crate) fn addresses(plan: &Plan) -> impl Iterator<Item = Url> {
+    let checks = plan.scenarios.iter().flat_map(|scenario| &scenario.verifiers);
+    checks.filter_map(|verifier| match &verifier.check {
+        Check::Http { url, .. } => Url::parse(url).ok(),
+        _ => None,
+    })
 }
 
 /// Executes every check in order. There is one verdict for each, which keeps the head of what was found.
