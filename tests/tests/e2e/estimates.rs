@@ -70,6 +70,13 @@ fn an_estimate_says_what_it_stands_on_and_what_nobody_knows() {
         "near was not run"
     );
     assert_eq!(known(&cells[1]), (json!("same"), json!(2), json!(2)));
+    let warmer = estimate(&bed, "--model openai:m --temperature 0.5 --runs 5");
+    let bases = [&warmer["cells"][0]["basis"], &warmer["cells"][1]["basis"]];
+    assert_eq!(
+        bases,
+        ["nothing", "other_models"],
+        "asked otherwise, it is another model"
+    );
     assert_eq!(one["models"][0]["from"][0]["runs"], json!([run]));
     let cost = &one["total"]["cost_usd"];
     assert!((cost["median"].as_f64().unwrap() - 2.0).abs() < 1e-9, "{cost}");

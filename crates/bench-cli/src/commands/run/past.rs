@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bench_core::estimate::{PastJudging, PastTrial};
 use bench_core::event::TrialFinished;
 use bench_core::plan::PlannedScenario;
-use bench_core::{Event, ModelRef, Plan};
+use bench_core::{Event, ModelRef, ModelSpec, Plan};
 use bench_runner::{BenchJob, item_id};
 use bench_state::{RunStore, RunView, StateError};
 use serde::Serialize;
@@ -91,8 +91,9 @@ pub(super) fn read(plan: &Plan, cx: &Context) -> Result<Past, StateError> {
 }
 
 /// Scenarios and models that say something of the plan.
-struct Wanted {
+struct Wanted<'p> {
     judge: Option<String>,
+    specs: &'p [ModelSpec],
     models: Vec<String>,
     scenarios: Vec<String>,
 }
@@ -100,11 +101,12 @@ struct Wanted {
 /// How many trials each scenario and model still lacks.
 type Open = BTreeMap<(String, String, String), usize>;
 
-impl Wanted {
-    fn of(plan: &Plan) -> Self {
+impl<'p> Wanted<'p> {
+    fn of(plan: &'p Plan) -> Self {
         let scenarios = plan.scenarios.iter().map(|s| s.scenario_id.clone());
         Self {
             judge: plan.judge.as_ref().map(|judge| judge.model.to_string()),
+            specs: &plan.models,
             models: plan.models.iter().map(|spec| spec.model.to_string()).collect(),
             scenarios: scenarios.collect(),
         }
@@ -125,6 +127,16 @@ impl Wanted {
         self.models.iter().any(|wanted| wanted == model)
             || (!is_local(model) && self.scenarios.iter().any(|wanted| wanted == scenario))
     }
+
+    /// Those models of an earlier plan that bear a wanted name, but were asked in another way or elsewhere.
+    fn asked_otherwise(&self, then: &Plan) -> Vec<String> {
+        let differs = |was: &&ModelSpec| {
+            let same_name = self.specs.iter().find(|now| now.model == was.model);
+            same_name.is_some_and(|now| (&now.settings, &now.base_url) != (&was.settings, &was.base_url))
+        };
+        let models = then.models.iter().filter(differs);
+        models.map(|spec| spec.model.to_string()).collect()
+    }
 }
 
 fn count(open: &mut Open, trial: &PastTrial) {
@@ -142,7 +154,11 @@ fn count(open: &mut Open, trial: &PastTrial) {
 }
 
 /// The trials of a run that say something. Its plan and its journal are read only if there are any.
-fn trials(view: &RunView<BenchJob>, wanted: &Wanted, began: Instant) -> Result<Vec<PastTrial>, StateError> {
+fn trials(
+    view: &RunView<BenchJob>,
+    wanted: &Wanted<'_>,
+    began: Instant,
+) -> Result<Vec<PastTrial>, StateError> {
     let session = view.session()?;
     let mut cells = session.cells.iter();
     if !cells.any(|cell| cell.totals.turns > 0 && wanted.takes(&cell.scenario_id, &cell.totals.model)) {
@@ -156,6 +172,7 @@ fn trials(view: &RunView<BenchJob>, wanted: &Wanted, began: Instant) -> Result<V
         .collect();
     let same_judge = plan.judge.as_ref().map(|judge| judge.model.to_string());
     let same_judge = same_judge.filter(|judge| wanted.judge.as_ref() == Some(judge));
+    let asked_otherwise = wanted.asked_otherwise(&plan);
     let mut trials = Vec::new();
     for recorded in view.events()? {
         if began.elapsed() > LONGEST {
@@ -173,7 +190,11 @@ fn trials(view: &RunView<BenchJob>, wanted: &Wanted, began: Instant) -> Result<V
                 .as_ref()
                 .filter(|_| scenario.is_some_and(|s| s.asks_judge()));
             let judged = judge.and_then(|judge| judged(view, &finished, judge));
-            trials.push(past(view, finished, sha256, judged));
+            let mut trial = past(view, finished, sha256, judged);
+            if asked_otherwise.contains(&trial.model) {
+                trial.model += " asked otherwise"; // another model, as far as its needs go
+            }
+            trials.push(trial);
         }
     }
     Ok(trials)
