@@ -218,7 +218,9 @@ impl Rate {
         let asked = error.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
         state.open_at = state.open_at.max(Some(now + asked));
         state.used_up = false;
-        let pace = state.pace_at(now);
+        // It counts itself: where the very first one is refused, nothing else says how many are wanted.
+        let wanted = state.let_through.a_second(now);
+        let pace = state.pace_at(now).unwrap_or(wanted);
         state.let_through.add(began, -1);
         // What was under way together is refused together, and is one sign.
         if state.cut_at.is_some_and(|cut| began <= cut) {
@@ -226,7 +228,6 @@ impl Rate {
         }
         state.answers = if state.cut_at.is_none() { LEARNING } else { 0 };
         let first = state.cut_at.replace(now).is_none();
-        let pace = pace.unwrap_or_else(|| state.let_through.a_second(now));
         if first || state.answered {
             state.before = pace;
         }
