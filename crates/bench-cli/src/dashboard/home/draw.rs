@@ -153,7 +153,6 @@ impl Pen<'_> {
 
     /// Names and figures of a run that goes on, and what is to be said of it on a wide screen.
     fn going_slots(&self, line: Rect) -> ([Slot; 10], Option<Slot>) {
-        let wide = self.home.is_wide();
         let names = self.names(line.width.saturating_sub(4 + 1 + 2 + GOING_FIGURES));
         let harness = names * 11 / 20;
         let columns = [
@@ -168,6 +167,11 @@ impl Pen<'_> {
             (4, 1),
             (5, 1),
         ];
+        self.with_rest(line, columns)
+    }
+
+    /// These columns, and on a wide screen what is left behind them.
+    fn with_rest<const N: usize>(&self, line: Rect, columns: [(u16, u16); N]) -> ([Slot; N], Option<Slot>) {
         let found = slots(line, columns);
         let x = found.last().map_or(line.x, |slot| slot.x + slot.width) + 2;
         let rest = Slot {
@@ -175,7 +179,7 @@ impl Pen<'_> {
             y: line.y,
             width: line.right().saturating_sub(x),
         };
-        (found, wide.then_some(rest))
+        (found, self.home.is_wide().then_some(rest))
     }
 
     /// Columns for names of these free ones: all, or on a wide screen what leaves room for a sentence.
@@ -297,7 +301,6 @@ impl Pen<'_> {
     /// Sign, date, harness, models, verifiers, status, and the cause on a wide screen.
     fn over_slots(&self, line: Rect) -> ([Slot; 7], Option<Slot>) {
         let date = if line.width < 100 { 11 } else { 16 };
-        let wide = self.home.is_wide();
         let names = self.names(line.width.saturating_sub(4 + date + 2 + 1 + 2 + OVER_FIGURES));
         let harness = names / 2;
         let columns = [
@@ -309,14 +312,7 @@ impl Pen<'_> {
             (15, 2),
             (9, 2),
         ];
-        let found = slots(line, columns);
-        let x = found.last().map_or(line.x, |slot| slot.x + slot.width) + 2;
-        let rest = Slot {
-            x,
-            y: line.y,
-            width: line.right().saturating_sub(x),
-        };
-        (found, wide.then_some(rest))
+        self.with_rest(line, columns)
     }
 
     fn over_title(&mut self) {
