@@ -5,16 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use reqwest::Client;
 use url::Url;
 
-use crate::model::http::{client_builder, is_loopback};
-
-/// How long a connection may lie idle. Servers close theirs after 2 s (gunicorn), 5 s (uvicorn, Node) or
-/// more: a request that was on its way just then would be lost, and a tool call must not be sent twice.
-const POOL_IDLE: Duration = Duration::from_millis(1500);
+use crate::model::http::{POOL_IDLE_PLAIN, client_builder, is_loopback};
 
 /// The two ways to ask one server, and which of them is in use. Clones change it together.
 #[derive(Debug, Clone)]
@@ -83,7 +78,7 @@ impl Ways {
 /// # Errors
 /// If the system's certificates cannot be read.
 pub(crate) fn client(url: &Url, keep_alive: bool) -> Result<Client, reqwest::Error> {
-    let mut builder = client_builder().http1_only().pool_idle_timeout(POOL_IDLE);
+    let mut builder = client_builder().http1_only().pool_idle_timeout(POOL_IDLE_PLAIN);
     if !keep_alive {
         builder = builder.pool_max_idle_per_host(0);
     }

@@ -180,7 +180,7 @@ impl<F: WireFormat> HttpModel<F> {
         stream: bool,
     ) -> Result<TurnReply, ModelError> {
         let (endpoint, limit) = (&self.endpoint, request.timeout);
-        let response = endpoint.send(underway, limit).await?;
+        let response = endpoint.send(underway, stream, limit).await?;
         let assembled = if stream && underway.exchange.is_event_stream() {
             Some(follow::<F::Assembly>(endpoint, underway, response, limit).await?)
         } else {

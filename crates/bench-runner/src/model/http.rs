@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bench_core::ModelRef;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONNECTION, HeaderMap};
 use reqwest::{Client, ClientBuilder, Response, redirect};
 use url::{Host, Url};
 
@@ -25,6 +25,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Idle connections are closed after this: before gateways do it and a request dies on one.
 const POOL_IDLE: Duration = Duration::from_secs(60);
+
+/// The same without TLS, where small servers answer themselves: they close theirs after 2 s (gunicorn), 5 s (uvicorn, Node,
+/// llama.cpp) or more. A request that is on its way just then breaks off, and nobody knows whether it was worked on.
+pub(crate) const POOL_IDLE_PLAIN: Duration = Duration::from_millis(1500);
 
 /// Long silences are normal (reasoning); this keeps middleboxes from dropping the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -50,29 +54,28 @@ pub(crate) fn client_builder() -> ClientBuilder {
 }
 
 /// A client for one provider address, with as many connections kept as there can be requests at once.
-///
-/// None is kept without TLS: connecting costs next to nothing then, and servers of that kind close connections that they
-/// promised to keep (llama.cpp behind every streamed reply, and after 5 s). A request that is sent on one of them just then
-/// breaks off, and nobody knows whether it was worked on.
 pub(super) fn model_client(base: &Url, max_concurrency: usize) -> Result<Client, reqwest::Error> {
-    let kept = if base.scheme() == "http" {
-        0
-    } else {
-        max_concurrency.max(1)
-    };
     let mut builder = client_builder()
-        .pool_max_idle_per_host(kept)
+        .pool_max_idle_per_host(max_concurrency.max(1))
         .tcp_keepalive(KEEP_ALIVE)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .http2_keep_alive_timeout(KEEP_ALIVE);
+    if is_plain(base) {
+        builder = builder.pool_idle_timeout(POOL_IDLE_PLAIN);
+    }
     if is_loopback(base) {
         builder = builder.no_proxy();
-        if base.scheme() == "http" {
+        if is_plain(base) {
             // No redirect, no proxy, so no TLS: do not spend 10 ms on reading the system's roots.
             builder = builder.tls_certs_only([]);
         }
     }
     builder.build()
+}
+
+/// Whether the address is spoken to without TLS.
+fn is_plain(url: &Url) -> bool {
+    url.scheme() == "http"
 }
 
 /// Whether the address is this machine's own.
@@ -103,20 +106,25 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Sends a JSON body. Returns once the head of an answer is there that says success; one that does not is read to
-    /// its end and is an error.
+    /// Sends a JSON body that asks for a stream or for one answer. Returns once the head of an answer is there that says
+    /// success; one that does not is read to its end and is an error.
     pub(super) async fn send(
         &self,
         underway: &mut Underway<'_>,
+        stream: bool,
         timeout: Duration,
     ) -> Result<Response, ModelError> {
         let exchange = &underway.exchange;
-        let request = self
+        let mut request = self
             .client
             .post(exchange.url.clone())
             .headers(self.headers.clone())
             .timeout(timeout)
             .body(exchange.request.clone());
+        if stream && is_plain(&self.url) {
+            // llama.cpp promises to keep the connection, and closes it behind every streamed reply.
+            request = request.header(CONNECTION, "close");
+        }
         let mut response = request
             .send()
             .await
