@@ -1,0 +1,208 @@
+//! The lines of an item's log by number: where each begins is kept, and lines are read when they are asked for.
+//!
+//! So a log of any length costs eight bytes a line, and a log that grows is read on from where it stopped.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+
+use crate::durable;
+use crate::error::{At, FileAction, Result, StateError};
+use crate::ids::ItemId;
+use crate::job::Job;
+use crate::view::RunView;
+
+/// Most that is looked through in one go, in bytes.
+const STRIDE: u64 = 16 * 1024 * 1024;
+
+/// Where the lines of an item's log are. Made by [`RunView::item_log_index`]; [`grow`](Self::grow) finds them.
+#[derive(Debug)]
+pub struct ItemLogIndex {
+    path: PathBuf,
+    /// Where each line begins; the last one is where the next line will.
+    begins: Vec<u64>,
+}
+
+impl<J: Job> RunView<J> {
+    /// The lines of an item's log, by number. None are known before the first [`ItemLogIndex::grow`].
+    pub fn item_log_index(&self, id: &ItemId) -> ItemLogIndex {
+        ItemLogIndex::new(self.run_dir().item_log(id))
+    }
+}
+
+impl ItemLogIndex {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            begins: vec![0],
+        }
+    }
+
+    /// Lines that are known. One that is still being written is not among them.
+    pub fn len(&self) -> usize {
+        self.begins.len() - 1
+    }
+
+    /// Whether no line is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn end(&self) -> u64 {
+        self.begins.last().copied().unwrap_or_default()
+    }
+
+    /// Looks for lines that are new, through 16 MiB at most; whether there may be more. A log that became shorter, because
+    /// a resumed run cut a torn line off, is looked through again.
+    ///
+    /// # Errors
+    /// I/O errors; that there is no such log (yet) is none.
+    pub fn grow(&mut self) -> Result<bool> {
+        let Some(mut file) = durable::open_to_read(&self.path)? else {
+            return Ok(false);
+        };
+        let length = file.metadata().at(FileAction::Read, &self.path)?.len();
+        if length < self.end() {
+            self.begins.truncate(1);
+        }
+        let from = self.end();
+        if length == from {
+            return Ok(false);
+        }
+        file.seek(SeekFrom::Start(from))
+            .at(FileAction::Read, &self.path)?;
+        let before = self.len();
+        self.look_through(&file, from)?;
+        // A single line may be longer than what is looked through.
+        if self.len() == before && length - from > STRIDE {
+            self.skip_long_line(&mut file)?;
+        }
+        Ok(self.len() > before && self.end() < length)
+    }
+
+    fn look_through(&mut self, file: &File, from: u64) -> Result<()> {
+        let mut input = BufReader::with_capacity(256 * 1024, file.take(STRIDE));
+        let mut at = from;
+        loop {
+            let chunk = input.fill_buf().at(FileAction::Read, &self.path)?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            let ends = chunk.iter().zip(at + 1..).filter(|(byte, _)| **byte == b'\n');
+            self.begins.extend(ends.map(|(_, next)| next));
+            let read = chunk.len();
+            at += read as u64;
+            input.consume(read);
+        }
+    }
+
+    fn skip_long_line(&mut self, file: &mut File) -> Result<()> {
+        let from = self.end();
+        file.seek(SeekFrom::Start(from))
+            .at(FileAction::Read, &self.path)?;
+        let mut input = BufReader::with_capacity(256 * 1024, &*file);
+        let skipped = input.skip_until(b'\n').at(FileAction::Read, &self.path)?;
+        // Without its end it is not whole yet; the last byte tells.
+        let mut last = [0];
+        file.seek(SeekFrom::Start(from + skipped as u64 - 1))
+            .at(FileAction::Read, &self.path)?;
+        file.read_exact(&mut last).at(FileAction::Read, &self.path)?;
+        if last == [b'\n'] {
+            self.begins.push(from + skipped as u64);
+        }
+        Ok(())
+    }
+
+    /// The bytes of lines, with their ends: how much memory reading them takes.
+    pub fn bytes(&self, lines: Range<usize>) -> u64 {
+        let at = |line: usize| self.begins.get(line).copied().unwrap_or_else(|| self.end());
+        at(lines.end).saturating_sub(at(lines.start))
+    }
+
+    /// Reads these lines, as far as they are known. One that cannot be understood is an error in its place.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn read<T: DeserializeOwned>(&self, lines: Range<usize>) -> Result<Vec<Result<T>>> {
+        let lines = lines.start.min(self.len())..lines.end.min(self.len());
+        if lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let missing = || durable::missing(&self.path);
+        let mut file = durable::open_to_read(&self.path)?.ok_or_else(missing)?;
+        let from = self.begins.get(lines.start).copied().unwrap_or_default();
+        file.seek(SeekFrom::Start(from))
+            .at(FileAction::Read, &self.path)?;
+        let mut input = BufReader::new(file);
+        let mut line = Vec::new();
+        let mut read = Vec::with_capacity(lines.len());
+        for _ in lines {
+            line.clear();
+            input
+                .read_until(b'\n', &mut line)
+                .at(FileAction::Read, &self.path)?;
+            read.push(
+                serde_json::from_slice(&line).map_err(|source| StateError::Malformed {
+                    path: self.path.clone(),
+                    source,
+                }),
+            );
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+
+    fn known(index: &ItemLogIndex, lines: Range<usize>) -> Vec<Option<u32>> {
+        let read = index.read::<u32>(lines).unwrap();
+        read.into_iter().map(Result::ok).collect()
+    }
+
+    #[test]
+    fn a_log_that_grows_is_read_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let mut index = ItemLogIndex::new(path.clone());
+        assert!(!index.grow().unwrap() && index.is_empty(), "there is none yet");
+        fs::write(&path, b"1\nx\n3").unwrap();
+        index.grow().unwrap();
+        assert_eq!(index.len(), 2, "the third is not whole");
+        assert_eq!(known(&index, 0..9), [Some(1), None]);
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"3\n4\n").unwrap();
+        index.grow().unwrap();
+        assert_eq!(known(&index, 2..4), [Some(33), Some(4)]);
+        assert_eq!((index.bytes(2..4), index.bytes(3..9)), (5, 2));
+        assert_eq!(known(&index, 4..9), []);
+        fs::write(&path, b"7\n").unwrap();
+        index.grow().unwrap();
+        assert_eq!(known(&index, 0..9), [Some(7)], "one that was cut is read anew");
+    }
+
+    #[test]
+    fn one_line_may_be_longer_than_what_is_looked_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let mut text = vec![b' '; usize::try_from(STRIDE).unwrap() + 9];
+        text.extend(b"1\n2\n");
+        fs::write(&path, &text).unwrap();
+        let mut index = ItemLogIndex::new(path.clone());
+        while index.grow().unwrap() {}
+        index.grow().unwrap();
+        assert_eq!(known(&index, 0..2), [Some(1), Some(2)]);
+        text.truncate(text.len() - 4);
+        fs::write(&path, &text).unwrap();
+        let mut index = ItemLogIndex::new(path);
+        while index.grow().unwrap() {}
+        assert!(index.is_empty(), "it is not whole");
+    }
+}
