@@ -1,14 +1,18 @@
 //! Everything that was said in a trial, as a conversation.
+//!
+//! An entry becomes [`Piece`]s, a line each, and each says what it is. [`entry`] makes plain text of them; a screen has
+//! colours and a width of its own for them.
 
-use std::fmt::Write;
+mod paper;
+
 use std::time::Duration;
 
-use bench_core::transcript::{Entry, Line};
-use bench_core::{Verdict, VerdictStatus};
-use serde_json::Value;
+use bench_core::transcript::{Entry, Line, ToolCall};
+use bench_core::{Usage, Usd, Verdict, VerdictStatus};
 
+use self::paper::Paper;
 use crate::summary::tokens;
-use crate::text;
+use crate::text::{self, clean_line};
 
 /// How much of long texts is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,48 +21,126 @@ pub enum Detail {
     Brief,
     /// All of it.
     Full,
+    /// Everything, of long texts the first lines, and arguments of tools over several lines.
+    Folded,
+    /// All of it, and arguments of tools over several lines.
+    Unfolded,
 }
 
-/// Lines of a tool result that [`Detail::Brief`] shows.
-const BRIEF_LINES: usize = 12;
-/// Characters of one line, or of arguments, that [`Detail::Brief`] shows.
-const BRIEF_CHARS: usize = 400;
+/// A line of a conversation, clean and without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// What it is.
+    pub tone: Tone,
+    /// Its text. Tabs are in it as they are.
+    pub text: String,
+}
+
+/// What a line of a conversation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// A further attempt begins.
+    Attempt,
+    /// Who speaks.
+    Heading,
+    /// Something about what is said.
+    Fact,
+    /// What a model thought.
+    Reasoning,
+    /// What somebody said.
+    Said,
+    /// A tool that is called.
+    Call,
+    /// What it is called with, where that takes several lines.
+    Arguments,
+    /// A tool that answered.
+    Answered,
+    /// A tool that failed.
+    Refused,
+    /// What a tool answered.
+    Result,
+    /// That there is more than is shown.
+    More,
+    /// A verifier that held.
+    True,
+    /// A verifier that did not.
+    False,
+    /// A verifier that could not be asked.
+    Unknown,
+    /// What the runner did.
+    Note,
+}
+
+impl Tone {
+    /// What stands before each line of it.
+    pub fn lead(self) -> &'static str {
+        match self {
+            Self::Attempt => "=== ",
+            Self::Heading => "--- ",
+            Self::Reasoning => "  ~ ",
+            Self::Arguments => "    ",
+            Self::Fact | Self::Result | Self::More => "  ",
+            Self::Note => "* ",
+            Self::Said
+            | Self::Call
+            | Self::Answered
+            | Self::Refused
+            | Self::True
+            | Self::False
+            | Self::Unknown => "",
+        }
+    }
+}
 
 /// One entry as text, ending with a newline; empty for what [`Detail::Brief`] leaves out.
 pub fn entry(line: &Line, detail: Detail) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    write_entry(&mut out, &line.entry, detail).unwrap_or_default();
-    out
+    let lines = pieces(line, detail).into_iter().map(|Piece { tone, text }| {
+        let (before, after) = match tone {
+            Tone::Attempt => ("\n", " ==="),
+            Tone::Heading => ("\n", ""),
+            _ => ("", ""),
+        };
+        format!("{before}{}{text}{after}\n", tone.lead())
+    });
+    lines.collect::<Vec<_>>().concat()
 }
 
-fn write_entry(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
+/// One entry line by line; none for what [`Detail::Brief`] leaves out.
+pub fn pieces(line: &Line, detail: Detail) -> Vec<Piece> {
+    let mut paper = Paper::new(detail);
+    let entry = &line.entry;
     match entry {
-        Entry::Attempt { attempt } => writeln!(out, "\n=== attempt {attempt} ==="),
+        Entry::Attempt { attempt } => paper.line(Tone::Attempt, format!("attempt {attempt}")),
         Entry::System { .. } | Entry::Verdict(_) | Entry::JudgeAsked { .. } | Entry::JudgeReplied { .. }
-            if detail == Detail::Brief =>
-        {
-            Ok(())
+            if detail == Detail::Brief => {}
+        Entry::System { text } => {
+            paper.line(Tone::Heading, "system");
+            paper.aside(Tone::Said, text);
         }
-        Entry::System { text } => said(out, "system", text),
-        Entry::User { text, .. } => said(out, "user", text),
-        Entry::Assistant { .. } => reply(out, entry, detail),
-        Entry::ToolResult { .. } => tool_result(out, entry, detail),
+        Entry::User { text, .. } => {
+            paper.line(Tone::Heading, "user");
+            paper.text(Tone::Said, text);
+        }
+        Entry::Assistant { .. } => reply(&mut paper, entry),
+        Entry::ToolResult { .. } => tool_result(&mut paper, entry),
         Entry::JudgeAsked {
             name, model, text, ..
         } => {
             let who = format!("to the judge {model}, for {name}");
-            said(out, &text::clean_line(&who), text)
+            paper.line(Tone::Heading, clean_line(&who));
+            paper.aside(Tone::Said, text);
         }
-        Entry::JudgeReplied { .. } => judge_reply(out, entry),
-        Entry::Verdict(verdict) => verdict_line(out, verdict),
-        Entry::Note { text } => writeln!(out, "* {}", text::clean_line(text)),
-        _ => writeln!(out, "* an entry that this version cannot show"),
+        Entry::JudgeReplied { .. } => judge_reply(&mut paper, entry),
+        Entry::Verdict(verdict) => verdict_line(&mut paper, verdict),
+        Entry::Lost { usage, cost_usd } => paper.line(Tone::Note, lost(usage, *cost_usd)),
+        Entry::Note { text } => paper.line(Tone::Note, clean_line(text)),
+        _ => paper.line(Tone::Note, "an entry that this version cannot show"),
     }
+    paper.pieces
 }
 
 /// What an assistant said and called.
-fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
+fn reply(paper: &mut Paper, entry: &Entry) {
     let Entry::Assistant {
         turn,
         text,
@@ -73,39 +155,31 @@ fn reply(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
         ..
     } = entry
     else {
-        return Ok(());
+        return;
     };
-    let time = text::short_duration(Duration::from_millis(*took_ms));
-    let first = first_token_ms.map_or_else(String::new, |ms| {
-        format!(
-            ", first word after {}",
-            text::short_duration(Duration::from_millis(ms))
-        )
-    });
+    let time = |ms| text::short_duration(Duration::from_millis(ms));
+    let first = first_token_ms.map_or_else(String::new, |ms| format!(", first word after {}", time(ms)));
     let tokens = match (usage.input_tokens, usage.output_tokens) {
         (None, None) => String::new(),
         (i, o) => format!(", {} tokens in, {} out", i.unwrap_or(0), o.unwrap_or(0)),
     };
-    writeln!(out, "\n--- assistant, turn {turn} ({time}{first}{tokens})")?;
-    if detail == Detail::Full {
-        provider_said(out, stop_reason, served_by.as_deref(), request_id.as_deref())?;
-        indented(out, reasoning, "  ~ ")?;
+    let took = time(*took_ms);
+    paper.line(
+        Tone::Heading,
+        format!("assistant, turn {turn} ({took}{first}{tokens})"),
+    );
+    if paper.detail != Detail::Brief {
+        provider_said(paper, stop_reason, served_by.as_deref(), request_id.as_deref());
+        paper.aside(Tone::Reasoning, reasoning);
     }
-    if !text.is_empty() {
-        writeln!(out, "{}", text::clean(text.trim_end()))?;
+    paper.text(Tone::Said, text);
+    for ToolCall { name, arguments, .. } in tool_calls {
+        paper.call(name, arguments);
     }
-    tool_calls.iter().try_for_each(|call| {
-        writeln!(
-            out,
-            "→ {} {}",
-            text::clean_line(&call.name),
-            arguments(&call.arguments, detail)
-        )
-    })
 }
 
 /// What a judge said. The verdict is a line of its own.
-fn judge_reply(out: &mut String, entry: &Entry) -> std::fmt::Result {
+fn judge_reply(paper: &mut Paper, entry: &Entry) {
     let Entry::JudgeReplied {
         text,
         reasoning,
@@ -114,23 +188,16 @@ fn judge_reply(out: &mut String, entry: &Entry) -> std::fmt::Result {
         ..
     } = entry
     else {
-        return Ok(());
+        return;
     };
     let time = text::short_duration(Duration::from_millis(*took_ms));
-    writeln!(out, "\n--- judge ({time}, {} tokens)", tokens(usage))?;
-    if !reasoning.is_empty() {
-        indented(out, reasoning, "  ~ ")?;
-    }
-    writeln!(out, "{}", text::clean(text.trim_end()))
+    paper.line(Tone::Heading, format!("judge ({time}, {} tokens)", tokens(usage)));
+    paper.aside(Tone::Reasoning, reasoning);
+    paper.text(Tone::Said, text);
 }
 
 /// What the provider told beside the reply, as far as it did.
-fn provider_said(
-    out: &mut String,
-    stop_reason: &str,
-    served_by: Option<&str>,
-    request_id: Option<&str>,
-) -> std::fmt::Result {
+fn provider_said(paper: &mut Paper, stop_reason: &str, served_by: Option<&str>, request_id: Option<&str>) {
     let told: Vec<String> = [
         ("served by", served_by),
         ("stop reason", Some(stop_reason)),
@@ -139,17 +206,16 @@ fn provider_said(
     .into_iter()
     .filter_map(|(what, word)| {
         let word = word.filter(|word| !word.is_empty())?;
-        Some(format!("{what} {}", text::clean_line(word)))
+        Some(format!("{what} {}", clean_line(word)))
     })
     .collect();
-    if told.is_empty() {
-        return Ok(());
+    if !told.is_empty() {
+        paper.line(Tone::Fact, format!("({})", told.join(", ")));
     }
-    writeln!(out, "  ({})", told.join(", "))
 }
 
 /// What a tool answered, and how much of it the model saw.
-fn tool_result(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Result {
+fn tool_result(paper: &mut Paper, entry: &Entry) {
     let Entry::ToolResult {
         tool,
         is_error,
@@ -159,73 +225,55 @@ fn tool_result(out: &mut String, entry: &Entry, detail: Detail) -> std::fmt::Res
         ..
     } = entry
     else {
-        return Ok(());
+        return;
     };
-    let ending = if *is_error { "! error" } else { "ok" };
+    let (tone, ending) = if *is_error {
+        (Tone::Refused, "! error")
+    } else {
+        (Tone::Answered, "ok")
+    };
     let time = text::short_duration(Duration::from_millis(*took_ms));
-    writeln!(out, "← {}: {ending} ({time})", text::clean_line(tool))?;
-    result_text(out, text, detail)?;
-    match cut_bytes {
-        0 => Ok(()),
-        n => writeln!(out, "  (the model did not see {n} bytes of this)"),
+    paper.line(tone, format!("← {}: {ending} ({time})", clean_line(tool)));
+    paper.result(text);
+    if *cut_bytes > 0 {
+        paper.line(
+            Tone::Fact,
+            format!("(the model did not see {cut_bytes} bytes of this)"),
+        );
     }
 }
 
-fn said(out: &mut String, who: &str, text: &str) -> std::fmt::Result {
-    writeln!(out, "\n--- {who}\n{}", text::clean(text.trim_end()))
+/// `a request came to nothing, and may have been paid (120 tokens)`
+fn lost(usage: &Usage, cost: Option<Usd>) -> String {
+    let paid = cost.map_or_else(|| "may have been paid".to_owned(), |cost| format!("cost {cost}"));
+    let counted = if usage.is_unknown() {
+        String::new()
+    } else {
+        format!(" ({} tokens)", tokens(usage))
+    };
+    format!("a request came to nothing, and {paid}{counted}")
 }
 
-fn indented(out: &mut String, text: &str, indent: &str) -> std::fmt::Result {
-    text::clean(text.trim_end())
-        .lines()
-        .try_for_each(|line| writeln!(out, "{indent}{line}"))
-}
-
-fn arguments(value: &Value, detail: Detail) -> String {
-    let line = text::clean_line(&value.to_string());
-    match detail {
-        Detail::Full => line,
-        Detail::Brief => text::shorten(&line, BRIEF_CHARS).into_owned(),
-    }
-}
-
-fn result_text(out: &mut String, text: &str, detail: Detail) -> std::fmt::Result {
-    if detail == Detail::Full {
-        return indented(out, text, "  ");
-    }
-    let text = text::clean(text.trim_end());
-    let mut lines = text.lines();
-    for line in lines.by_ref().take(BRIEF_LINES) {
-        writeln!(out, "  {}", text::shorten(line, BRIEF_CHARS))?;
-    }
-    match lines.count() {
-        0 => Ok(()),
-        hidden => writeln!(out, "  … {}", text::count(hidden, "further line")),
-    }
-}
-
-fn verdict_line(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
-    let name = text::clean_line(&verdict.verifier);
+fn verdict_line(paper: &mut Paper, verdict: &Verdict) {
+    let name = clean_line(&verdict.verifier);
     match &verdict.status {
-        VerdictStatus::True => writeln!(out, "✓ {name}"),
+        VerdictStatus::True => paper.line(Tone::True, format!("✓ {name}")),
         VerdictStatus::False => {
-            let (expected, actual) = (&verdict.expected, arguments(&verdict.actual, Detail::Brief));
-            let expected = arguments(expected, Detail::Brief);
-            writeln!(
-                out,
-                "✗ {name}: expected {} {expected}, found {actual}",
-                verdict.comparison
-            )
+            let (expected, actual) = (paper::value(&verdict.expected), paper::value(&verdict.actual));
+            let comparison = clean_line(&verdict.comparison);
+            let words = format!("✗ {name}: expected {comparison} {expected}, found {actual}");
+            paper.line(Tone::False, words);
         }
-        VerdictStatus::Errored { error, .. } => writeln!(out, "! {name}: {}", text::clean_line(error)),
-        _ => writeln!(out, "? {name}"),
+        VerdictStatus::Errored { error, .. } => {
+            paper.line(Tone::Unknown, format!("! {name}: {}", clean_line(error)));
+        }
+        _ => paper.line(Tone::Unknown, format!("? {name}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bench_core::Usage;
-    use bench_core::transcript::ToolCall;
+    use serde_json::Value;
 
     use super::*;
 
@@ -330,5 +378,80 @@ mod tests {
             assert!(full.contains(part), "{part} is missing in {full}");
         }
         assert!(!full.contains('\x1b'));
+    }
+
+    #[test]
+    fn on_a_screen_arguments_take_lines_and_long_texts_are_folded() {
+        let mut said = conversation();
+        let Entry::Assistant {
+            tool_calls,
+            reasoning,
+            ..
+        } = &mut said[2]
+        else {
+            unreachable!()
+        };
+        tool_calls[0].arguments =
+            serde_json::json!({"summary": "Crash \u{1b}[2J", "labels": ["a", "b"], "text": "x".repeat(40)});
+        *reasoning = "thought\n".repeat(9);
+        insta::assert_snapshot!(show(said.clone(), Detail::Folded), @r#"
+        --- system
+        You are careful.
+
+        --- user
+        File a bug.
+
+        --- assistant, turn 1 (1.20s, first word after 300ms, 10 tokens in, 2 out)
+          (served by m-2026-01-01, stop reason tool_use, request req_1)
+          ~ thought
+          ~ thought
+          ~ thought
+          ~ thought
+          … 5 further lines
+        → create_issue
+            {
+              "summary": "Crash \u001b[2J",
+              "labels": [
+                "a",
+                "b"
+              ],
+              "text": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+            }
+        ← create_issue: ok (3ms)
+          line 1 ␛[2J
+          line 2 ␛[2J
+          line 3 ␛[2J
+          line 4 ␛[2J
+          line 5 ␛[2J
+          line 6 ␛[2J
+          … 8 further lines
+          (the model did not see 17 bytes of this)
+        * model waited 3 s
+        "#);
+        let whole = show(said, Detail::Unfolded);
+        assert!(whole.contains("line 14") && !whole.contains('…'), "{whole}");
+        assert_eq!(whole.matches("~ thought").count(), 9);
+    }
+
+    #[test]
+    fn a_request_that_came_to_nothing_is_told() {
+        let lost = |usage, cost_usd| show(vec![Entry::Lost { usage, cost_usd }], Detail::Brief);
+        let counted = Usage {
+            input_tokens: Some(100),
+            output_tokens: Some(20),
+            ..Usage::default()
+        };
+        insta::assert_snapshot!(lost(counted, Some(Usd::from(0.25))), @"* a request came to nothing, and cost $0.2500 (120 tokens)");
+        insta::assert_snapshot!(lost(Usage::default(), None), @"* a request came to nothing, and may have been paid");
+    }
+
+    #[test]
+    fn a_text_without_end_is_folded_too() {
+        let long = Entry::User {
+            prompt: 0,
+            text: "word ".repeat(100_000),
+        };
+        assert!(show(vec![long.clone()], Detail::Folded).len() < 2_000);
+        assert!(show(vec![long], Detail::Unfolded).len() > 499_000);
     }
 }

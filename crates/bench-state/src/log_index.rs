@@ -1,6 +1,8 @@
-//! The lines of an item's log by number: where each begins is kept, and lines are read when they are asked for.
+//! The lines of an item's log by number, for readers of long ones: where each begins is kept, and a line is read when it is
+//! asked for.
 //!
-//! So a log of any length costs eight bytes a line, and a log that grows is read on from where it stopped.
+//! So a log of any length costs eight bytes a line, and one that grows is read on from where it stopped. To read a log
+//! once from its beginning, [`RunView::item_log`] is simpler.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -15,8 +17,10 @@ use crate::ids::ItemId;
 use crate::job::Job;
 use crate::view::RunView;
 
-/// Most that is looked through in one go, in bytes.
+/// About how much is looked through in one go, in bytes.
 const STRIDE: u64 = 16 * 1024 * 1024;
+/// What is read at a time, in bytes.
+const BUFFER: usize = 256 * 1024;
 
 /// Where the lines of an item's log are. Made by [`RunView::item_log_index`]; [`grow`](Self::grow) finds them.
 #[derive(Debug)]
@@ -27,7 +31,8 @@ pub struct ItemLogIndex {
 }
 
 impl<J: Job> RunView<J> {
-    /// The lines of an item's log, by number. None are known before the first [`ItemLogIndex::grow`].
+    /// The lines of an item's log, by number. None are known before the first [`ItemLogIndex::grow`]; the log may come
+    /// to be later.
     pub fn item_log_index(&self, id: &ItemId) -> ItemLogIndex {
         ItemLogIndex::new(self.run_dir().item_log(id))
     }
@@ -51,17 +56,14 @@ impl ItemLogIndex {
         self.len() == 0
     }
 
-    fn end(&self) -> u64 {
-        self.begins.last().copied().unwrap_or_default()
-    }
-
-    /// Looks for lines that are new, through 16 MiB at most; whether there may be more. A log that became shorter, because
-    /// a resumed run cut a torn line off, is looked through again.
+    /// Looks for lines that are new, through about 16 MiB; whether there is more to look through. Where the log became
+    /// shorter, as no run makes it but a person may, it is looked through again from its beginning.
     ///
     /// # Errors
-    /// I/O errors; that there is no such log (yet) is none.
+    /// I/O errors. That there is no such log (yet) is none.
     pub fn grow(&mut self) -> Result<bool> {
         let Some(mut file) = durable::open_to_read(&self.path)? else {
+            self.begins.truncate(1);
             return Ok(false);
         };
         let length = file.metadata().at(FileAction::Read, &self.path)?.len();
@@ -74,49 +76,33 @@ impl ItemLogIndex {
         }
         file.seek(SeekFrom::Start(from))
             .at(FileAction::Read, &self.path)?;
-        let before = self.len();
-        self.look_through(&file, from)?;
-        // A single line may be longer than what is looked through.
-        if self.len() == before && length - from > STRIDE {
-            self.skip_long_line(&mut file)?;
-        }
-        Ok(self.len() > before && self.end() < length)
-    }
-
-    fn look_through(&mut self, file: &File, from: u64) -> Result<()> {
-        let mut input = BufReader::with_capacity(256 * 1024, file.take(STRIDE));
+        let mut input = BufReader::with_capacity(BUFFER, (&file).take(length - from));
         let mut at = from;
-        loop {
-            let chunk = input.fill_buf().at(FileAction::Read, &self.path)?;
-            if chunk.is_empty() {
-                return Ok(());
+        while at - from < STRIDE {
+            let line = input.skip_until(b'\n').at(FileAction::Read, &self.path)? as u64;
+            at += line;
+            if line == 0 || (at == length && !self.ends_a_line(&file, at)?) {
+                return Ok(false);
             }
-            let ends = chunk.iter().zip(at + 1..).filter(|(byte, _)| **byte == b'\n');
-            self.begins.extend(ends.map(|(_, next)| next));
-            let read = chunk.len();
-            at += read as u64;
-            input.consume(read);
+            self.begins.push(at);
         }
+        Ok(at < length)
     }
 
-    fn skip_long_line(&mut self, file: &mut File) -> Result<()> {
-        let from = self.end();
-        file.seek(SeekFrom::Start(from))
-            .at(FileAction::Read, &self.path)?;
-        let mut input = BufReader::with_capacity(256 * 1024, &*file);
-        let skipped = input.skip_until(b'\n').at(FileAction::Read, &self.path)?;
-        // Without its end it is not whole yet; the last byte tells.
+    /// Whether the byte before this place ends a line.
+    fn ends_a_line(&self, mut file: &File, at: u64) -> Result<bool> {
         let mut last = [0];
-        file.seek(SeekFrom::Start(from + skipped as u64 - 1))
+        file.seek(SeekFrom::Start(at.saturating_sub(1)))
             .at(FileAction::Read, &self.path)?;
-        file.read_exact(&mut last).at(FileAction::Read, &self.path)?;
-        if last == [b'\n'] {
-            self.begins.push(from + skipped as u64);
-        }
-        Ok(())
+        let read = file.read(&mut last).at(FileAction::Read, &self.path)?;
+        Ok(read == 1 && last == [b'\n'])
     }
 
-    /// The bytes of lines, with their ends: how much memory reading them takes.
+    fn end(&self) -> u64 {
+        self.begins.last().copied().unwrap_or_default()
+    }
+
+    /// The bytes of lines, with their ends: about how much memory reading them takes.
     pub fn bytes(&self, lines: Range<usize>) -> u64 {
         let at = |line: usize| self.begins.get(line).copied().unwrap_or_else(|| self.end());
         at(lines.end).saturating_sub(at(lines.start))
@@ -125,7 +111,7 @@ impl ItemLogIndex {
     /// Reads these lines, as far as they are known. One that cannot be understood is an error in its place.
     ///
     /// # Errors
-    /// I/O errors.
+    /// I/O errors, also that the log is gone.
     pub fn read<T: DeserializeOwned>(&self, lines: Range<usize>) -> Result<Vec<Result<T>>> {
         let lines = lines.start.min(self.len())..lines.end.min(self.len());
         if lines.is_empty() {
@@ -144,12 +130,11 @@ impl ItemLogIndex {
             input
                 .read_until(b'\n', &mut line)
                 .at(FileAction::Read, &self.path)?;
-            read.push(
-                serde_json::from_slice(&line).map_err(|source| StateError::Malformed {
-                    path: self.path.clone(),
-                    source,
-                }),
-            );
+            let malformed = |source| StateError::Malformed {
+                path: self.path.clone(),
+                source,
+            };
+            read.push(serde_json::from_slice(&line).map_err(malformed));
         }
         Ok(read)
     }
@@ -174,9 +159,13 @@ mod tests {
         let mut index = ItemLogIndex::new(path.clone());
         assert!(!index.grow().unwrap() && index.is_empty(), "there is none yet");
         fs::write(&path, b"1\nx\n3").unwrap();
-        index.grow().unwrap();
+        assert!(!index.grow().unwrap());
         assert_eq!(index.len(), 2, "the third is not whole");
-        assert_eq!(known(&index, 0..9), [Some(1), None]);
+        assert_eq!(
+            known(&index, 0..9),
+            [Some(1), None],
+            "a damaged one hides only itself"
+        );
         let mut file = File::options().append(true).open(&path).unwrap();
         file.write_all(b"3\n4\n").unwrap();
         index.grow().unwrap();
@@ -186,6 +175,24 @@ mod tests {
         fs::write(&path, b"7\n").unwrap();
         index.grow().unwrap();
         assert_eq!(known(&index, 0..9), [Some(7)], "one that was cut is read anew");
+        fs::remove_file(&path).unwrap();
+        assert!(index.read::<u32>(0..1).is_err());
+        assert!(!index.grow().unwrap() && index.is_empty(), "it is gone");
+    }
+
+    #[test]
+    fn a_long_log_is_looked_through_in_several_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let blank = vec![b' '; 1024 * 1024 - 2];
+        let line = [blank.as_slice(), b"1\n"].concat();
+        fs::write(&path, line.repeat(20)).unwrap();
+        let mut index = ItemLogIndex::new(path);
+        assert!(index.grow().unwrap(), "there is more");
+        assert_eq!(index.len(), 16);
+        assert!(!index.grow().unwrap());
+        assert_eq!((index.len(), index.bytes(0..20)), (20, 20 * 1024 * 1024));
+        assert_eq!(known(&index, 18..20), [Some(1), Some(1)]);
     }
 
     #[test]
@@ -197,12 +204,11 @@ mod tests {
         fs::write(&path, &text).unwrap();
         let mut index = ItemLogIndex::new(path.clone());
         while index.grow().unwrap() {}
-        index.grow().unwrap();
         assert_eq!(known(&index, 0..2), [Some(1), Some(2)]);
         text.truncate(text.len() - 4);
         fs::write(&path, &text).unwrap();
         let mut index = ItemLogIndex::new(path);
-        while index.grow().unwrap() {}
+        assert!(!index.grow().unwrap(), "nobody should ask again and again");
         assert!(index.is_empty(), "it is not whole");
     }
 }

@@ -18,6 +18,7 @@
 //! | `estimates` | what a dry run says a run will need |
 //! | `evidence` | what went over the wire to models: kept, shown, without secrets |
 //! | `replays` | a finished run as a recording: played again, judged again |
+//! | `trial_view` | one trial in the dashboard: live, and step by step |
 //! | `leftovers` | databases and processes of dead workers, and who removes them |
 //! | `on_disk` | the run folder, and the commands that read it |
 //! | `secrets` | what must be found nowhere |
@@ -50,4 +51,5 @@ mod replays;
 mod same_gym;
 mod secrets;
 mod terminal;
+mod trial_view;
 mod wires;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use bench_core::TrialId;
 use bench_runner::BenchJob;
 use bench_state::{RunId, RunStore};
 use chrono::Utc;
 use ratatui::Frame;
 use ratatui::crossterm::event::{Event, MouseEventKind};
 
+use super::data::trial::TrialReader;
 use super::data::{self, Reader};
 use super::home::{self, Home, HomeEffect, HomeMessage};
 use super::keys::{HOME, RUN, always_quits};
@@ -17,6 +19,7 @@ use super::look::Look;
 use super::message::{Message, Tell};
 use super::run::{self, RunEffect, RunMessage, RunScreen};
 use super::terminal::{self, Screen};
+use super::trial::{self, TrialEffect, TrialMessage, TrialScreen};
 use super::{input, paint};
 use crate::context::Context;
 use crate::error::CliError;
@@ -38,6 +41,8 @@ struct App {
     home: Home,
     /// The run that is open on top of the list, and the thread that reads it.
     run: Option<(RunScreen, Reader)>,
+    /// The trial that is open on top of the run, and the thread that reads it.
+    trial: Option<(TrialScreen, TrialReader)>,
     help: bool,
     over: Option<Over>,
     /// For tests of what a panic leaves of the terminal.
@@ -64,6 +69,7 @@ pub(crate) fn run(open: Option<RunId>, cx: &Context) -> Result<Exit, CliError> {
         tell: tell.clone(),
         size: (80, 24),
         run: None,
+        trial: None,
         home: Home::new(cx.shown(&cx.results_dir()), Utc::now()),
         help: false,
         over: None,
@@ -184,6 +190,13 @@ impl App {
                 // It may have been left meanwhile.
                 if self.run.as_ref().is_some_and(|(run, _)| run.id == id) {
                     self.run_message(RunMessage::News(news));
+                    self.tell_trial();
+                }
+            }
+            Message::Trial(run, id, news) => {
+                let open = self.trial.as_ref().map(|(trial, _)| (&trial.run, &trial.trial));
+                if open == Some((&run, &id)) {
+                    self.trial_message(TrialMessage::News(news));
                 }
             }
             Message::Signal(name) => self.over = Some(Over::Signal(name)),
@@ -204,9 +217,10 @@ impl App {
 
     /// Whether something on the screen changes while time goes on.
     fn ticks(&self) -> bool {
-        match &self.run {
-            Some((run, _)) => run.ticks(),
-            None => self.home.ticks(),
+        match (&self.trial, &self.run) {
+            (Some((trial, _)), _) => trial.ticks(),
+            (None, Some((run, _))) => run.ticks(),
+            (None, None) => self.home.ticks(),
         }
     }
 
@@ -214,18 +228,21 @@ impl App {
         let now = Utc::now();
         self.home_message(HomeMessage::Now(now));
         self.run_message(RunMessage::Now(now));
+        self.trial_message(TrialMessage::Now(now));
     }
 
     fn resize(&mut self, columns: u16, rows: u16) {
         self.size = (columns, rows);
         self.home_message(HomeMessage::Size(columns, rows));
         self.run_message(RunMessage::Size(columns, rows));
+        self.trial_message(TrialMessage::Size(columns, rows));
     }
 
     fn input(&mut self, event: &Event) {
         match event {
             Event::Key(key) if always_quits(key) => self.over = Some(Over::Quit),
             Event::Key(_) if self.help => self.help = false,
+            Event::Key(key) if self.trial.is_some() => self.trial_message(TrialMessage::Key(*key)),
             Event::Key(key) if self.run.is_some() => self.run_message(RunMessage::Key(*key)),
             Event::Key(key) => self.home_message(HomeMessage::Key(*key)),
             Event::Mouse(mouse) => {
@@ -234,9 +251,10 @@ impl App {
                     MouseEventKind::ScrollDown => home::WHEEL,
                     _ => return,
                 };
-                match self.run {
-                    Some(_) => self.run_message(RunMessage::Wheel(lines)),
-                    None => self.home_message(HomeMessage::Wheel(lines)),
+                match (&self.trial, &self.run) {
+                    (Some(_), _) => self.trial_message(TrialMessage::Wheel(lines)),
+                    (None, Some(_)) => self.run_message(RunMessage::Wheel(lines)),
+                    (None, None) => self.home_message(HomeMessage::Wheel(lines)),
                 }
             }
             Event::Resize(columns, rows) => self.resize(*columns, *rows),
@@ -260,6 +278,29 @@ impl App {
             Some(RunEffect::Help) => self.help = true,
             Some(RunEffect::Back) => self.run = None,
             Some(RunEffect::Quit) => self.over = Some(Over::Quit),
+            Some(RunEffect::Open(trial)) => self.open_trial(trial),
+        }
+    }
+
+    fn trial_message(&mut self, message: TrialMessage) {
+        let Some((trial, reader)) = &mut self.trial else {
+            return;
+        };
+        let effect = trial::update(trial, message);
+        reader.wish(trial.wish());
+        match effect {
+            None => {}
+            Some(TrialEffect::Help) => self.help = true,
+            Some(TrialEffect::Back) => self.trial = None,
+            Some(TrialEffect::Quit) => self.over = Some(Over::Quit),
+        }
+    }
+
+    /// What the run knows of the trial that is open.
+    fn tell_trial(&mut self) {
+        if let (Some((run, _)), Some((trial, _))) = (&self.run, &self.trial) {
+            let standing = run.standing(&trial.trial);
+            self.trial_message(TrialMessage::Stands(standing));
         }
     }
 
@@ -271,15 +312,34 @@ impl App {
                 run::update(&mut screen, RunMessage::Size(columns, rows));
                 self.run = Some((screen, reader));
             }
-            Err(error) => {
-                let error = CliError::unfinished("cannot start a thread").because(error);
-                self.over = Some(Over::Broke(error));
-            }
+            Err(error) => self.no_thread(error),
         }
     }
 
+    fn open_trial(&mut self, trial: TrialId) {
+        let Some((run, _)) = &self.run else { return };
+        let id = run.id.clone();
+        let screen = TrialScreen::new(id.clone(), trial.clone(), run.standing(&trial), Utc::now());
+        match data::trial::start(self.store.clone(), id, trial, self.tell.clone()) {
+            Ok(reader) => {
+                self.trial = Some((screen, reader));
+                let (columns, rows) = self.size;
+                self.trial_message(TrialMessage::Size(columns, rows));
+            }
+            Err(error) => self.no_thread(error),
+        }
+    }
+
+    fn no_thread(&mut self, error: std::io::Error) {
+        let error = CliError::unfinished("cannot start a thread").because(error);
+        self.over = Some(Over::Broke(error));
+    }
+
     fn draw(&self, frame: &mut Frame<'_>) {
-        let bindings = if let Some((run, _)) = &self.run {
+        let bindings = if let Some((trial, _)) = &self.trial {
+            trial::draw(trial, self.look, frame);
+            trial.bindings()
+        } else if let Some((run, _)) = &self.run {
             run::draw(run, self.look, frame);
             RUN
         } else {

@@ -17,6 +17,9 @@ pub(crate) enum Action {
     Next,
     Previous,
     Open,
+    Fold,
+    NextTab,
+    PreviousTab,
     Filter,
     Sort,
     Back,
@@ -187,6 +190,7 @@ pub(crate) const RUN: &[Binding] = &[
     HELP,
     QUIT,
     BACK,
+    OPEN,
     binding(
         &[Key::char('n')],
         Action::Next,
@@ -223,6 +227,78 @@ pub(crate) const RUN: &[Binding] = &[
     LAST,
 ];
 
+const NEXT_TAB: Binding = binding(
+    &[Key::of(KeyCode::Tab)],
+    Action::NextTab,
+    "Tab",
+    "conversation, verifiers",
+    Some("next view"),
+);
+const PREVIOUS_TAB: Binding = binding(
+    &[Key::of(KeyCode::BackTab)],
+    Action::PreviousTab,
+    "Shift-Tab",
+    "the other way round",
+    None,
+);
+
+/// The conversation of a trial.
+pub(crate) const TALK: &[Binding] = &[
+    HELP,
+    QUIT,
+    BACK,
+    NEXT_TAB,
+    PREVIOUS_TAB,
+    binding(
+        &[Key::of(KeyCode::Enter), Key::char(' ')],
+        Action::Fold,
+        "Enter",
+        "show all of the chosen entry, or its beginning; Space too",
+        Some("unfold"),
+    ),
+    binding(
+        &[Key::of(KeyCode::Right), Key::char('n'), Key::char('l')],
+        Action::Next,
+        "→ n l",
+        "replay: one step further; what comes later is not shown",
+        Some("step"),
+    ),
+    binding(
+        &[Key::of(KeyCode::Left), Key::char('p'), Key::char('h')],
+        Action::Previous,
+        "← p h",
+        "replay: one step back",
+        None,
+    ),
+    UP,
+    DOWN,
+    PAGE_UP,
+    PAGE_DOWN,
+    FIRST,
+    binding(
+        &[Key::of(KeyCode::End), Key::char('G')],
+        Action::Last,
+        "End G",
+        "to the last, and on with what comes; ends a replay",
+        Some("follow"),
+    ),
+];
+
+/// What else is known of a trial.
+pub(crate) const SHEET: &[Binding] = &[
+    HELP,
+    QUIT,
+    BACK,
+    NEXT_TAB,
+    PREVIOUS_TAB,
+    UP,
+    DOWN,
+    PAGE_UP,
+    PAGE_DOWN,
+    FIRST,
+    LAST,
+];
+
 /// What a key asks for on a screen.
 pub(crate) fn decode(bindings: &[Binding], event: &KeyEvent) -> Option<Action> {
     bindings
@@ -241,7 +317,7 @@ mod tests {
     use super::*;
 
     /// Every table of a screen.
-    const SCREENS: &[&[Binding]] = &[HOME, RUN];
+    const SCREENS: &[&[Binding]] = &[HOME, RUN, TALK, SHEET];
 
     #[test]
     fn no_key_means_two_things_on_one_screen() {

@@ -2,11 +2,13 @@
 
 use std::sync::mpsc::Sender;
 
+use bench_core::TrialId;
 use bench_state::RunId;
 use ratatui::crossterm::event::Event;
 
 use super::data::runs::RunsNews;
 use super::run::RunNews;
+use super::trial::TrialNews;
 
 /// Something to take in.
 pub(crate) enum Message {
@@ -20,6 +22,8 @@ pub(crate) enum Message {
     Runs(RunsNews),
     /// What is known of a run changed.
     Run(RunId, RunNews),
+    /// What is known of a trial of a run changed.
+    Trial(RunId, TrialId, TrialNews),
     /// A thread panicked.
     Broke(&'static str),
 }

@@ -9,11 +9,12 @@
 //! | [`app`] | the screens on top of each other, the loop, when to draw |
 //! | [`home`] | runs in progress and completed ones |
 //! | [`mod@run`] | one run: its models, its trials, what they wait for |
+//! | [`trial`] | one trial: what was said, and its verdicts |
 //! | [`data`] | threads that read the store |
 //! | [`keys`] | which key does what, on which screen: for decoding, footers and help alike |
 //! | [`terminal`] | taking over the terminal, and giving it back whatever happens |
 //! | [`input`] | threads that send keys and signals |
-//! | [`look`], [`paint`] | colours and signs; lines that fit |
+//! | [`look`], [`paint`], [`wrap`] | colours and signs; lines that fit; lines that do not |
 
 mod app;
 mod data;
@@ -27,5 +28,7 @@ mod run;
 mod terminal;
 #[cfg(test)]
 mod test_screen;
+mod trial;
+mod wrap;
 
 pub(crate) use app::{can_run, run};

@@ -3,6 +3,7 @@
 mod live;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod trial;
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -230,7 +230,7 @@ fn act(home: &mut Home, action: Action) -> Option<HomeEffect> {
         },
         Action::Help => return Some(HomeEffect::Help),
         Action::Quit => return Some(HomeEffect::Quit),
-        Action::Left | Action::Right | Action::Next | Action::Previous => {}
+        _ => {}
     }
     None
 }

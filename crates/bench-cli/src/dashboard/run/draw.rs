@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::RunScreen;
-use super::picture::{ModelRow, Picture, UnderWay};
+use super::picture::{ModelRow, Picture};
 use crate::dashboard::home::row::{Stand, whole};
 use crate::dashboard::keys::RUN;
 use crate::dashboard::look::{Look, Sign};
@@ -149,7 +149,7 @@ impl Pen<'_> {
             "{}/{} trials",
             progress.trials_done, progress.trials_total
         )];
-        let idle = picture.under_way.iter().filter(|trial| is_idle(trial)).count();
+        let idle = picture.under_way.iter().filter(|trial| trial.is_idle()).count();
         let busy = picture.under_way.len() - idle;
         parts.extend((busy > 0).then(|| format!("{busy} running")));
         parts.extend((idle > 0).then(|| format!("{idle} waiting")));
@@ -304,22 +304,13 @@ impl Pen<'_> {
                 if grid.trial(at).is_none() {
                     continue;
                 }
-                let sign = self.sign(at);
+                let sign = picture.sign(at);
                 let mut style = look.sign_style(sign);
                 if (scenario, model, repetition) == (chosen.scenario, chosen.model, chosen.repetition) {
                     style = style.patch(look.chosen());
                 }
                 self.put(slot, &look.sign(sign).to_string(), style, Side::Left);
             }
-        }
-    }
-
-    /// A trial that only waits for its turn has a sign of its own.
-    fn sign(&self, at: usize) -> Sign {
-        let waits = |trial: &&UnderWay| trial.at == Some(at) && is_idle(trial);
-        match self.picture.places.sign(at) {
-            Sign::Running if self.picture.under_way.iter().any(|trial| waits(&trial)) => Sign::Waiting,
-            sign => sign,
         }
     }
 
@@ -334,7 +325,7 @@ impl Pen<'_> {
                 Some(wait) => format!("{}  {}", trial.trial, wait.words_alone(now)),
                 None => format!("{}  at work", trial.trial),
             };
-            let style = if is_idle(trial) { look.odd() } else { Style::new() };
+            let style = if trial.is_idle() { look.odd() } else { Style::new() };
             said.push((format!("  {words}"), style));
         }
         if !picture.causes.is_empty() {
@@ -368,7 +359,7 @@ impl Pen<'_> {
             return;
         };
         let words = match self.picture.places.end(at) {
-            Some(end) => format!("{trial} · {}", ending(end)),
+            Some(end) => format!("{trial} · {}", ending_words(end)),
             None => match self.picture.places.sign(at) {
                 Sign::Running => format!("{trial} · under way"),
                 _ => format!("{trial} · has not begun"),
@@ -379,12 +370,8 @@ impl Pen<'_> {
     }
 }
 
-fn is_idle(trial: &UnderWay) -> bool {
-    trial.wait.as_ref().is_some_and(|wait| wait.idle)
-}
-
 /// `failed · 2/3 verifiers · 12.3s · cause`.
-fn ending(end: &TrialFinished) -> String {
+pub(crate) fn ending_words(end: &TrialFinished) -> String {
     let mut parts = vec![end.outcome.name().to_owned()];
     if end.verifiers_total > 0 {
         parts.push(format!(

@@ -6,15 +6,16 @@ pub(crate) mod picture;
 
 use std::sync::Arc;
 
+use bench_core::TrialId;
 use bench_state::RunId;
 use chrono::{DateTime, Utc};
 use ratatui::crossterm::event::KeyEvent;
 
-use self::picture::{Grid, Picture};
+use self::picture::{Grid, Picture, Standing};
 use super::keys::{Action, RUN, decode};
 use super::look::Sign;
 
-pub(crate) use self::draw::draw;
+pub(crate) use self::draw::{draw, ending_words};
 
 /// The state of the screen.
 pub(crate) struct RunScreen {
@@ -59,6 +60,7 @@ pub(crate) enum RunEffect {
     Quit,
     Back,
     Help,
+    Open(TrialId),
 }
 
 impl RunScreen {
@@ -81,6 +83,16 @@ impl RunScreen {
         self.picture
             .as_ref()
             .is_some_and(|picture| picture.row.is_going())
+    }
+
+    /// Where a trial stands, as far as that is known.
+    pub(crate) fn standing(&self, trial: &TrialId) -> Standing {
+        let picture = self.picture.as_ref();
+        picture.map_or_else(Standing::default, |picture| picture.standing(trial))
+    }
+
+    fn chosen_trial(&self) -> Option<TrialId> {
+        self.grid()?.trial(self.chosen_at()?).cloned()
     }
 
     fn grid(&self) -> Option<&Grid> {
@@ -141,6 +153,7 @@ fn act(run: &mut RunScreen, action: Action) -> Option<RunEffect> {
         Action::Right => sideways(run, true),
         Action::Next => odd(run, true),
         Action::Previous => odd(run, false),
+        Action::Open => return run.chosen_trial().map(RunEffect::Open),
         Action::Back => return Some(RunEffect::Back),
         Action::Help => return Some(RunEffect::Help),
         Action::Quit => return Some(RunEffect::Quit),

@@ -172,6 +172,33 @@ pub(crate) struct UnderWay {
     pub(crate) wait: Option<Waiting>,
 }
 
+impl UnderWay {
+    /// Whether nobody works for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.wait.as_ref().is_some_and(|wait| wait.idle)
+    }
+}
+
+/// Where one trial stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Standing {
+    pub(crate) sign: Sign,
+    pub(crate) end: Option<Arc<TrialFinished>>,
+    /// What it waits for.
+    pub(crate) wait: Option<Waiting>,
+}
+
+impl Default for Standing {
+    /// It has not begun.
+    fn default() -> Self {
+        Self {
+            sign: Sign::Pending,
+            end: None,
+            wait: None,
+        }
+    }
+}
+
 /// Everything the screen shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Picture {
@@ -187,6 +214,30 @@ pub(crate) struct Picture {
     pub(crate) paces: Vec<(String, f64)>,
     pub(crate) cost: Option<String>,
     pub(crate) budget: Option<Usd>,
+}
+
+impl Picture {
+    /// How a trial stands: one that only waits for its turn has a sign of its own.
+    pub(crate) fn sign(&self, at: usize) -> Sign {
+        let waits = |trial: &UnderWay| trial.at == Some(at) && trial.is_idle();
+        match self.places.sign(at) {
+            Sign::Running if self.under_way.iter().any(waits) => Sign::Waiting,
+            sign => sign,
+        }
+    }
+
+    /// Where a trial stands.
+    pub(crate) fn standing(&self, trial: &TrialId) -> Standing {
+        let Some(at) = self.places.grid.place(trial) else {
+            return Standing::default();
+        };
+        let under_way = self.under_way.iter().find(|other| other.trial == *trial);
+        Standing {
+            sign: self.sign(at),
+            end: self.places.ends.get(&at).cloned(),
+            wait: under_way.and_then(|trial| trial.wait.clone()),
+        }
+    }
 }
 
 /// What a model achieved.

@@ -104,7 +104,7 @@ fn session() -> Session {
 fn picture(plan: &Plan, stand: Stand) -> Picture {
     let places = places(plan);
     let under_way = |trial: &str, wait| {
-        let trial: bench_core::TrialId = trial.parse().unwrap();
+        let trial: TrialId = trial.parse().unwrap();
         UnderWay {
             at: places.grid.place(&trial),
             trial,
@@ -215,7 +215,7 @@ fn a_run_under_way_on_a_small_terminal() {
       1 cancelled: the run was cancelled
 
     create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
-    ? help  q quit  Esc back  n next not passed
+    ? help  q quit  Esc back  Enter open  n next not passed
     ");
 }
 
@@ -281,7 +281,7 @@ fn a_run_that_broke_on_a_large_terminal() {
       1 cancelled: the run was cancelled
 
     create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
-    ? help  q quit  Esc back  n next not passed
+    ? help  q quit  Esc back  Enter open  n next not passed
     ");
 }
 
