@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bench_core::Outcome;
 use bench_core::event::TrialFinished;
+use serde::Serialize;
 
 use crate::text;
 
@@ -11,7 +12,7 @@ use crate::text;
 const LONGEST: usize = 300;
 
 /// A cause, and how many trials ended by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CauseCount {
     /// How those trials ended.
     pub outcome: Outcome,
@@ -65,10 +66,10 @@ pub fn lines(groups: &[CauseCount], most: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn trial(id: &str, outcome: Outcome, cause: Option<&str>) -> TrialFinished {
+    pub(crate) fn trial(id: &str, outcome: Outcome, cause: Option<&str>) -> TrialFinished {
         TrialFinished {
             trial: id.parse().unwrap(),
             scenario_id: "s".into(),

@@ -15,6 +15,7 @@
 //! | [`conversation`] | one trial: everything that was said |
 //! | [`rescore`] | what judging a run again has changed |
 //! | [`runs`] | a list of runs |
+//! | [`report`] | a run as a document: values, and an HTML page made of them |
 //! | [`table`], [`text`] | what they are made of |
 //!
 //! ```
@@ -39,6 +40,7 @@ pub mod causes;
 pub mod conversation;
 pub mod drift;
 pub mod evidence;
+pub mod report;
 pub mod rescore;
 pub mod runs;
 pub mod scenarios;

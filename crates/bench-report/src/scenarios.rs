@@ -40,7 +40,7 @@ fn grid(session: &Session, shown: impl Fn(&[Cell]) -> bool) -> Table {
 }
 
 /// A sign and words: colour is never the only difference.
-fn cell_text(cell: &Cell) -> String {
+pub(crate) fn cell_text(cell: &Cell) -> String {
     let (counts, planned) = (&cell.totals.outcomes, cell.totals.trials_total);
     let sign = sign(counts, planned);
     if planned == 1 {

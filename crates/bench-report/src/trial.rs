@@ -148,10 +148,18 @@ fn cell(content: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use bench_core::{Outcome, Usage};
 
     use super::*;
+
+    /// A record of another trial.
+    pub(crate) fn record_of(trial: &bench_core::TrialId) -> TrialRecord {
+        TrialRecord {
+            trial: trial.clone(),
+            ..record()
+        }
+    }
 
     fn record() -> TrialRecord {
         let verdict = |name: &str, status, actual| Verdict {

@@ -17,6 +17,7 @@
 //! | `costs` | what a run costs, its budget, and what of it outlives a worker |
 //! | `estimates` | what a dry run says a run will need |
 //! | `evidence` | what went over the wire to models: kept, shown, without secrets |
+//! | `reports` | a run as one page |
 //! | `replays` | a finished run as a recording: played again, judged again |
 //! | `trial_view` | one trial in the dashboard: live, and step by step |
 //! | `leftovers` | databases and processes of dead workers, and who removes them |
@@ -48,6 +49,7 @@ mod leftovers;
 mod on_disk;
 mod rates;
 mod replays;
+mod reports;
 mod same_gym;
 mod secrets;
 mod terminal;

@@ -186,6 +186,7 @@ fn no_canary_of_a_run_in_the_background_is_found_anywhere() {
         "logs latest --follow",
         "kill latest",
         "cleanup --json",
+        "report latest -o -",
     ] {
         screens.push(bed.bench(command));
     }

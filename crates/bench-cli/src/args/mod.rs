@@ -9,6 +9,7 @@ pub(crate) mod check;
 pub(crate) mod extras;
 pub(crate) mod gym;
 pub(crate) mod life;
+pub(crate) mod report;
 pub(crate) mod rescore;
 pub(crate) mod run;
 pub(crate) mod runs;
@@ -129,6 +130,8 @@ pub(crate) enum Command {
     Retry(life::RetryArgs),
     /// Judge a run again without asking its models, as a new run, and show what has changed
     Rescore(rescore::RescoreArgs),
+    /// Make a document of a run: one page with everything, to look at or to send
+    Report(report::ReportArgs),
     /// Put right runs that are not as they should be, and what they left; shows it first
     Cleanup(upkeep::CleanupArgs),
     /// Remove old finished runs; shows them first

@@ -19,6 +19,7 @@ mod older;
 mod page;
 mod prune;
 mod reach;
+mod report;
 mod rescore;
 mod resume;
 mod run;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> 
         Command::Resume(args) => resume::resume(&args, cx),
         Command::Retry(args) => resume::retry(&args, cx),
         Command::Rescore(args) => rescore::cmd(&args, cx),
+        Command::Report(args) => report::cmd(&args, cx),
         Command::Cleanup(args) => cleanup::cmd(&args, cx),
         Command::Prune(args) => prune::cmd(&args, cx),
         Command::Worker(args) => background::work(&args, cx),

@@ -299,11 +299,7 @@ impl Page {
 
     /// Why the run itself broke, or who ended it.
     pub(super) fn error(&self) -> Option<String> {
-        match self.run.state.status.ending()? {
-            Ending::Completed => None,
-            Ending::Failed { cause } => Some(format!("{}: {}", cause.kind.code(), cause.message)),
-            Ending::Cancelled { reason } => Some(reason.code().to_owned()),
-        }
+        error(&self.run.state.status)
     }
 
     /// Tables: per model, then where not all passed, then why trials have no verdict. Empty before the first trial is over.
@@ -445,5 +441,14 @@ fn add_changes(known: &mut Vec<ToolChange>, changes: Vec<ToolChange>) {
             }
             None => known.push(change),
         }
+    }
+}
+
+/// Why a run itself broke, or who ended it.
+pub(super) fn error(status: &RunStatus) -> Option<String> {
+    match status.ending()? {
+        Ending::Completed => None,
+        Ending::Failed { cause } => Some(format!("{}: {}", cause.kind.code(), cause.message)),
+        Ending::Cancelled { reason } => Some(reason.code().to_owned()),
     }
 }

@@ -39,6 +39,7 @@ fn the_program() {
       resume       Continue a run that is over: every trial without a verdict is run
       retry        Try the trials of a run that did not pass again, as a new run
       rescore      Judge a run again without asking its models, as a new run, and show what has changed
+      report       Make a document of a run: one page with everything, to look at or to send
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove old finished runs; shows them first
       check        Look at harness files without trying any model

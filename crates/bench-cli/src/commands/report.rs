@@ -1,0 +1,135 @@
+//! `bench-cli report`: a run as a document.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `gather` | reads what a report says of a run |
+//! | `file` | a file that is whole or not there |
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use bench_report::report::html::{self, HtmlError, Template};
+use bench_runner::BenchJob;
+use bench_state::{RunStore, RunView, StateError};
+use chrono::{DateTime, Utc};
+
+use self::gather::Gathered;
+use super::sweep;
+use crate::args::report::ReportArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+mod file;
+mod gather;
+
+/// Bytes that are written at once.
+const CHUNK: usize = 256 * 1024;
+
+/// Writes a report of each run.
+pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    if args.output.is_some() && args.run.len() > 1 {
+        return Err(
+            CliError::usage("`--output` names one file, and there are several runs")
+                .hint("without it each run has a file of its own"),
+        );
+    }
+    let template = args.template.as_deref().map(|path| read_template(path, cx));
+    let template = template.transpose()?;
+    let store = cx.store()?;
+    for run in &args.run {
+        let view = find(&store, run, cx.now)?;
+        let gathered = gather::gather(view, cx.now)?;
+        if args.output.as_deref() == Some(Path::new("-")) {
+            let mut out = BufWriter::with_capacity(CHUNK, cx.out.clone());
+            page(&gathered, template.as_ref(), &mut out, None)?;
+            out.flush()?;
+            continue;
+        }
+        let name = || {
+            PathBuf::from(format!(
+                "report-{}.{}",
+                gathered.run_id(),
+                args.format.extension()
+            ))
+        };
+        let path = cx.absolute(&args.output.clone().unwrap_or_else(name));
+        write_page(&gathered, template.as_ref(), &path)?;
+        writeln!(cx.out, "{}", cx.shown(&path))?;
+        if gathered.is_partial() {
+            let again = cx.command(&format!("report {}", gathered.run_id()));
+            writeln!(cx.err, "the run is not over; `{again}` writes it anew")?;
+        }
+    }
+    sweep::leftovers(&store, cx);
+    Ok(Exit::Success)
+}
+
+/// Writes the page of a run into `folder`, and returns its path: what a display does for its user.
+///
+/// # Errors
+/// The run cannot be read, or the file not be written.
+#[expect(dead_code, reason = "the dashboard asks for it")]
+pub(crate) fn page_into(
+    folder: &Path,
+    view: RunView<BenchJob>,
+    now: DateTime<Utc>,
+) -> Result<PathBuf, CliError> {
+    let gathered = gather::gather(view, now)?;
+    let path = folder.join(format!("report-{}.html", gathered.run_id()));
+    write_page(&gathered, None, &path)?;
+    Ok(path)
+}
+
+fn find(store: &RunStore<BenchJob>, run: &str, now: DateTime<Utc>) -> Result<RunView<BenchJob>, CliError> {
+    match store.resolve(run) {
+        Ok(id) => Ok(store.read(&id, now)?),
+        Err(error @ StateError::UnknownRun { .. }) => {
+            let older = store.legacy().map(|legacy| legacy.rows).unwrap_or_default();
+            if older.iter().any(|row| row.id == run) {
+                return Err(CliError::usage(format!(
+                    "`{run}` is a result of the older tool, which kept too little for a report"
+                ))
+                .hint("`bench-cli show` tells what is known of it"));
+            }
+            Err(error.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_template(path: &Path, cx: &Context) -> Result<Template, CliError> {
+    let source = std::fs::read_to_string(cx.absolute(path)).map_err(|error| {
+        CliError::usage(format!("cannot read the template `{}`", path.display())).because(error)
+    })?;
+    Ok(Template {
+        name: path.display().to_string(),
+        source,
+    })
+}
+
+fn write_page(gathered: &Gathered, template: Option<&Template>, path: &Path) -> Result<(), CliError> {
+    file::write(path, |file| {
+        let mut out = BufWriter::with_capacity(CHUNK, file);
+        page(gathered, template, &mut out, Some(path))?;
+        out.flush().map_err(|error| file::refused(path, error))
+    })
+}
+
+/// Writes the page to a file, or to stdout if there is none.
+fn page(
+    gathered: &Gathered,
+    template: Option<&Template>,
+    out: &mut dyn Write,
+    path: Option<&Path>,
+) -> Result<(), CliError> {
+    let written = html::write(&gathered.report, &gathered.files, template, out);
+    written.map_err(|error| match (error, path) {
+        (HtmlError::Write(error), Some(path)) => file::refused(path, error),
+        (HtmlError::Write(error), None) => error.into(),
+        (error, _) if template.is_some() => {
+            CliError::usage(error.to_string()).hint("docs/reports.md says what templates can use")
+        }
+        (error, _) => CliError::unfinished("cannot make the page").because(error),
+    })
+}

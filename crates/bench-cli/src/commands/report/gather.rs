@@ -1,0 +1,141 @@
+//! What a report says of a run, read from its folder.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bench_core::event::Event;
+use bench_core::transcript::Line;
+use bench_core::{Plan, TrialId, TrialRecord};
+use bench_report::report::build::{self, Sources};
+use bench_report::report::{Ended, Files, Lines, Report, Run};
+use bench_runner::{BenchJob, item_id};
+use bench_state::{Depth, RunView};
+use chrono::{DateTime, Utc};
+
+use crate::commands::{evidence, list, page};
+use crate::error::{CliError, sources};
+use crate::worlds;
+
+/// A report, and the files that it is written from.
+pub(super) struct Gathered {
+    pub(super) report: Arc<Report>,
+    pub(super) files: Arc<dyn Files>,
+}
+
+impl Gathered {
+    /// The run's id.
+    pub(super) fn run_id(&self) -> &str {
+        &self.report.run.run_id
+    }
+
+    /// The run is not over.
+    pub(super) fn is_partial(&self) -> bool {
+        self.report.run.partial
+    }
+}
+
+/// Reads the run.
+pub(super) fn gather(view: RunView<BenchJob>, now: DateTime<Utc>) -> Result<Gathered, CliError> {
+    let session = view.session()?;
+    let mut problems: Vec<String> = view.problems().iter().map(in_words).collect();
+    // The results can be told without it.
+    let plan = view.plan().map_err(|error| problems.push(in_words(&error))).ok();
+    let (mut last, mut starts) = (BTreeMap::new(), Vec::new());
+    for recorded in view.events()? {
+        let recorded = recorded?;
+        match recorded.event {
+            Event::TrialFinished(end) => {
+                let at = recorded.at;
+                last.insert(end.trial.clone(), Ended { at, end });
+            }
+            Event::RunStarted { .. } => {
+                starts.push(recorded.at);
+                // What has no verdict is tried again from here on.
+                last.retain(|_, ended: &mut Ended| ended.end.outcome.is_verdict());
+            }
+            _ => {}
+        }
+    }
+    for ended in last.values() {
+        problems.extend(evidence::problems(&view, &ended.end, Depth::Length)?);
+    }
+    let sources = Sources {
+        made_by: format!("bench-cli {}", env!("CARGO_PKG_VERSION")),
+        made_at: now,
+        run: run(&view, plan.as_ref(), starts, &session),
+        session: &session,
+        plan: plan.as_ref(),
+        trials: last.into_values().collect(),
+        problems,
+    };
+    let files: Arc<dyn Files> = Arc::new(RunFiles(view));
+    let report = Arc::new(build::report(sources, &*files));
+    Ok(Gathered { report, files })
+}
+
+fn run(
+    view: &RunView<BenchJob>,
+    plan: Option<&Plan>,
+    starts: Vec<DateTime<Utc>>,
+    session: &bench_core::Session,
+) -> Run {
+    let summary = view.summary();
+    let state = &summary.state;
+    Run {
+        run_id: state.id.to_string(),
+        harness_name: session.harness_name.clone(),
+        label: session.label.clone(),
+        status: list::row(summary).status,
+        partial: !state.status.is_over(),
+        error: page::error(&state.status),
+        started_at: state.started_at,
+        completed_at: state.status.completed_at(),
+        starts,
+        repetitions: session.runs,
+        trials_total: state.progress.trials_total,
+        outcomes: state.progress.outcomes,
+        cost: session.cost(),
+        gyms: plan.map(worlds::lines).unwrap_or_default(),
+        sources: plan.map(harness_files).unwrap_or_default(),
+        folder: view.dir().display().to_string(),
+    }
+}
+
+/// `examples/quickstart/a.json (SHA-256 0123456789ab…)`, as seen from the folder of the launch.
+fn harness_files(plan: &Plan) -> Vec<String> {
+    let file = |source: &bench_core::harness::SourceRef| {
+        let inside = source.path.strip_prefix(&plan.launch_dir);
+        let path = inside.map_or(source.path.as_str(), |path| path.trim_start_matches('/'));
+        let hash: String = source.sha256.chars().take(12).collect();
+        format!("{path} (SHA-256 {hash}…)")
+    };
+    plan.sources.iter().map(file).collect()
+}
+
+/// An error and everything below it.
+fn in_words(error: &bench_state::StateError) -> String {
+    let mut words = vec![error.to_string()];
+    words.extend(sources(error));
+    words.join(": ")
+}
+
+/// The files of a run's trials.
+struct RunFiles(RunView<BenchJob>);
+
+impl Files for RunFiles {
+    fn record(&self, trial: &TrialId) -> Result<Option<TrialRecord>, String> {
+        let id = item_id(trial).map_err(|error| error.to_string())?;
+        self.0.item(&id).map_err(|error| in_words(&error))
+    }
+
+    fn transcript(&self, trial: &TrialId) -> Result<Option<Lines>, String> {
+        let id = item_id(trial).map_err(|error| error.to_string())?;
+        let lines = self.0.item_log::<Line>(&id).map_err(|error| in_words(&error))?;
+        let words = |line: Result<Line, _>| line.map_err(|error| in_words(&error));
+        Ok(lines.map(|lines| Box::new(lines.map(words)) as Lines))
+    }
+
+    fn transcript_path(&self, trial: &TrialId) -> String {
+        format!("trials/{trial}.jsonl")
+    }
+}

@@ -1,0 +1,95 @@
+//! A report in a real browser: it asks for nothing, says nothing on the console, and its charts can be seen.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bench_tests::bed::TestBed;
+use serde_json::{Value, json};
+
+use crate::installed;
+
+const ATTACK: &str =
+    "</title></style></pre></svg></script>\"'><img src=x onerror=alert(1)><script>alert(1)</script>";
+
+/// A run of good and bad trials, in which names, answers and tool arguments are attacks.
+fn attacked() -> TestBed {
+    let bed = TestBed::new();
+    let scenario = |id: String| {
+        json!({
+            "scenario_id": id, "name": ATTACK,
+            "prompts": [{"prompt_text": ATTACK, "verifier":
+                {"verifier_type": "response_check", "name": ATTACK, "validation_config": {"contains": "done"}}}],
+            "solution": {"calls": [], "answer": "done"},
+        })
+    };
+    let scenarios: Vec<Value> = (1..=3).map(|n| scenario(format!("{n} {ATTACK}"))).collect();
+    bed.write_json("harness.json", &json!({"scenarios": scenarios}));
+    let turns = json!([
+        {"calls": [{"tool": ATTACK, "arguments": {ATTACK: ATTACK}}], "say": ATTACK,
+            "usage": {"input_tokens": 900, "output_tokens": 12}},
+        {"answer": ATTACK, "usage": {"input_tokens": 900, "output_tokens": 12}},
+    ]);
+    bed.write_json("bad.json", &json!({"scenarios": {"*": turns}}));
+    let line = "run harness.json --model oracle --model noop --model script:bad.json --runs 2 --retries 0 --ui quiet";
+    let shot = bed.bench(line);
+    assert_eq!(shot.code, Some(0), "{shot}");
+    bed
+}
+
+#[test]
+fn a_report_is_seen_and_asks_for_nothing() {
+    let Some(real) = installed("a_report_is_seen_and_asks_for_nothing") else {
+        return;
+    };
+    let Some(browser) = browser() else {
+        assert!(std::env::var_os("CI").is_none(), "chromium is not installed");
+        eprintln!("SKIPPED a_report_is_seen_and_asks_for_nothing: chromium is not installed");
+        return;
+    };
+    let bed = attacked();
+    let shot = bed.bench("report latest -o page.html");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let page = bed.path("page.html");
+    let shots = real.join("report");
+    std::fs::create_dir_all(&shots).unwrap();
+    for look in look(&real, &browser, &page, &shots) {
+        let at = format!("{} {}", look["width"], look["colorScheme"]);
+        let own = format!("file://{}", page.display());
+        assert_eq!(look["requests"], json!([own]), "{at}: only the page itself");
+        assert_eq!(look["console"], json!([]), "{at}");
+        assert_eq!(
+            (&look["dialogs"], &look["foreign"]),
+            (&json!(0), &json!(0)),
+            "{at}"
+        );
+        assert_eq!(look["unseen"], json!([]), "{at}: marks that do not show");
+        assert_eq!(look["barriers"], json!([]), "{at}");
+        assert_eq!(
+            look["scrollWidth"], look["width"],
+            "{at}: nothing hangs over the edge"
+        );
+    }
+}
+
+fn look(real: &Path, browser: &Path, page: &Path, shots: &Path) -> Vec<Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("real/look.js");
+    let output = Command::new("node")
+        .arg(script)
+        .args([page, shots])
+        .env("NODE_PATH", real.join("browser/node_modules"))
+        .env("BROWSER", browser)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{trouble}");
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{trouble}"))
+}
+
+/// The first browser on the path.
+fn browser() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let path = std::env::var_os("PATH")?;
+    let mut found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
+    found.find(|file| file.is_file())
+}
