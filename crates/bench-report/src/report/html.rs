@@ -2,7 +2,7 @@
 //!
 //! Whatever stands in a report came from models, servers and files of others. Three things keep it text: everything that
 //! a template prints is escaped, because the environment escapes whatever the template is called; control and direction
-//! characters become pictures ([`text::clean`](crate::text::clean)); and a Content-Security-Policy in the page forbids
+//! characters become pictures ([`text::clean`]); and a Content-Security-Policy in the page forbids
 //! scripts, forms and every request.
 //!
 //! Templates are in `templates/`, filters in `filters`. An own template gets the same values and may extend `report.html`

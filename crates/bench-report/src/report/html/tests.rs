@@ -163,7 +163,7 @@ fn a_wrong_template_is_told_with_its_line() {
     };
     insta::assert_snapshot!(told("a\n{% if %}"), @"template `own.jinja`, line 2: syntax error: unexpected end of block");
     insta::assert_snapshot!(told("a\n\n{{ modles[0].x }}"), @"template `own.jinja`, line 3: undefined value");
-    insta::assert_snapshot!(told("{% include \"other.html\" %}"), @"");
+    insta::assert_snapshot!(told("{% include \"other.html\" %}"), @r#"template `own.jinja`, line 1: template not found: tried to include non-existing template 'other.html'"#);
 }
 
 #[test]
