@@ -118,10 +118,7 @@ impl Context {
     /// A command to type next, which looks where this one looked: `show latest` becomes
     /// `bench-cli show latest --results DIR` if this one was given `--results DIR`.
     pub(crate) fn command(&self, words: &str) -> String {
-        match &self.results {
-            Some(dir) => format!("bench-cli {words} --results {}", quoted(&dir.to_string_lossy())),
-            None => format!("bench-cli {words}"),
-        }
+        command_line(words, self.results.as_deref())
     }
 
     /// A path for people: relative to the current folder where it is inside.
@@ -132,6 +129,14 @@ impl Context {
             Ok(inside) => inside.display().to_string(),
             Err(_) => path.display().to_string(),
         }
+    }
+}
+
+/// The same for the results that were named on the command line.
+pub(crate) fn command_line(words: &str, results: Option<&Path>) -> String {
+    match results {
+        Some(dir) => format!("bench-cli {words} --results {}", quoted(&dir.to_string_lossy())),
+        None => format!("bench-cli {words}"),
     }
 }
 

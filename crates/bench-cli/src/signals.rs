@@ -34,6 +34,12 @@ impl Signals {
     }
 }
 
+/// Sends SIGINT to this process, as a terminal does at Ctrl-C unless it hands all keys over.
+pub(crate) fn interrupt() -> io::Result<()> {
+    let this = rustix::process::getpid();
+    Ok(rustix::process::kill_process(this, rustix::process::Signal::INT)?)
+}
+
 async fn came(signal: Option<&mut Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),

@@ -90,7 +90,8 @@
 //! - **Continued.** [`RunStore::resume`] takes up a run that is over, whatever ended it, with all its finished work.
 //! - **Written up.** [`RunStore::add_after_end`] records what was done about a run later; it stays over.
 //! - **Cleaned up.** [`RunStore::plan_cleanup`] finds what is not as it should be and changes nothing; [`RunStore::apply`]
-//!   puts it right; [`RunStore::prune`] removes old runs. Nothing depends on either being called.
+//!   puts it right; [`RunStore::prune`] removes old runs, [`RunStore::remove`] named ones. Nothing depends on any being
+//!   called.
 //! - **What was before.** [`RunStore::legacy`] lists results of the Python tool in the same folder.
 //!
 //! # How it keeps its word

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::create;
 use crate::durable;
-use crate::error::Result;
+use crate::error::{Result, StateError};
 use crate::ids::RunId;
 use crate::job::Job;
 use crate::layout::{RunDir, StoreDirs};
@@ -20,10 +20,10 @@ use crate::state_file::{self, Found};
 use crate::store::{Problem, RunStore};
 use crate::sweep;
 
-/// What [`RunStore::prune`] did, or would do.
+/// What [`RunStore::prune`] or [`RunStore::remove`] did, or would do.
 #[derive(Debug, Default)]
 pub struct Pruned {
-    /// The runs removed, newest first.
+    /// The runs removed: newest first, or in the order in which they were named.
     pub runs: Vec<RunId>,
     /// Runs that could not be judged or removed, which therefore stay.
     pub problems: Vec<Problem>,
@@ -34,12 +34,48 @@ impl<J: Job> RunStore<J> {
     /// that is not over. With `dry_run` it changes nothing on the disk, and says what it would remove.
     ///
     /// # Errors
-    /// [`StateError::NewerFormat`](crate::StateError::NewerFormat) if the store was written by a newer version; I/O
-    /// errors if the runs cannot be listed. What is wrong with one run is in [`Pruned::problems`].
+    /// [`StateError::NewerFormat`] if the store was written by a newer version; I/O errors if the runs cannot be listed.
+    /// What is wrong with one run is in [`Pruned::problems`].
     pub fn prune(
         &self,
         older_than: TimeDelta,
         keep: usize,
+        dry_run: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Pruned> {
+        let old = |state: &RunState<J>| {
+            state
+                .status
+                .completed_at()
+                .is_some_and(|end| now - end > older_than)
+        };
+        let ids = || Ok(self.ids(&mut Vec::new())?.into_iter().skip(keep).collect());
+        self.remove_those(ids, old, |_| None, dry_run, now)
+    }
+
+    /// Removes these runs, whatever their age; one that is not over stays, and is among the problems as
+    /// [`StateError::StillRunning`]. With `dry_run` it changes nothing on the disk, and says what it would remove.
+    ///
+    /// # Errors
+    /// [`StateError::NewerFormat`] if the store was written by a newer version. What is wrong with one run is in
+    /// [`Pruned::problems`].
+    pub fn remove(&self, runs: &[RunId], dry_run: bool, now: DateTime<Utc>) -> Result<Pruned> {
+        let still_running = |state: RunState<J>| {
+            Some(StateError::StillRunning {
+                run: state.id,
+                worker: state.worker,
+            })
+        };
+        let over = |state: &RunState<J>| state.status.is_over();
+        self.remove_those(|| Ok(runs.to_vec()), over, still_running, dry_run, now)
+    }
+
+    /// Removes those of the runs that are `wanted`; `stays` says what is wrong with one that is not, if anything is.
+    fn remove_those(
+        &self,
+        runs: impl FnOnce() -> Result<Vec<RunId>>,
+        wanted: impl Fn(&RunState<J>) -> bool,
+        stays: impl Fn(RunState<J>) -> Option<StateError>,
         dry_run: bool,
         now: DateTime<Utc>,
     ) -> Result<Pruned> {
@@ -48,24 +84,25 @@ impl<J: Job> RunStore<J> {
             create::check_writable(self.dirs())?;
         }
         let mut pruned = Pruned::default();
-        for id in self.ids(&mut Vec::new())?.into_iter().skip(keep) {
+        for id in runs()? {
             let dir = self.dirs().run(&id);
-            let old = |state: &RunState<J>| {
-                state
-                    .status
-                    .completed_at()
-                    .is_some_and(|end| now - end > older_than)
-            };
             let removed = settle::read_run::<J>(&dir, &id, now, reading).and_then(|settled| {
-                Ok(old(&settled.summary.state) && (dry_run || remove(self.dirs(), &dir, &id, old)?))
+                let state = settled.summary.state;
+                let removed = wanted(&state) && (dry_run || remove(self.dirs(), &dir, &id, &wanted)?);
+                Ok(if removed { None } else { Some(state) })
             });
-            match removed {
-                Ok(true) => pruned.runs.push(id),
-                Err(error) if dir.path().exists() => pruned.problems.push(Problem {
-                    path: dir.path().to_owned(),
-                    error,
-                }),
-                Ok(false) | Err(_) => {}
+            let problem = match removed {
+                Ok(None) => {
+                    pruned.runs.push(id);
+                    continue;
+                }
+                Ok(Some(state)) => stays(state),
+                Err(error) => Some(error),
+            };
+            // Somebody else may have removed it meanwhile.
+            if let Some(error) = problem.filter(|_| dir.path().exists()) {
+                let path = dir.path().to_owned();
+                pruned.problems.push(Problem { path, error });
             }
         }
         if !dry_run {

@@ -14,7 +14,7 @@ fn prompted(terminal: &Terminal) -> String {
 }
 
 /// What the shell's line discipline is set to, once whatever has the terminal has left it.
-fn settings(terminal: &Terminal, bed: &TestBed) -> String {
+pub(crate) fn settings(terminal: &Terminal, bed: &TestBed) -> String {
     prompted(terminal);
     let file = bed.path("stty.txt");
     fs::remove_file(&file).ok();
@@ -22,6 +22,8 @@ fn settings(terminal: &Terminal, bed: &TestBed) -> String {
     let began = Instant::now();
     loop {
         if let Ok(said) = fs::read_to_string(&file) {
+            // Whoever types next counts prompts.
+            prompted(terminal);
             return said;
         }
         assert!(began.elapsed() < PATIENCE, "{}", terminal.screen());

@@ -37,6 +37,8 @@ mod broken_input;
 mod budgets;
 mod costs;
 mod dashboard;
+mod dashboard_acts;
+mod dashboard_here;
 mod equipment;
 mod estimates;
 mod evidence;

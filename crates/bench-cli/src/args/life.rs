@@ -5,7 +5,7 @@ use std::time::Duration;
 use bench_core::Usd;
 use bench_core::limits::LimitOverrides;
 use bench_state::RunId;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::EnvFileAgainArgs;
 use super::run::{ProgressArgs, RunBudgetArgs, ScoreArgs, at_least_one, positive};
@@ -16,11 +16,28 @@ pub(crate) struct AttachArgs {
     /// Id of a run, a prefix that fits no other, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub(crate) run: String,
+    /// What is shown meanwhile: its logs, or on the whole terminal the dashboard's view of the run [default: plain]
+    #[arg(
+        long,
+        value_name = "plain|tui",
+        hide_possible_values = true,
+        conflicts_with = "json"
+    )]
+    pub(crate) ui: Option<AttachUi>,
     #[command(flatten)]
     pub(crate) score: ScoreArgs,
     /// One event a line on stdout, the summary last
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `attach` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AttachUi {
+    /// Logs and progress, line by line.
+    Plain,
+    /// The dashboard's view of the run, on the whole terminal.
+    Tui,
 }
 
 /// Arguments of `view`.

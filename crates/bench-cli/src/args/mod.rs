@@ -134,7 +134,7 @@ pub(crate) enum Command {
     Report(report::ReportArgs),
     /// Put right runs that are not as they should be, and what they left; shows it first
     Cleanup(upkeep::CleanupArgs),
-    /// Remove old finished runs; shows them first
+    /// Remove finished runs, old or named ones; shows them first
     Prune(upkeep::PruneArgs),
     /// The process behind a background run.
     #[command(hide = true)]

@@ -258,10 +258,10 @@ pub(crate) struct OutputArgs {
 /// How progress is shown. Shared with the commands that run trials.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProgressArgs {
-    /// Progress on stderr; auto is bars on a terminal, else plain
+    /// Progress on stderr; auto is bars on a terminal, else plain; tui is the dashboard's view of the run
     #[arg(
         long,
-        value_name = "auto|plain|quiet",
+        value_name = "auto|plain|tui|quiet",
         default_value = "auto",
         hide_possible_values = true
     )]
@@ -275,6 +275,8 @@ pub(crate) enum Ui {
     Auto,
     /// A line per finished trial.
     Plain,
+    /// The dashboard's view of the run, on the whole terminal.
+    Tui,
     /// Nothing but the result.
     Quiet,
 }
@@ -354,7 +356,7 @@ mod tests {
             "run a --temperature -0.1",
             "run a --fail-under 90",
             "run a --fail-under -1%",
-            "run a --ui tui",
+            "run a --ui curses",
         ] {
             assert!(parse(args).is_err(), "{args}");
         }

@@ -24,8 +24,11 @@ pub(crate) struct CleanupArgs {
 
 /// Arguments of `prune`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("which").args(["older_than", "keep"]).required(true).multiple(true))]
+#[command(group = clap::ArgGroup::new("which").args(["run", "older_than", "keep"]).required(true).multiple(true))]
 pub(crate) struct PruneArgs {
+    /// These runs, whatever their age: ids, prefixes that fit no other, or `latest`
+    #[arg(value_name = "RUN", conflicts_with_all = ["older_than", "keep"])]
+    pub(crate) run: Vec<String>,
     /// Only runs that ended longer ago, such as 30d or 12h [default: any age]
     #[arg(long, value_name = "TIME", value_parser = days)]
     pub(crate) older_than: Option<TimeDelta>,

@@ -13,9 +13,10 @@ use chrono::Utc;
 use super::execute::{End, EventLoop};
 use super::page::Page;
 use super::{start, sweep};
-use crate::args::life::AttachArgs;
+use crate::args::life::{AttachArgs, AttachUi};
 use crate::args::run::Ui;
 use crate::context::Context;
+use crate::dashboard;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::progress::Show;
@@ -37,6 +38,14 @@ pub(super) fn attach(args: &AttachArgs, cx: &mut Context) -> Result<Exit, CliErr
     let store = cx.store()?;
     let id = store.resolve(&args.run)?;
     let view = store.read(&id, Utc::now())?;
+    let over = view.summary().state.status.is_over();
+    if args.ui == Some(AttachUi::Tui) {
+        return in_the_view(&id, over, args, cx);
+    }
+    if args.ui.is_none() && !args.json && !over && dashboard::can_run(cx) {
+        let view = cx.command(&format!("attach {id} --ui tui"));
+        start::tell(&format!("`{view}` shows it on the whole screen"), cx);
+    }
     let ui = if args.json { Ui::Quiet } else { Ui::Plain };
     // Everything that happened is told again, so nothing is known before.
     let show = Show::start(&view.plan()?, &Earlier::default(), ui, args.json, cx)
@@ -66,13 +75,33 @@ pub(super) fn attach(args: &AttachArgs, cx: &mut Context) -> Result<Exit, CliErr
             Ok(Exit::Success)
         }
         Watched::Over => {
-            sweep::leftovers(&store, cx);
-            let page = Page::read(&store.read(&id, Utc::now())?)?;
             start::tell("", cx);
-            let gate = args.score.over(page.gate);
-            start::finish(end_of(page.run_status()), &page, &gate, args.json, cx)
+            results(&id, args, cx)
         }
     }
+}
+
+/// Shows the dashboard's view of a run until it is over, then the results; the same ends as without it.
+fn in_the_view(id: &RunId, over: bool, args: &AttachArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    if let Some(why) = dashboard::lacks(cx) {
+        return Err(
+            CliError::usage(format!("`--ui tui` needs a terminal; {why}")).hint("leave `--ui tui` out")
+        );
+    }
+    if over || dashboard::attached(id.clone(), cx)? {
+        return results(id, args, cx);
+    }
+    detached(id, cx);
+    Ok(Exit::Success)
+}
+
+/// The results of a run that is over.
+fn results(id: &RunId, args: &AttachArgs, cx: &mut Context) -> Result<Exit, CliError> {
+    let store = cx.store()?;
+    sweep::leftovers(&store, cx);
+    let page = Page::read(&store.read(id, Utc::now())?)?;
+    let gate = args.score.over(page.gate);
+    start::finish(end_of(page.run_status()), &page, &gate, args.json, cx)
 }
 
 /// Shows what is added to logs, from their beginning.

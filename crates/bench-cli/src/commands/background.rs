@@ -74,7 +74,7 @@ fn worker(plan: &Plan, environment: &Environment, cx: &Context) -> Result<Comman
 }
 
 /// The program that is running, even if its file was replaced meanwhile.
-fn this_program() -> Result<Command, CliError> {
+pub(crate) fn this_program() -> Result<Command, CliError> {
     let unknown = |error| CliError::unfinished("cannot tell where this program lies").because(error);
     let path = std::env::current_exe().map_err(unknown)?;
     let running = Path::new("/proc/self/exe");

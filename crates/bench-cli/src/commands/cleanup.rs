@@ -11,7 +11,7 @@ use bench_state::{Action, Applied, CleanupPlan, CleanupRow, Subject, Why};
 use serde_json::{Value, json};
 
 use self::left::{Left, Removed};
-use super::{kill, list, sweep, write_json};
+use super::{REPEAT, kill, list, sweep, write_json};
 use crate::args::upkeep::CleanupArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -30,7 +30,7 @@ pub(super) fn cmd(args: &CleanupArgs, cx: &mut Context) -> Result<Exit, CliError
         if args.json {
             write_json(&document(&plan, &left, args, None), cx)?;
         } else if !plan.rows.is_empty() || !plan.leftovers.is_empty() || !left.is_empty() {
-            writeln!(cx.err, "nothing changed; repeat with `--no-dry-run` to apply")?;
+            writeln!(cx.err, "nothing changed; {REPEAT} to apply")?;
         }
         return Ok(Exit::Success);
     }

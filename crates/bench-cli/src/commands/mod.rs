@@ -29,6 +29,7 @@ mod start;
 mod sweep;
 mod view;
 
+pub(crate) use background::this_program;
 pub(crate) use list::row as row_of;
 pub(crate) use older::row as row_of_older;
 pub(crate) use sweep::quietly as sweep_quietly;
@@ -37,6 +38,9 @@ use crate::args::Command;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+
+/// What a command that shows first and changes nothing says if there is something to be changed.
+pub(crate) const REPEAT: &str = "repeat with `--no-dry-run`";
 
 /// Does what was asked.
 pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> {

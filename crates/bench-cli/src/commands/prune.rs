@@ -1,12 +1,13 @@
-//! `bench-cli prune`: removes old runs that are over; never one that is not.
+//! `bench-cli prune`: removes runs that are over, old or named ones; never one that is not.
 
 use std::io::Write;
 
 use bench_report::text::count;
+use bench_state::RunId;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{list, sweep, write_json};
+use super::{REPEAT, list, sweep, write_json};
 use crate::args::upkeep::PruneArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -15,16 +16,22 @@ use crate::exit::Exit;
 /// Removes runs; by default only says which.
 pub(super) fn cmd(args: &PruneArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
-    let (older_than, keep) = (
-        args.older_than.unwrap_or(TimeDelta::zero()),
-        args.keep.unwrap_or(0),
-    );
+    // All names first: a typing error must not leave half of it done.
+    let named = args.run.iter().map(|run| store.resolve(run));
+    let mut named: Vec<RunId> = named.collect::<Result<_, _>>()?;
+    named.sort_unstable();
+    named.dedup();
     let dry_run = !args.no_dry_run;
     if !dry_run {
         // Before their runs are gone and nobody knows any more whose they are.
         sweep::leftovers(&store, cx);
     }
-    let pruned = store.prune(older_than, keep, dry_run, cx.now)?;
+    let pruned = if named.is_empty() {
+        let older_than = args.older_than.unwrap_or(TimeDelta::zero());
+        store.prune(older_than, args.keep.unwrap_or(0), dry_run, cx.now)?
+    } else {
+        store.remove(&named, dry_run, cx.now)?
+    };
     if args.json {
         let problems: Vec<_> = pruned.problems.iter().map(list::problem).collect();
         write_json(
@@ -36,13 +43,10 @@ pub(super) fn cmd(args: &PruneArgs, cx: &mut Context) -> Result<Exit, CliError> 
             writeln!(cx.out, "{run}")?;
         }
         let runs = count(pruned.runs.len(), "run");
-        if dry_run {
-            writeln!(
-                cx.err,
-                "{runs} would be removed; repeat with `--no-dry-run` to remove"
-            )?;
-        } else {
-            writeln!(cx.err, "{runs} removed")?;
+        match (dry_run, pruned.runs.is_empty()) {
+            (true, true) => writeln!(cx.err, "no run would be removed")?,
+            (true, false) => writeln!(cx.err, "{runs} would be removed; {REPEAT} to remove")?,
+            (false, _) => writeln!(cx.err, "{runs} removed")?,
         }
         list::write_problems(&pruned.problems, cx)?;
     }

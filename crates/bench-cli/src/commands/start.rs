@@ -15,6 +15,7 @@ use super::page::Page;
 use super::{background, gate};
 use crate::args::run::Ui;
 use crate::context::Context;
+use crate::dashboard;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::paint::{self, CODE, FAINT};
@@ -73,6 +74,7 @@ pub(super) fn take_up(
 
 /// Runs, and shows what came out of it; in the background, shows how to watch.
 pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, CliError> {
+    check_view(how, cx)?;
     check_prices(&start.plan)?;
     if let Some(line) = few_processes(&start.plan) {
         tell(&line, cx);
@@ -86,6 +88,29 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
         return Ok(gate::exit(&ran.end, &page.session, &page.gate).0);
     }
     finish(ran.end, &page, &page.gate, how.json, cx)
+}
+
+/// A view needs a terminal, and a run that goes on here.
+fn check_view(how: How, cx: &Context) -> Result<(), CliError> {
+    if how.ui != Ui::Tui {
+        return Ok(());
+    }
+    let instead = "leave `--ui tui` out";
+    if how.background {
+        return Err(
+            CliError::usage("`--ui tui` shows a run that goes on here, not in the background").hint(format!(
+                "{instead}; `{}` shows it then",
+                cx.command("view latest")
+            )),
+        );
+    }
+    if how.json {
+        return Err(CliError::usage("`--ui tui` and `--json` both want stdout").hint(instead));
+    }
+    match dashboard::lacks(cx) {
+        None => Ok(()),
+        Some(why) => Err(CliError::usage(format!("`--ui tui` needs a terminal; {why}")).hint(instead)),
+    }
 }
 
 /// Limits in dollars hold nobody whose price is unknown.
@@ -154,9 +179,12 @@ fn here(start: Start, how: How, cx: &mut Context) -> Result<Ran, CliError> {
         .trial_count()
         .saturating_sub(u32::try_from(done).unwrap_or(u32::MAX));
     let stage = Stage::set(event_loop, start.plan, start.environment, start.earlier, cx)?;
-    let show = stage.show(how.ui, how.json, cx)?;
+    let mut show = stage.show(how.ui, how.json, cx)?;
     let run = take_up(start.run.as_ref(), &plan, &start.changes, cx)?;
     announce(&run, plan.trial_count(), open, how.json, cx);
+    if how.ui == Ui::Tui {
+        show.open_view(run.id(), cx);
+    }
     Ok(stage.perform(run, show, &cx.err))
 }
 

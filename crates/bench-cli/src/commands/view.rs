@@ -53,7 +53,13 @@ fn one(run: String, json: bool, cx: &mut Context) -> Result<Exit, CliError> {
         return show::cmd(&args, cx);
     }
     let score = ScoreArgs::default();
-    attach::attach(&AttachArgs { run, score, json }, cx)
+    let args = AttachArgs {
+        run,
+        ui: None,
+        score,
+        json,
+    };
+    attach::attach(&args, cx)
 }
 
 fn write_list(limit: usize, cx: &mut Context) -> Result<Exit, CliError> {

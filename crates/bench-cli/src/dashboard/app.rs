@@ -1,7 +1,6 @@
 //! The loop: messages in, screens updated, and drawn when something changed, at most thirty times a second.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use bench_core::TrialId;
@@ -9,21 +8,22 @@ use bench_runner::BenchJob;
 use bench_state::{RunId, RunStore};
 use chrono::Utc;
 use ratatui::Frame;
-use ratatui::crossterm::event::{Event, MouseEventKind};
+use ratatui::crossterm::event::{Event, KeyEvent, MouseEventKind};
 
+use super::acts::ask::Act;
+use super::acts::{Acts, Begin};
 use super::data::trial::TrialReader;
 use super::data::{self, Reader};
 use super::home::{self, Home, HomeEffect, HomeMessage};
-use super::keys::{HOME, RUN, always_quits};
+use super::keys::{Binding, HOME, RUN, RUN_ATTACHED, RUN_HERE, always_quits};
 use super::look::Look;
 use super::message::{Message, Tell};
+use super::paint;
 use super::run::{self, RunEffect, RunMessage, RunScreen};
 use super::terminal::{self, Screen};
 use super::trial::{self, TrialEffect, TrialMessage, TrialScreen};
-use super::{input, paint};
-use crate::context::Context;
 use crate::error::CliError;
-use crate::exit::Exit;
+use crate::signals;
 
 /// Least time between two drawings.
 const FRAME: Duration = Duration::from_millis(33);
@@ -32,107 +32,97 @@ const TICK: Duration = Duration::from_millis(250);
 /// Messages that are taken in before the screen is drawn again.
 const MOST_AT_ONCE: usize = 256;
 
+/// What Ctrl-C says in the view of a run of this process.
+const ENDING: &str = "ending: running trials are ended, finished ones are kept; ^C once more stops at once";
+
 /// What is on the screen.
-struct App {
+pub(super) struct App {
     look: Look,
     store: RunStore<BenchJob>,
     tell: Tell,
+    around: Around,
     size: (u16, u16),
     home: Home,
+    /// The thread that reads the list, if there is one.
+    pub(super) runs: Option<Reader>,
     /// The run that is open on top of the list, and the thread that reads it.
     run: Option<(RunScreen, Reader)>,
     /// The trial that is open on top of the run, and the thread that reads it.
     trial: Option<(TrialScreen, TrialReader)>,
+    /// What is asked and done, above whichever screen.
+    pub(super) acts: Acts,
     help: bool,
+    turn: usize,
     over: Option<Over>,
     /// For tests of what a panic leaves of the terminal.
-    panics: bool,
+    pub(super) panics: bool,
 }
 
 /// Why it ends.
-enum Over {
+pub(super) enum Over {
+    /// Somebody left.
     Quit,
+    /// The run that was attached to is over.
+    RunEnded,
     Signal(&'static str),
     Broke(CliError),
 }
 
-/// Shows the dashboard until somebody leaves it: the list of runs, or one of them on top of it.
-pub(crate) fn run(open: Option<RunId>, cx: &Context) -> Result<Exit, CliError> {
-    check_terminal(cx)?;
-    let look = Look::of(&cx.variables, cx.out_look.color);
-    let store = cx.store()?;
-    let (tell, messages) = channel();
-    let broken = |error| CliError::unfinished("cannot start the dashboard").because(error);
-    let mut app = App {
-        look,
-        store: store.clone(),
-        tell: tell.clone(),
-        size: (80, 24),
-        run: None,
-        trial: None,
-        home: Home::new(cx.shown(&cx.results_dir()), Utc::now()),
-        help: false,
-        over: None,
-        panics: false,
-    };
-    // What is said meanwhile would tear the screen.
-    let held = cx.err.hold();
-    input::signals(tell.clone()).map_err(broken)?;
-    let mut screen = Screen::take().map_err(broken)?;
-    let reader =
-        data::runs::start(store, made_to_panic("runs", &cx.variables), tell.clone()).map_err(broken)?;
-    app.panics = made_to_panic("drawing", &cx.variables);
-    input::keys(tell).map_err(broken)?;
-    if let Some(id) = open {
-        app.open(id);
+/// Around what it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Around {
+    /// All runs, of which one may be opened.
+    All,
+    /// One run until it is over.
+    Attached,
+    /// The run of this process.
+    Here,
+}
+
+impl Around {
+    /// What can be done about a run that is open.
+    fn keys(self) -> &'static [Binding] {
+        match self {
+            Self::All => RUN,
+            Self::Attached => RUN_ATTACHED,
+            Self::Here => RUN_HERE,
+        }
     }
-    let ended = app.follow(&messages, &mut screen, reader);
-    drop(screen);
-    drop(held);
-    match ended.map_err(|error| CliError::unfinished("cannot write to the terminal").because(error))? {
-        Over::Quit => Ok(Exit::Success),
-        Over::Signal(name) => Err(CliError::interrupted(name)),
-        Over::Broke(error) => Err(error),
-    }
-}
-
-/// Whether there is a terminal for it.
-pub(crate) fn can_run(cx: &Context) -> bool {
-    check_terminal(cx).is_ok()
-}
-
-/// Refuses what is no terminal, and says what to use instead.
-fn check_terminal(cx: &Context) -> Result<(), CliError> {
-    let dumb = cx
-        .variables
-        .get("TERM")
-        .is_none_or(|term| term.is_empty() || term == "dumb");
-    let stdin = std::io::IsTerminal::is_terminal(&std::io::stdin());
-    let why = match (cx.out_look.terminal, stdin, dumb) {
-        (true, true, false) => return Ok(()),
-        (false, ..) => "stdout is none",
-        (_, false, _) => "stdin is none",
-        (.., true) => "TERM says that it cannot move its cursor",
-    };
-    Err(CliError::usage(format!("the dashboard needs a terminal; {why}"))
-        .hint(format!("`{}` shows the same as text", cx.command("view list")))
-        .hint(format!("`{}` shows one run", cx.command("show RUN"))))
-}
-
-/// Whether a test wants a panic in this thread: in `BENCH_TEST_PANIC`, and never in a release.
-pub(super) fn made_to_panic(thread: &str, variables: &BTreeMap<String, String>) -> bool {
-    cfg!(debug_assertions)
-        && variables
-            .get("BENCH_TEST_PANIC")
-            .is_some_and(|named| named == thread)
 }
 
 impl App {
-    fn follow(
+    /// Before anything is known.
+    pub(super) fn new(
+        look: Look,
+        store: RunStore<BenchJob>,
+        tell: Tell,
+        around: Around,
+        home: Home,
+        acts: Acts,
+    ) -> Self {
+        Self {
+            look,
+            store,
+            tell,
+            around,
+            size: (80, 24),
+            home,
+            runs: None,
+            run: None,
+            trial: None,
+            acts,
+            help: false,
+            turn: 0,
+            over: None,
+            panics: false,
+        }
+    }
+
+    /// Takes in messages and draws until something ends it.
+    pub(super) fn follow(
         &mut self,
         messages: &Receiver<Message>,
         screen: &mut Screen,
-        _reader: Reader,
     ) -> std::io::Result<Over> {
         let size = screen.terminal.size()?;
         self.resize(size.width, size.height);
@@ -199,6 +189,12 @@ impl App {
                     self.trial_message(TrialMessage::News(news));
                 }
             }
+            Message::Acted(number, outcome) => {
+                if let (Some(again), Some(runs)) = (self.acts.ended(number, &outcome), &self.runs) {
+                    runs.again(again);
+                }
+            }
+            Message::Leave => self.over = Some(Over::Quit),
             Message::Signal(name) => self.over = Some(Over::Signal(name)),
             Message::InputGone(error) => {
                 let error = CliError::unfinished("cannot read from the terminal").because(error);
@@ -217,15 +213,18 @@ impl App {
 
     /// Whether something on the screen changes while time goes on.
     fn ticks(&self) -> bool {
-        match (&self.trial, &self.run) {
+        let screen = match (&self.trial, &self.run) {
             (Some((trial, _)), _) => trial.ticks(),
             (None, Some((run, _))) => run.ticks(),
             (None, None) => self.home.ticks(),
-        }
+        };
+        screen || self.acts.ticks()
     }
 
     fn now(&mut self) {
         let now = Utc::now();
+        self.turn = self.turn.wrapping_add(1);
+        self.acts.now(now);
         self.home_message(HomeMessage::Now(now));
         self.run_message(RunMessage::Now(now));
         self.trial_message(TrialMessage::Now(now));
@@ -233,6 +232,7 @@ impl App {
 
     fn resize(&mut self, columns: u16, rows: u16) {
         self.size = (columns, rows);
+        self.acts.resize(columns, rows);
         self.home_message(HomeMessage::Size(columns, rows));
         self.run_message(RunMessage::Size(columns, rows));
         self.trial_message(TrialMessage::Size(columns, rows));
@@ -240,11 +240,13 @@ impl App {
 
     fn input(&mut self, event: &Event) {
         match event {
-            Event::Key(key) if always_quits(key) => self.over = Some(Over::Quit),
+            Event::Key(key) if always_quits(key) => self.interrupted(),
             Event::Key(_) if self.help => self.help = false,
-            Event::Key(key) if self.trial.is_some() => self.trial_message(TrialMessage::Key(*key)),
-            Event::Key(key) if self.run.is_some() => self.run_message(RunMessage::Key(*key)),
-            Event::Key(key) => self.home_message(HomeMessage::Key(*key)),
+            Event::Key(key) if self.acts.is_open() => {
+                let begin = self.acts.key(key);
+                self.begin(begin);
+            }
+            Event::Key(key) => self.screen_key(key),
             Event::Mouse(mouse) => {
                 let lines = match mouse.kind {
                     MouseEventKind::ScrollUp => -home::WHEEL,
@@ -252,6 +254,7 @@ impl App {
                     _ => return,
                 };
                 match (&self.trial, &self.run) {
+                    _ if self.acts.is_open() => self.acts.scroll(lines),
                     (Some(_), _) => self.trial_message(TrialMessage::Wheel(lines)),
                     (None, Some(_)) => self.run_message(RunMessage::Wheel(lines)),
                     (None, None) => self.home_message(HomeMessage::Wheel(lines)),
@@ -262,22 +265,52 @@ impl App {
         }
     }
 
+    /// Ctrl-C: leaves, or ends the run of this process as without its view.
+    fn interrupted(&mut self) {
+        if self.around != Around::Here {
+            self.over = Some(Over::Quit);
+        } else if let Err(error) = signals::interrupt() {
+            let error = CliError::unfinished("cannot interrupt the run").because(error);
+            self.over = Some(Over::Broke(error));
+        } else {
+            self.acts.notice = Some(ENDING);
+        }
+    }
+
+    /// A key for the screen that is there.
+    fn screen_key(&mut self, key: &KeyEvent) {
+        // Takes away what was said.
+        let begin = self.acts.key(key);
+        self.begin(begin);
+        match (&self.trial, &self.run) {
+            (Some(_), _) => self.trial_message(TrialMessage::Key(*key)),
+            (None, Some(_)) => self.run_message(RunMessage::Key(*key)),
+            (None, None) => self.home_message(HomeMessage::Key(*key)),
+        }
+    }
+
     fn home_message(&mut self, message: HomeMessage) {
         match home::update(&mut self.home, message) {
             None => {}
             Some(HomeEffect::Help) => self.help = true,
             Some(HomeEffect::Quit) => self.over = Some(Over::Quit),
             Some(HomeEffect::Open(id)) => self.open(id),
+            Some(HomeEffect::Act(act)) => self.want(act),
         }
     }
 
     fn run_message(&mut self, message: RunMessage) {
         let effect = self.run.as_mut().and_then(|(run, _)| run::update(run, message));
+        let row = self.run.as_ref().and_then(|(run, _)| run.row());
+        if self.around == Around::Attached && row.is_some_and(|row| !row.is_going()) {
+            self.over = Some(Over::RunEnded);
+        }
         match effect {
             None => {}
             Some(RunEffect::Help) => self.help = true,
             Some(RunEffect::Back) => self.run = None,
             Some(RunEffect::Quit) => self.over = Some(Over::Quit),
+            Some(RunEffect::Act(act)) => self.want(act),
             Some(RunEffect::Open(trial)) => self.open_trial(trial),
         }
     }
@@ -304,10 +337,35 @@ impl App {
         }
     }
 
-    fn open(&mut self, id: RunId) {
+    /// Something is to be done about the run on the screen.
+    fn want(&mut self, act: Act) {
+        let row = match &self.run {
+            Some((run, _)) => run.row(),
+            None => self.home.chosen_row(),
+        };
+        let begin = self.acts.want(act, row);
+        self.begin(begin);
+    }
+
+    fn begin(&mut self, begin: Option<Begin>) {
+        let Some(begin) = begin else { return };
+        let program = self.acts.program.clone();
+        let Begin {
+            number,
+            words,
+            columns,
+        } = begin;
+        if let Err(error) = program.start(number, words, columns, self.tell.clone()) {
+            self.no_thread(error);
+        }
+    }
+
+    /// Opens a run.
+    pub(super) fn open(&mut self, id: RunId) {
         match data::run::start(self.store.clone(), id.clone(), self.tell.clone()) {
             Ok(reader) => {
                 let mut screen = RunScreen::new(id, Utc::now());
+                screen.keys = self.around.keys();
                 let (columns, rows) = self.size;
                 run::update(&mut screen, RunMessage::Size(columns, rows));
                 self.run = Some((screen, reader));
@@ -341,11 +399,13 @@ impl App {
             trial.bindings()
         } else if let Some((run, _)) = &self.run {
             run::draw(run, self.look, frame);
-            RUN
+            run.keys
         } else {
             home::draw(&self.home, self.look, frame);
             HOME
         };
+        let area = frame.area();
+        self.acts.draw(self.look, self.turn, area, frame.buffer_mut());
         if self.help {
             let area = frame.area();
             paint::help(frame.buffer_mut(), self.look, area, bindings);

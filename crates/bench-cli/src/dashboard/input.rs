@@ -6,17 +6,17 @@ use std::time::Duration;
 use ratatui::crossterm::event::{self, Event, KeyEventKind, MouseEventKind};
 use tokio::runtime::Builder;
 
-use super::data::watched;
+use super::data::{Reader, start, watched};
 use super::message::{Message, Tell};
 use crate::signals::Signals;
 
 /// How often to look whether anybody still takes in what is sent.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Sends keys, turns of the wheel and new sizes.
-pub(crate) fn keys(tell: Tell) -> io::Result<()> {
-    let read = move |tell: &Tell| {
-        loop {
+/// Sends keys, turns of the wheel and new sizes, until the value is dropped and a moment longer.
+pub(crate) fn keys(tell: Tell) -> io::Result<Reader> {
+    start("keys", tell, move |asked, tell| {
+        while asked.pause(Duration::ZERO) {
             let message = match next() {
                 Ok(None) => continue,
                 Ok(Some(event)) => Message::Input(event),
@@ -27,8 +27,7 @@ pub(crate) fn keys(tell: Tell) -> io::Result<()> {
                 return;
             }
         }
-    };
-    watched("keys", tell, read)
+    })
 }
 
 /// The next event that means something here.

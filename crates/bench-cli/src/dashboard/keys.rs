@@ -3,6 +3,8 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::acts::ask::Act;
+
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -25,6 +27,10 @@ pub(crate) enum Action {
     Back,
     Help,
     Quit,
+    /// End the run of this process.
+    Stop,
+    /// Something is to be done about the chosen run, or about all.
+    Act(Act),
 }
 
 /// One key.
@@ -151,6 +157,64 @@ const QUIT: Binding = binding(
     Some("quit"),
 );
 
+const KILL: Binding = binding(
+    &[Key::char('x')],
+    Action::Act(Act::Kill),
+    "x",
+    "end the run; everything that changes a run is asked first",
+    Some("end"),
+);
+const RESUME: Binding = binding(
+    &[Key::char('r')],
+    Action::Act(Act::Resume),
+    "r",
+    "resume the run: trials without a verdict are run, in the background",
+    Some("resume"),
+);
+const RETRY: Binding = binding(
+    &[Key::char('t')],
+    Action::Act(Act::Retry),
+    "t",
+    "try trials that errored or failed again, as a new run",
+    Some("try again"),
+);
+const DELETE: Binding = binding(
+    &[Key::char('D')],
+    Action::Act(Act::Delete),
+    "D",
+    "remove the run from the disk",
+    Some("remove"),
+);
+
+const NEXT: Binding = binding(
+    &[Key::char('n')],
+    Action::Next,
+    "n",
+    "to the next trial that ended and did not pass",
+    Some("next not passed"),
+);
+const PREVIOUS: Binding = binding(
+    &[Key::char('p'), Key::char('N')],
+    Action::Previous,
+    "p N",
+    "to the one before",
+    None,
+);
+const LEFT: Binding = binding(
+    &[Key::of(KeyCode::Left), Key::char('h')],
+    Action::Left,
+    "← h",
+    "one trial to the left",
+    None,
+);
+const RIGHT: Binding = binding(
+    &[Key::of(KeyCode::Right), Key::char('l')],
+    Action::Right,
+    "→ l",
+    "one trial to the right",
+    None,
+);
+
 /// The list of runs.
 pub(crate) const HOME: &[Binding] = &[
     HELP,
@@ -177,6 +241,24 @@ pub(crate) const HOME: &[Binding] = &[
         "sort by age, harness, or share of verifiers passed",
         Some("sort"),
     ),
+    KILL,
+    RESUME,
+    RETRY,
+    DELETE,
+    binding(
+        &[Key::char('C')],
+        Action::Act(Act::Cleanup),
+        "C",
+        "look for runs that are not as they should be, and put them right",
+        Some("clean up"),
+    ),
+    binding(
+        &[Key::char('P')],
+        Action::Act(Act::Prune),
+        "P",
+        "look for old runs, and remove them",
+        Some("prune"),
+    ),
     UP,
     DOWN,
     PAGE_UP,
@@ -187,38 +269,37 @@ pub(crate) const HOME: &[Binding] = &[
 
 /// One run.
 pub(crate) const RUN: &[Binding] = &[
+    HELP, QUIT, BACK, OPEN, NEXT, PREVIOUS, LEFT, RIGHT, KILL, RESUME, RETRY, DELETE, UP, DOWN, PAGE_UP,
+    PAGE_DOWN, FIRST, LAST,
+];
+
+/// One run that is attached to: there is nowhere to go back to.
+pub(crate) const RUN_ATTACHED: &[Binding] = &[
+    HELP, QUIT, OPEN, NEXT, PREVIOUS, LEFT, RIGHT, KILL, UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST,
+];
+
+/// The run of this very process.
+pub(crate) const RUN_HERE: &[Binding] = &[
     HELP,
-    QUIT,
-    BACK,
+    binding(
+        &[Key::char('q')],
+        Action::Quit,
+        "q",
+        "leave this view; the run goes on, with bars",
+        Some("leave the view"),
+    ),
+    binding(
+        &[Key::ctrl('c')],
+        Action::Stop,
+        "^C",
+        "end the run: running trials are ended, finished ones kept; once more stops at once",
+        Some("end the run"),
+    ),
     OPEN,
-    binding(
-        &[Key::char('n')],
-        Action::Next,
-        "n",
-        "to the next trial that ended and did not pass",
-        Some("next not passed"),
-    ),
-    binding(
-        &[Key::char('p'), Key::char('N')],
-        Action::Previous,
-        "p N",
-        "to the one before",
-        None,
-    ),
-    binding(
-        &[Key::of(KeyCode::Left), Key::char('h')],
-        Action::Left,
-        "← h",
-        "one trial to the left",
-        None,
-    ),
-    binding(
-        &[Key::of(KeyCode::Right), Key::char('l')],
-        Action::Right,
-        "→ l",
-        "one trial to the right",
-        None,
-    ),
+    NEXT,
+    PREVIOUS,
+    LEFT,
+    RIGHT,
     UP,
     DOWN,
     PAGE_UP,
@@ -299,6 +380,9 @@ pub(crate) const SHEET: &[Binding] = &[
     LAST,
 ];
 
+/// A box with something to read; any other key closes it.
+pub(crate) const BOX: &[Binding] = &[UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST];
+
 /// What a key asks for on a screen.
 pub(crate) fn decode(bindings: &[Binding], event: &KeyEvent) -> Option<Action> {
     bindings
@@ -317,7 +401,7 @@ mod tests {
     use super::*;
 
     /// Every table of a screen.
-    const SCREENS: &[&[Binding]] = &[HOME, RUN, TALK, SHEET];
+    const SCREENS: &[&[Binding]] = &[HOME, RUN, RUN_ATTACHED, RUN_HERE, TALK, SHEET];
 
     #[test]
     fn no_key_means_two_things_on_one_screen() {

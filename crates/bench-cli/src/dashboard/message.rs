@@ -6,6 +6,7 @@ use bench_core::TrialId;
 use bench_state::RunId;
 use ratatui::crossterm::event::Event;
 
+use super::acts::child::Outcome;
 use super::data::runs::RunsNews;
 use super::run::RunNews;
 use super::trial::TrialNews;
@@ -24,6 +25,10 @@ pub(crate) enum Message {
     Run(RunId, RunNews),
     /// What is known of a trial of a run changed.
     Trial(RunId, TrialId, TrialNews),
+    /// The command of this number ended.
+    Acted(usize, Outcome),
+    /// There is nothing to be shown any more.
+    Leave,
     /// A thread panicked.
     Broke(&'static str),
 }

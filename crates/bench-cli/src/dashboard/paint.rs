@@ -103,11 +103,19 @@ pub(crate) fn header(buffer: &mut Buffer, look: Look, line: Rect, title: &str, f
     put(buffer, look, facts_slot, facts, Style::new(), Side::Right);
 }
 
-/// The keys of a screen that fit on its last line; help and the way out always do.
-pub(crate) fn footer(buffer: &mut Buffer, look: Look, line: Rect, bindings: &[Binding]) {
+/// Those keys of a screen that fit on its last line and would do something now; help and the way out always do.
+pub(crate) fn footer(
+    buffer: &mut Buffer,
+    look: Look,
+    line: Rect,
+    bindings: &[Binding],
+    does: impl Fn(Action) -> bool,
+) {
     let last = |binding: &&Binding| matches!(binding.action, Action::Help | Action::Quit);
     let always = bindings.iter().filter(last);
-    let others = bindings.iter().filter(|binding| !last(binding));
+    let others = bindings
+        .iter()
+        .filter(|binding| !last(binding) && does(binding.action));
     let mut x = line.x;
     for binding in always.chain(others) {
         let Some(brief) = binding.brief else { continue };
@@ -126,8 +134,25 @@ pub(crate) fn footer(buffer: &mut Buffer, look: Look, line: Rect, bindings: &[Bi
 pub(crate) fn help(buffer: &mut Buffer, look: Look, area: Rect, bindings: &[Binding]) {
     let key_width = bindings.iter().map(|b| width(b.shown)).max().unwrap_or(0);
     let words = bindings.iter().map(|b| width(b.words)).max().unwrap_or(0);
-    let wide = cells(key_width + words + 6).min(area.width);
-    let high = cells(bindings.len() + 4).min(area.height);
+    let inside = panel(buffer, look, area, key_width + words + 2, bindings.len() + 1);
+    let [title] = slots(line(inside, 0), [(inside.width, 0)]);
+    put(buffer, look, title, "Keys", look.strong(), Side::Left);
+    for (n, binding) in bindings.iter().enumerate() {
+        let line = line(inside, cells(n + 1));
+        if line.y >= inside.bottom() {
+            break;
+        }
+        let [key, text] = slots(line, [(cells(key_width), 0), (cells(words), 2)]);
+        put(buffer, look, key, binding.shown, look.key(), Side::Left);
+        put(buffer, look, text, binding.words, Style::new(), Side::Left);
+    }
+}
+
+/// An empty panel in the middle of an area, between two rules. Returns what is inside of it: so many columns and rows, or
+/// as many as there are.
+pub(crate) fn panel(buffer: &mut Buffer, look: Look, area: Rect, columns: usize, rows: usize) -> Rect {
+    let wide = cells(columns + 4).min(area.width);
+    let high = cells(rows + 2).min(area.height);
     let frame = Rect {
         x: area.x + (area.width - wide) / 2,
         y: area.y + (area.height - high) / 2,
@@ -138,18 +163,14 @@ pub(crate) fn help(buffer: &mut Buffer, look: Look, area: Rect, bindings: &[Bind
         buffer.set_stringn(frame.x, y, " ".repeat(wide.into()), wide.into(), Style::reset());
     }
     let rule = String::from(look.rule()).repeat(wide.into());
-    buffer.set_stringn(frame.x, frame.y, &rule, wide.into(), look.faint());
-    buffer.set_stringn(frame.x, frame.bottom() - 1, &rule, wide.into(), look.faint());
-    let [title] = slots(line(frame, 1), [(wide.saturating_sub(4), 2)]);
-    put(buffer, look, title, "Keys", look.strong(), Side::Left);
-    for (n, binding) in bindings.iter().enumerate() {
-        let line = line(frame, cells(n + 2));
-        if line.y + 1 >= frame.bottom() {
-            break;
-        }
-        let [key, text] = slots(line, [(cells(key_width), 2), (cells(words), 2)]);
-        put(buffer, look, key, binding.shown, look.key(), Side::Left);
-        put(buffer, look, text, binding.words, Style::new(), Side::Left);
+    for y in [frame.top(), frame.bottom().saturating_sub(1)] {
+        buffer.set_stringn(frame.x, y, &rule, wide.into(), look.faint());
+    }
+    Rect {
+        x: frame.x + 2,
+        y: frame.y + 1,
+        width: wide.saturating_sub(4),
+        height: high.saturating_sub(2),
     }
 }
 

@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::board::Board;
 use super::{Watcher, plain};
 use crate::context::Look;
+use crate::dashboard::Curtain;
 use crate::sink::Sink;
 
 /// Frames a second at most: smooth enough, and no load on a slow terminal.
@@ -35,11 +36,20 @@ pub(super) struct Bars {
     whole: bool,
     status: ProgressBar,
     width: usize,
+    /// What may be in front of them.
+    curtain: Curtain,
+    hidden: bool,
 }
 
 impl Bars {
-    pub(super) fn new(board: Board, mut err: Sink, look: Look) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(FRAMES));
+    pub(super) fn new(board: Board, mut err: Sink, look: Look, curtain: Curtain) -> Self {
+        let hidden = curtain.is_closed();
+        let target = if hidden {
+            ProgressDrawTarget::hidden()
+        } else {
+            target()
+        };
+        let all = MultiProgress::with_draw_target(target);
         err.flush().unwrap_or_default();
         err.make_way(Some(all.clone()));
         let models = &board.session.models;
@@ -74,10 +84,16 @@ impl Bars {
             whole,
             status,
             width: look.width,
+            curtain,
+            hidden,
         }
     }
 
-    fn draw(&self, now: DateTime<Utc>) {
+    fn draw(&mut self, now: DateTime<Utc>) {
+        if self.hidden && !self.curtain.is_closed() {
+            self.hidden = false;
+            self.all.set_draw_target(target());
+        }
         if self.whole
             && let Some(bar) = self.models.first()
         {
@@ -121,6 +137,10 @@ impl Watcher for Bars {
         // A terminal that is gone cannot be cleared.
         self.all.clear().unwrap_or_default();
     }
+}
+
+fn target() -> ProgressDrawTarget {
+    ProgressDrawTarget::stderr_with_hz(FRAMES)
 }
 
 /// Rows of the terminal.
@@ -210,7 +230,10 @@ mod tests {
             terminal: true,
             color: false,
         };
-        let mut bars = Bars::new(Board::new(&plan(), &Earlier::default()), kept.sink(), look);
+        let board = Board::new(&plan(), &Earlier::default());
+        let curtain = Curtain::new(true);
+        let mut bars = Bars::new(board, kept.sink(), look, curtain.clone());
+        assert!(bars.all.is_hidden(), "the view is in front of them");
         for (event, second) in [
             (started("a~oracle~1"), 0),
             (started("b~noop~1"), 0),
@@ -228,6 +251,10 @@ mod tests {
             bars.status_line(at(5)),
             "0 running, 1 waiting · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s"
         );
+        assert!(bars.hidden);
+        curtain.open();
+        bars.tick(at(6));
+        assert!(!bars.hidden, "the view was left");
         bars.end();
     }
 }

@@ -11,17 +11,21 @@ pub(crate) mod board;
 mod lines;
 mod plain;
 
+use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use bench_core::{Event, Plan};
 use bench_runner::Earlier;
+use bench_state::RunId;
 use chrono::{DateTime, Utc};
 
 use crate::args::run::Ui;
 use crate::context::{Context, Look};
+use crate::dashboard::{Beside, Curtain};
 use crate::progress::board::Board;
+use crate::render::error::in_a_line;
 
 /// Time between two looks at the clock while nothing happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -44,6 +48,10 @@ pub(crate) trait Watcher: Send {
 pub(crate) struct Show {
     events: Sender<(Event, DateTime<Utc>)>,
     ended: Receiver<()>,
+    /// Hides the bars.
+    curtain: Curtain,
+    /// What hides them.
+    view: Option<Beside>,
 }
 
 impl Show {
@@ -59,10 +67,12 @@ impl Show {
         if json {
             watchers.push(Box::new(lines::Lines::new(cx.out.clone())));
         }
+        let curtain = Curtain::new(ui == Ui::Tui);
         match kind(ui, json, cx.out_look, cx.err_look) {
             Kind::Bars => {
                 let board = Board::new(plan, earlier);
-                watchers.push(Box::new(bars::Bars::new(board, cx.err.clone(), cx.err_look)));
+                let bars = bars::Bars::new(board, cx.err.clone(), cx.err_look, curtain.clone());
+                watchers.push(Box::new(bars));
             }
             Kind::Plain => {
                 let board = Board::new(plan, earlier);
@@ -76,7 +86,23 @@ impl Show {
             watch(&queue, &mut watchers);
             done.send(()).unwrap_or_default(); // nobody waits any more
         })?;
-        Ok(Self { events, ended })
+        Ok(Self {
+            events,
+            ended,
+            curtain,
+            view: None,
+        })
+    }
+
+    /// Opens the view of the run of this process in front of everything else. Without it there are bars.
+    pub(crate) fn open_view(&mut self, run: &RunId, cx: &Context) {
+        match Beside::open(run.clone(), self.curtain.clone(), cx) {
+            Ok(view) => self.view = Some(view),
+            Err(error) => {
+                self.curtain.open();
+                writeln!(cx.err.clone(), "{}", in_a_line(&error)).unwrap_or_default(); // nobody listens
+            }
+        }
     }
 
     /// What the runner calls for every event: never waits.
@@ -87,9 +113,10 @@ impl Show {
     }
 
     /// Waits until everything is shown; every listener must be gone. `false` if a stuck terminal holds it up.
-    pub(crate) fn finish(self) -> bool {
+    pub(crate) fn finish(mut self) -> bool {
+        let left = self.view.as_mut().is_none_or(Beside::close);
         drop(self.events);
-        self.ended.recv_timeout(LAST_WORDS).is_ok()
+        left && self.ended.recv_timeout(LAST_WORDS).is_ok()
     }
 }
 
@@ -121,9 +148,9 @@ enum Kind {
 fn kind(ui: Ui, json: bool, out: Look, err: Look) -> Kind {
     let bars = err.terminal && !(json && out.terminal);
     match (ui, bars, json) {
-        (Ui::Auto, true, _) => Kind::Bars,
-        (Ui::Auto, false, false) | (Ui::Plain, ..) => Kind::Plain,
-        (Ui::Auto, false, true) | (Ui::Quiet, ..) => Kind::Nothing,
+        (Ui::Auto | Ui::Tui, true, _) => Kind::Bars,
+        (Ui::Auto | Ui::Tui, false, false) | (Ui::Plain, ..) => Kind::Plain,
+        (Ui::Auto | Ui::Tui, false, true) | (Ui::Quiet, ..) => Kind::Nothing,
     }
 }
 
@@ -146,6 +173,8 @@ mod tests {
             (Ui::Auto, false, true, false, Kind::Plain),
             (Ui::Plain, true, true, true, Kind::Plain),
             (Ui::Quiet, false, true, true, Kind::Nothing),
+            (Ui::Tui, false, true, true, Kind::Bars),
+            (Ui::Tui, false, true, false, Kind::Plain),
         ] {
             assert_eq!(
                 kind(ui, json, look(out), look(err)),

@@ -690,9 +690,19 @@ fn cleanup_changes_nothing_unless_told_and_then_settles_what_the_older_tool_left
         serde_json::json!([])
     );
     assert_eq!(json(&bed, "prune --keep 0")["runs"], serde_json::json!([run]));
+    assert_eq!(
+        json(&bed, &format!("prune {run}"))["runs"],
+        serde_json::json!([run])
+    );
     assert!(folder.exists(), "only shown");
-    json(&bed, "prune --keep 0 --no-dry-run");
+    assert_eq!(
+        bed.output(&format!("prune {run} --keep 1")).status.code(),
+        Some(2),
+        "either by name or by age"
+    );
+    json(&bed, &format!("prune {run} --no-dry-run"));
     assert!(!folder.exists());
+    assert_eq!(bed.output(&format!("prune {run}")).status.code(), Some(2));
 }
 
 #[test]
@@ -702,6 +712,11 @@ fn monitors_are_told_of_runs_that_do_nothing() {
     assert_eq!(code("list --status overdue --exit-code"), Some(0));
     let (run, pid) = launch(&bed, "--model script:play.json");
     assert_eq!(code("list --status overdue --exit-code"), Some(0), "it is young");
+    let removed = bed.bench(&format!("prune {run} --no-dry-run"));
+    assert!(
+        removed.contains("is still running") && removed.contains("--- exit 3"),
+        "{removed}"
+    );
     // A threshold of no hours: whoever lives is late.
     assert_eq!(code("list --status overdue --exit-code --stale-hours 0"), Some(1));
     let done = json(&bed, "cleanup --stale-hours 0 --kill-overdue --no-dry-run");

@@ -41,7 +41,7 @@ fn the_program() {
       rescore      Judge a run again without asking its models, as a new run, and show what has changed
       report       Make a document of a run: one page with everything, to look at or to send
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
-      prune        Remove old finished runs; shows them first
+      prune        Remove finished runs, old or named ones; shows them first
       check        Look at harness files without trying any model
       gym          Look at gyms, call their tools, or serve the built-in one
       models       Show which models can be asked here, and what others lack
@@ -146,12 +146,12 @@ fn run() {
           --max-duration <TIME>   End the run after this time, such as 90s, 30m or 2h
 
     Output:
-          --ui <auto|plain|quiet>  Progress on stderr; auto is bars on a terminal, else plain [default:
-                                   auto]
-          --dry-run                Show what would be run, and what it will need by past runs; run
-                                   nothing
-          --json                   One event a line on stdout, the summary last; with --dry-run the plan
-                                   and its estimate
+          --ui <auto|plain|tui|quiet>  Progress on stderr; auto is bars on a terminal, else plain; tui
+                                       is the dashboard's view of the run [default: auto]
+          --dry-run                    Show what would be run, and what it will need by past runs; run
+                                       nothing
+          --json                       One event a line on stdout, the summary last; with --dry-run the
+                                       plan and its estimate
     …
     Examples:
       bench-cli run examples/quickstart --model oracle --model noop

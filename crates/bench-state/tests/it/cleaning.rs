@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
+use std::slice;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -224,7 +225,7 @@ fn leftovers_are_swept_when_they_are_old_and_nobody_holds_them() {
     let present = Utc::now();
     assert_eq!(
         bed.store.plan_cleanup(present, day()).unwrap().leftovers,
-        std::slice::from_ref(&trash),
+        slice::from_ref(&trash),
         "all else is young"
     );
     let old = present - TimeDelta::minutes(61);
@@ -275,6 +276,47 @@ fn pruning_removes_the_old_and_never_what_runs() {
         Err(StateError::UnknownRun { .. })
     ));
     live.finish(Ending::Completed, now()).unwrap();
+}
+
+#[test]
+fn runs_that_are_named_are_removed_unless_they_are_not_over() {
+    let bed = Bed::new();
+    let (old, young) = (bed.finished(now()), bed.finished(now() + TimeDelta::hours(1)));
+    let live = bed.start();
+    let named = [young.clone(), live.id().clone()];
+    let later = now() + TimeDelta::hours(2);
+    let dry = bed.store.remove(&named, true, later).unwrap();
+    assert_eq!(dry.runs.as_slice(), slice::from_ref(&young));
+    assert_eq!(
+        bed.store.list(None, later).unwrap().runs.len(),
+        3,
+        "nothing is changed"
+    );
+    let removed = bed.store.remove(&named, false, later).unwrap();
+    assert_eq!(removed.runs.as_slice(), slice::from_ref(&young));
+    let [problem] = removed.problems.as_slice() else {
+        panic!("{removed:?}");
+    };
+    assert!(
+        matches!(&problem.error, StateError::StillRunning { run, .. } if run == live.id()),
+        "{problem}"
+    );
+    assert!(bed.dir(live.id()).exists() && bed.dir(&old).exists() && !bed.dir(&young).exists());
+    live.finish(Ending::Completed, now()).unwrap();
+
+    // One that is over, but held: somebody takes it up just now.
+    let holder = File::open(bed.dir(&old).join("lease.lock")).unwrap();
+    holder.lock().unwrap();
+    let held = bed.store.remove(slice::from_ref(&old), false, later).unwrap();
+    assert!(held.runs.is_empty() && held.problems.len() == 1, "{held:?}");
+    drop(holder);
+    assert_eq!(
+        bed.store
+            .remove(slice::from_ref(&old), false, later)
+            .unwrap()
+            .runs,
+        [old]
+    );
 }
 
 #[test]

@@ -5,27 +5,57 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod trial;
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use bench_state::RunId;
+
 use super::message::{Message, Tell};
 
 /// Keeps a thread going; dropping it ends the thread at its next look.
 pub(crate) struct Reader {
-    _alive: Sender<()>,
+    asks: Sender<Again>,
+}
+
+/// What may have changed in a way that no look finds by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// A run that was over: taken up and over again between two looks.
+    Run(RunId),
+    /// Results of the older tool.
+    Older,
+}
+
+impl Reader {
+    /// Asks for another look at something.
+    pub(crate) fn again(&self, what: Again) {
+        self.asks.send(what).unwrap_or_default(); // it has ended
+    }
 }
 
 /// What a thread knows of whoever started it.
 pub(crate) struct Asked {
-    end: Receiver<()>,
+    asks: Receiver<Again>,
+    kept: RefCell<Vec<Again>>,
 }
 
 impl Asked {
-    /// Waits; `false` if the thread is to end.
+    /// Waits so long, or until something is asked; `false` if the thread is to end.
     pub(crate) fn pause(&self, time: Duration) -> bool {
-        !matches!(self.end.recv_timeout(time), Err(RecvTimeoutError::Disconnected))
+        match self.asks.recv_timeout(time) {
+            Ok(what) => self.kept.borrow_mut().push(what),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// What is to be looked at again.
+    pub(crate) fn again(&self) -> Vec<Again> {
+        self.kept.take()
     }
 }
 
@@ -35,9 +65,12 @@ pub(crate) fn start(
     tell: Tell,
     work: impl FnOnce(&Asked, &Tell) + Send + 'static,
 ) -> io::Result<Reader> {
-    let (alive, end) = channel();
-    watched(name, tell, move |tell| work(&Asked { end }, tell))?;
-    Ok(Reader { _alive: alive })
+    let (ask, asks) = channel();
+    watched(name, tell, move |tell| {
+        let kept = RefCell::default();
+        work(&Asked { asks, kept }, tell);
+    })?;
+    Ok(Reader { asks: ask })
 }
 
 /// Starts a thread whose panic is told.

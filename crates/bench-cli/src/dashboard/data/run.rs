@@ -109,7 +109,9 @@ impl Watch {
     /// Reads signs of life; a run that was over and is resumed is followed anew.
     fn signs(&mut self, store: &RunStore<BenchJob>, id: &RunId) -> Result<(), StateError> {
         let run = store.read(id, Utc::now())?.summary().clone();
-        if self.over && !run.state.status.is_over() {
+        // It may even be over again by now.
+        let resumed = run.state.generation != self.run.state.generation;
+        if self.over && (resumed || !run.state.status.is_over()) {
             *self = Self::open(store, id)?;
         } else {
             self.run = run;

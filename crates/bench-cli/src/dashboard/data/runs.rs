@@ -14,7 +14,7 @@ use bench_state::{Ending, LegacyRow, RunId, RunStore, RunSummary, StateError};
 use chrono::{DateTime, Utc};
 
 use super::live::{Became, Live};
-use super::{Asked, Reader};
+use super::{Again, Asked, Reader};
 use crate::commands::{row_of, row_of_older, sweep_quietly};
 use crate::dashboard::home::row::{Going, Key, Over, Row, Stand};
 use crate::dashboard::message::{Message, Tell};
@@ -102,6 +102,9 @@ impl Runs<'_> {
             if !self.asked.pause(LOOK_EVERY) {
                 return Err(Unheard);
             }
+            for what in self.asked.again() {
+                self.again(&what)?;
+            }
             self.look()?;
             if self.named_at.elapsed() >= NAMES_EVERY {
                 self.names()?;
@@ -166,7 +169,22 @@ impl Runs<'_> {
         self.say(RunsNews::Rows(rows))
     }
 
-    /// Results of the older tool do not change.
+    /// Looks at something once more.
+    fn again(&mut self, what: &Again) -> Result<(), Unheard> {
+        let id = match what {
+            Again::Older => return self.older_tool(),
+            Again::Run(id) => id,
+        };
+        let now = Utc::now();
+        match self.store.read(id, now) {
+            Ok(view) if !self.live.contains_key(id) => self.take_in(vec![view.summary().clone()], now),
+            // One that is gone is missed soon.
+            Ok(_) | Err(StateError::UnknownRun { .. }) => Ok(()),
+            Err(error) => self.note(Some(error)),
+        }
+    }
+
+    /// Results of the older tool change only by `cleanup`.
     fn older_tool(&mut self) -> Result<(), Unheard> {
         match self.store.legacy() {
             Ok(listing) if listing.rows.is_empty() => Ok(()),

@@ -8,7 +8,8 @@ use ratatui::style::Style;
 
 use super::row::{Going, Over, Row, Stand, whole};
 use super::{Home, Sort};
-use crate::dashboard::keys::HOME;
+use crate::dashboard::acts::ask::refusal;
+use crate::dashboard::keys::{Action, HOME};
 use crate::dashboard::look::Look;
 use crate::dashboard::paint::{self, Side, Slot, cells, footer, header, line, put, say, short_age, slots};
 
@@ -39,7 +40,9 @@ pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
     };
     draw_list(home, look, list, buffer);
     chosen(home, look, line(area, area.height - 2), buffer);
-    footer(buffer, look, line(area, area.height - 1), HOME);
+    let row = home.chosen_row();
+    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row).is_some());
+    footer(buffer, look, line(area, area.height - 1), HOME, does);
 }
 
 /// `2 in progress · 1,204 completed`.

@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use self::row::{Key, Row};
+use super::acts::ask::Act;
 use super::data::runs::RunsNews;
 use super::keys::{Action, HOME, decode};
 
@@ -78,6 +79,7 @@ pub(crate) enum HomeEffect {
     Quit,
     Help,
     Open(RunId),
+    Act(Act),
 }
 
 impl Home {
@@ -125,6 +127,11 @@ impl Home {
     fn chosen_at(&self) -> Option<usize> {
         let at = self.index.get(self.chosen.as_ref()?)?;
         self.shown.iter().position(|shown| shown == at)
+    }
+
+    /// The chosen run.
+    pub(crate) fn chosen_row(&self) -> Option<&Row> {
+        self.chosen_at().and_then(|at| self.row(at))
     }
 
     fn is_wide(&self) -> bool {
@@ -228,6 +235,7 @@ fn act(home: &mut Home, action: Action) -> Option<HomeEffect> {
             Key::Run(id) => return Some(HomeEffect::Open(id)),
             Key::Older(_) => home.notice = Some("results of the older tool have no more to show"),
         },
+        Action::Act(act) => return Some(HomeEffect::Act(act)),
         Action::Help => return Some(HomeEffect::Help),
         Action::Quit => return Some(HomeEffect::Quit),
         _ => {}

@@ -132,7 +132,7 @@ fn a_small_terminal() {
 
 
     run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort
+    ? help  q quit  Enter open  / filter  s sort  x end  C clean up  P prune
     ");
 }
 
@@ -198,7 +198,7 @@ fn a_large_terminal() {
 
 
     run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort
+    ? help  q quit  Enter open  / filter  s sort  x end  C clean up  P prune
     ");
 }
 
@@ -235,7 +235,7 @@ fn a_terminal_that_knows_only_ascii_and_no_colour() {
 
 
     run_20260102_010405_0badcafe - running - 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort
+    ? help  q quit  Enter open  / filter  s sort  x end  C clean up  P prune
     ");
 }
 

@@ -11,8 +11,9 @@ use ratatui::style::Style;
 
 use super::RunScreen;
 use super::picture::{ModelRow, Picture};
+use crate::dashboard::acts::ask::refusal;
 use crate::dashboard::home::row::{Stand, whole};
-use crate::dashboard::keys::RUN;
+use crate::dashboard::keys::Action;
 use crate::dashboard::look::{Look, Sign};
 use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, short_age, slots, width};
 
@@ -68,7 +69,9 @@ pub(crate) fn draw(run: &RunScreen, look: Look, frame: &mut Frame<'_>) {
         return header(buffer, look, line(area, 0), "the terminal is too low", "q quits");
     }
     let buffer = frame.buffer_mut();
-    footer(buffer, look, line(area, area.height - 1), RUN);
+    let row = run.row();
+    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row).is_some());
+    footer(buffer, look, line(area, area.height - 1), run.keys, does);
     let Some(picture) = &run.picture else {
         header(buffer, look, line(area, 0), run.id.as_str(), "");
         let [slot] = slots(line(area, 2), [(area.width, 0)]);

@@ -12,7 +12,9 @@ use chrono::{DateTime, Utc};
 use ratatui::crossterm::event::KeyEvent;
 
 use self::picture::{Grid, Picture, Standing};
-use super::keys::{Action, RUN, decode};
+use super::acts::ask::Act;
+use super::home::row::Row;
+use super::keys::{Action, Binding, RUN, decode};
 use super::look::Sign;
 
 pub(crate) use self::draw::{draw, ending_words};
@@ -20,6 +22,8 @@ pub(crate) use self::draw::{draw, ending_words};
 /// The state of the screen.
 pub(crate) struct RunScreen {
     pub(crate) id: RunId,
+    /// What can be done here.
+    pub(crate) keys: &'static [Binding],
     picture: Option<Arc<Picture>>,
     chosen: Place,
     /// The first scenario on the screen.
@@ -61,6 +65,7 @@ pub(crate) enum RunEffect {
     Back,
     Help,
     Open(TrialId),
+    Act(Act),
 }
 
 impl RunScreen {
@@ -68,6 +73,7 @@ impl RunScreen {
     pub(crate) fn new(id: RunId, now: DateTime<Utc>) -> Self {
         Self {
             id,
+            keys: RUN,
             picture: None,
             chosen: Place::default(),
             top: 0,
@@ -95,6 +101,11 @@ impl RunScreen {
         self.grid()?.trial(self.chosen_at()?).cloned()
     }
 
+    /// What the list shows of it.
+    pub(crate) fn row(&self) -> Option<&Row> {
+        self.picture.as_ref().map(|picture| &picture.row)
+    }
+
     fn grid(&self) -> Option<&Grid> {
         Some(&self.picture.as_ref()?.places.grid)
     }
@@ -112,7 +123,7 @@ impl RunScreen {
 /// Takes in a message.
 pub(crate) fn update(run: &mut RunScreen, message: RunMessage) -> Option<RunEffect> {
     let effect = match message {
-        RunMessage::Key(key) => decode(RUN, &key).and_then(|action| act(run, action)),
+        RunMessage::Key(key) => decode(run.keys, &key).and_then(|action| act(run, action)),
         RunMessage::Wheel(lines) => {
             go(run, lines);
             None
@@ -155,6 +166,7 @@ fn act(run: &mut RunScreen, action: Action) -> Option<RunEffect> {
         Action::Previous => odd(run, false),
         Action::Open => return run.chosen_trial().map(RunEffect::Open),
         Action::Back => return Some(RunEffect::Back),
+        Action::Act(act) => return Some(RunEffect::Act(act)),
         Action::Help => return Some(RunEffect::Help),
         Action::Quit => return Some(RunEffect::Quit),
         _ => {}

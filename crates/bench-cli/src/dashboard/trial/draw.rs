@@ -31,7 +31,13 @@ pub(crate) fn draw(trial: &TrialScreen, look: Look, frame: &mut Frame<'_>) {
         Tab::Verdicts => pen.sheet(area),
     }
     pen.at_what(line(area, area.height - 2));
-    footer(pen.buffer, look, line(area, area.height - 1), trial.bindings());
+    footer(
+        pen.buffer,
+        look,
+        line(area, area.height - 1),
+        trial.bindings(),
+        |_| true,
+    );
 }
 
 struct Pen<'a> {

@@ -1,0 +1,290 @@
+//! What can be done from the dashboard: asked in a box first, done by this very program in a process of its own, told in a
+//! line afterwards, or in a box if it went wrong. The dashboard itself never touches a run.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | here | the state above every screen: the box that is open, commands under way, how the last one ended |
+//! | [`ask`] | what makes sense for a run, and what is asked before |
+//! | [`child`] | the process |
+//! | `draw` | the box and the line |
+
+pub(crate) mod ask;
+pub(crate) mod child;
+mod draw;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use bench_report::text::clean;
+use chrono::{DateTime, Utc};
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use self::ask::{Act, Ask, First, Words};
+use self::child::{Outcome, Program};
+use super::data::Again;
+use super::home::row::Row;
+use super::keys::{Action, BOX, decode};
+use super::wrap::wrap;
+use crate::commands::REPEAT;
+
+/// Columns of a box, if the terminal has them.
+const WIDEST: u16 = 110;
+
+/// What is being done, asked and told, above whichever screen is there.
+pub(crate) struct Acts {
+    pub(crate) program: Program,
+    open: Option<Dialog>,
+    /// Boxes that wait until the one that is open is closed.
+    waiting: VecDeque<Dialog>,
+    jobs: Vec<Job>,
+    /// Commands started so far.
+    started: usize,
+    /// How the last one ended, until a key is pressed.
+    said: Option<Said>,
+    /// What is said where there is nothing else to be said.
+    pub(crate) notice: Option<&'static str>,
+    size: (u16, u16),
+    now: DateTime<Utc>,
+}
+
+/// A box.
+#[derive(Debug, PartialEq, Eq)]
+enum Dialog {
+    Ask(Ask),
+    Told(Told),
+}
+
+/// Something to be read.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    title: String,
+    text: String,
+    /// The first line on the screen.
+    top: usize,
+}
+
+/// A line.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    words: String,
+    /// Whether something was done, as opposed to refused.
+    done: bool,
+}
+
+/// A command under way.
+struct Job {
+    number: usize,
+    words: Words,
+    /// Whether it only shows what would be done.
+    looks: bool,
+    since: DateTime<Utc>,
+}
+
+/// A command to be started, whose end [`Acts::ended`] is to be told under its number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Begin {
+    pub(crate) number: usize,
+    pub(crate) words: Words,
+    /// How wide its tables may be.
+    pub(crate) columns: usize,
+}
+
+impl Acts {
+    /// Nothing is being done.
+    pub(crate) fn new(program: Program, now: DateTime<Utc>) -> Self {
+        Self {
+            program,
+            open: None,
+            waiting: VecDeque::new(),
+            jobs: Vec::new(),
+            started: 0,
+            said: None,
+            notice: None,
+            size: (80, 24),
+            now,
+        }
+    }
+
+    /// Something is wanted for this run.
+    pub(crate) fn want(&mut self, act: Act, row: Option<&Row>) -> Option<Begin> {
+        match ask::first(act, row) {
+            Ok(First::Ask(ask)) => {
+                self.show(Dialog::Ask(ask));
+                None
+            }
+            Ok(First::Look(words)) => Some(self.begin(words, true)),
+            Err(why) => {
+                self.said = Some(Said {
+                    words: why.to_owned(),
+                    done: false,
+                });
+                None
+            }
+        }
+    }
+
+    fn begin(&mut self, words: Words, looks: bool) -> Begin {
+        self.started += 1;
+        let number = self.started;
+        self.jobs.push(Job {
+            number,
+            words: words.clone(),
+            looks,
+            since: self.now,
+        });
+        Begin {
+            number,
+            words,
+            columns: self.columns(),
+        }
+    }
+
+    /// A command ended; what is to be looked at again.
+    pub(crate) fn ended(&mut self, number: usize, outcome: &Outcome) -> Option<Again> {
+        let at = self.jobs.iter().position(|job| job.number == number)?;
+        let job = self.jobs.remove(at);
+        let again = if job.looks { None } else { touched(&job.words) };
+        self.tell(job, outcome);
+        again
+    }
+
+    fn tell(&mut self, job: Job, outcome: &Outcome) {
+        let Outcome {
+            stdout,
+            stderr,
+            broken,
+        } = outcome;
+        if let Some(how) = broken {
+            let title = format!("{}: {how}", self.program.shown(&job.words));
+            let text = clean(&format!("{stdout}{stderr}")).into_owned();
+            return self.show(Dialog::Told(Told { title, text, top: 0 }));
+        }
+        if job.looks && stderr.contains(REPEAT) {
+            let talk = stderr.lines().filter(|line| !line.contains(REPEAT));
+            let shown: Vec<&str> = stdout.lines().chain(talk).collect();
+            let shown = clean(&shown.join("\n")).into_owned();
+            return self.show(Dialog::Ask(ask::after_look(job.words, &shown)));
+        }
+        self.said = Some(Said {
+            words: in_a_line(stdout, stderr),
+            done: !job.looks,
+        });
+    }
+
+    /// One box at a time.
+    fn show(&mut self, dialog: Dialog) {
+        if self.open.is_some() {
+            self.waiting.push_back(dialog);
+        } else {
+            self.open = Some(dialog);
+        }
+    }
+
+    fn close(&mut self) {
+        self.open = self.waiting.pop_front();
+    }
+
+    /// Whether a box is open, which keys and the wheel go to.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// A key was pressed: for the box if one is open.
+    pub(crate) fn key(&mut self, key: &KeyEvent) -> Option<Begin> {
+        self.said = None;
+        match self.open.as_ref()? {
+            Dialog::Ask(ask) => match (key.code, key.modifiers.difference(KeyModifiers::SHIFT)) {
+                (KeyCode::Char(c), KeyModifiers::NONE) => {
+                    let choice = ask.choices.iter().find(|choice| choice.key == c);
+                    let words = choice.map(|choice| choice.command.clone());
+                    if words.is_some() || matches!(c, 'n' | 'q') {
+                        self.close();
+                    }
+                    return words.map(|words| self.begin(words, false));
+                }
+                (KeyCode::Esc | KeyCode::Enter, _) => self.close(),
+                _ => {}
+            },
+            Dialog::Told(_) => {
+                let page = isize::try_from(self.rows()).unwrap_or(isize::MAX);
+                match decode(BOX, key) {
+                    Some(Action::Up) => self.scroll(-1),
+                    Some(Action::Down) => self.scroll(1),
+                    Some(Action::PageUp) => self.scroll(-page),
+                    Some(Action::PageDown) => self.scroll(page),
+                    Some(Action::First) => self.scroll(isize::MIN),
+                    Some(Action::Last) => self.scroll(isize::MAX),
+                    _ => self.close(),
+                }
+            }
+        }
+        None
+    }
+
+    /// Moves what is to be read.
+    pub(crate) fn scroll(&mut self, lines: isize) {
+        let (columns, rows) = (self.columns(), self.rows());
+        if let Some(Dialog::Told(told)) = &mut self.open {
+            let last = rows_of(&told.text, columns).len().saturating_sub(rows);
+            told.top = told.top.saturating_add_signed(lines).min(last);
+        }
+    }
+
+    /// Columns inside of a box.
+    fn columns(&self) -> usize {
+        self.size.0.min(WIDEST).saturating_sub(4).into()
+    }
+
+    /// Lines of a box that is to be read: title, blank and the line of keys not counted.
+    fn rows(&self) -> usize {
+        usize::from(self.size.1.saturating_sub(2 + 4)).max(1)
+    }
+
+    /// The terminal's columns and rows.
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        self.size = (columns, rows);
+        self.scroll(0);
+    }
+
+    /// Time went on.
+    pub(crate) fn now(&mut self, now: DateTime<Utc>) {
+        self.now = now;
+    }
+
+    /// Whether something on the screen changes while time goes on.
+    pub(crate) fn ticks(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Commands that do something and are not done, as they could be typed: they go on when the dashboard is left.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = String> {
+        let jobs = self.jobs.iter().filter(|job| !job.looks);
+        jobs.map(|job| self.program.shown(&job.words))
+    }
+}
+
+/// What a command may have changed that was over before.
+fn touched(words: &Words) -> Option<Again> {
+    match words.first()?.as_str() {
+        "cleanup" => Some(Again::Older),
+        _ => words.get(1)?.parse().ok().map(Again::Run),
+    }
+}
+
+/// The rows of a text in so many columns.
+fn rows_of(text: &str, columns: usize) -> Vec<String> {
+    text.lines().flat_map(|line| wrap(line, columns)).collect()
+}
+
+/// What a command said, as far as a line can tell it: its data if they are one line, and its talk.
+fn in_a_line(stdout: &str, stderr: &str) -> String {
+    let data = stdout.trim().lines();
+    let data = data.filter(|_| stdout.trim().lines().count() == 1);
+    let lines = data.chain(stderr.lines()).map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        return "done".to_owned();
+    }
+    clean(&lines.join(" · ")).into_owned()
+}

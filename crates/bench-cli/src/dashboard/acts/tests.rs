@@ -1,0 +1,236 @@
+use super::ask::tests::{going, over};
+use super::*;
+use crate::dashboard::test_screen::{LOOK, screen};
+
+fn acts(columns: u16, rows: u16) -> Acts {
+    let mut acts = Acts::new(Program::default(), crate::dashboard::home::row::tests::ago(0));
+    acts.resize(columns, rows);
+    acts
+}
+
+fn press(acts: &mut Acts, code: KeyCode) -> Option<Begin> {
+    acts.key(&KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+fn shown(acts: &Acts) -> String {
+    screen(acts.size.0, acts.size.1, |frame| {
+        let area = frame.area();
+        acts.draw(LOOK, 0, area, frame.buffer_mut());
+    })
+}
+
+/// Without the empty lines around it.
+fn shown_short(acts: &Acts) -> String {
+    shown(acts).trim_matches('\n').to_owned()
+}
+
+fn outcome(stdout: &str, stderr: &str, broken: Option<&str>) -> Outcome {
+    Outcome {
+        stdout: stdout.into(),
+        stderr: stderr.into(),
+        broken: broken.map(Into::into),
+    }
+}
+
+#[test]
+fn a_question_on_a_small_terminal() {
+    let mut acts = acts(80, 24);
+    assert_eq!(acts.want(Act::Retry, Some(&over("completed"))), None);
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ───────────────────────────────────────────────────────────────────────────────
+      Try trials of run_20260102_020405_0badcafe again?
+      quickstart · oracle, openai:gpt-4o
+      They are run in the background as a new run; this one stays as it is. Calls
+      to models may cost money.
+
+      e  3 trials that errored
+         bench-cli retry run_20260102_020405_0badcafe --errored --background
+      f  7 trials that failed or hit a limit
+         bench-cli retry run_20260102_020405_0badcafe --failed --background
+      a  all 49 trials that did not pass
+         bench-cli retry run_20260102_020405_0badcafe --background
+      n  no: leave everything as it is; Esc and Enter, too
+    ───────────────────────────────────────────────────────────────────────────────
+    ");
+}
+
+#[test]
+fn a_question_on_a_large_terminal() {
+    let mut acts = acts(200, 60);
+    acts.program.results = Some("/srv/benchmarks/results of the night".into());
+    acts.want(Act::Kill, Some(&going()));
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+      End run_20260102_020405_0badcafe?
+      quickstart · oracle, openai:gpt-4o
+      24 of 60 trials are done and are kept. Those under way end without a verdict; `resume` runs them and the
+      rest.
+
+      y  end it
+         bench-cli kill run_20260102_020405_0badcafe --results '/srv/benchmarks/results of the night'
+      n  no: leave everything as it is; Esc and Enter, too
+    ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    ");
+}
+
+#[test]
+fn nothing_is_done_unless_it_is_confirmed() {
+    let mut acts = acts(80, 24);
+    for no in [
+        KeyCode::Esc,
+        KeyCode::Enter,
+        KeyCode::Char('n'),
+        KeyCode::Char('q'),
+    ] {
+        acts.want(Act::Delete, Some(&over("failed")));
+        for other in [
+            KeyCode::Char('x'),
+            KeyCode::Down,
+            KeyCode::Char('D'),
+            KeyCode::Tab,
+        ] {
+            assert_eq!(press(&mut acts, other), None);
+            assert!(acts.is_open(), "{other:?} is no answer");
+        }
+        assert_eq!(press(&mut acts, no), None);
+        assert!(!acts.is_open() && !acts.ticks(), "{no:?}");
+    }
+    acts.want(Act::Delete, Some(&over("failed")));
+    let yes = press(&mut acts, KeyCode::Char('y')).unwrap();
+    assert_eq!(
+        yes.words,
+        ["prune", "run_20260102_020405_0badcafe", "--no-dry-run"]
+    );
+    assert!(!acts.is_open() && acts.ticks());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_a_line_that_the_next_key_takes_away() {
+    let mut acts = acts(80, 24);
+    for (act, row, why) in [
+        (Act::Kill, Some(over("completed")), "it is over already"),
+        (Act::Delete, Some(going()), "it still runs; `x` ends it"),
+        (Act::Resume, None, "no run is chosen"),
+    ] {
+        assert_eq!(acts.want(act, row.as_ref()), None);
+        assert!(!acts.is_open());
+        assert!(shown(&acts).contains(why), "{}", shown(&acts));
+        press(&mut acts, KeyCode::Down);
+        assert_eq!(shown(&acts).trim(), "");
+    }
+}
+
+#[test]
+fn a_command_is_shown_while_it_works_and_told_in_a_line() {
+    let mut acts = acts(80, 24);
+    acts.want(Act::Kill, Some(&going()));
+    let begin = press(&mut acts, KeyCode::Char('y')).unwrap();
+    acts.now(crate::dashboard::home::row::tests::ago(-3));
+    assert_eq!(
+        acts.under_way().collect::<Vec<_>>(),
+        ["bench-cli kill run_20260102_020405_0badcafe"]
+    );
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ⠋ bench-cli kill run_20260102_020405_0badcafe · 3s
+    ");
+    press(&mut acts, KeyCode::Down);
+    assert!(shown(&acts).contains("bench-cli kill"), "until it is done");
+    let said = "run_20260102_020405_0badcafe  cancelled: it ended in order\n";
+    let again = acts.ended(begin.number, &outcome(said, "", None));
+    let run = "run_20260102_020405_0badcafe".parse().unwrap();
+    assert_eq!(again, Some(Again::Run(run)));
+    insta::assert_snapshot!(shown_short(&acts), @"✓ run_20260102_020405_0badcafe  cancelled: it ended in order");
+    assert_eq!(acts.under_way().count(), 0);
+    press(&mut acts, KeyCode::Down);
+    assert_eq!(shown(&acts).trim(), "");
+}
+
+#[test]
+fn what_went_wrong_is_shown_whole() {
+    let mut acts = acts(80, 24);
+    acts.want(Act::Resume, Some(&over("failed")));
+    let begin = press(&mut acts, KeyCode::Char('y')).unwrap();
+    // Meanwhile another question is open: it is not pushed aside.
+    acts.want(Act::Delete, Some(&over("failed")));
+    let long: Vec<String> = (1..=30).map(|n| format!("line {n} \x1b[2J")).collect();
+    acts.ended(
+        begin.number,
+        &outcome("", &long.join("\n"), Some("exit status 2")),
+    );
+    assert!(shown(&acts).contains("Remove run_"), "{}", shown(&acts));
+    press(&mut acts, KeyCode::Char('n'));
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ─────────────────────────────────────────────────────────────────────────────
+      bench-cli resume run_20260102_020405_0badcafe --background: exit status 2
+
+      line 1 ␛[2J
+      line 2 ␛[2J
+      line 3 ␛[2J
+      line 4 ␛[2J
+      line 5 ␛[2J
+      line 6 ␛[2J
+      line 7 ␛[2J
+      line 8 ␛[2J
+      line 9 ␛[2J
+      line 10 ␛[2J
+      line 11 ␛[2J
+      line 12 ␛[2J
+      line 13 ␛[2J
+      line 14 ␛[2J
+      line 15 ␛[2J
+      line 16 ␛[2J
+      line 17 ␛[2J
+      line 18 ␛[2J
+
+      lines 1–18 of 30; ↑ ↓ scroll, any other key closes
+    ─────────────────────────────────────────────────────────────────────────────
+    ");
+    press(&mut acts, KeyCode::End);
+    let text = shown(&acts);
+    assert!(text.contains("line 30") && text.contains("of 30"), "{text}");
+    press(&mut acts, KeyCode::PageUp);
+    assert!(acts.is_open());
+    press(&mut acts, KeyCode::Enter);
+    assert!(!acts.is_open());
+}
+
+#[test]
+fn what_is_removed_is_shown_before_it_is_asked() {
+    let mut acts = acts(80, 24);
+    let look = acts.want(Act::Cleanup, None).unwrap();
+    assert_eq!(look.words, ["cleanup"]);
+    assert_eq!(acts.under_way().count(), 0, "it only looks");
+    let table = "run    why\nrun_1  orphaned\n";
+    acts.ended(
+        look.number,
+        &outcome(table, &format!("nothing changed; {REPEAT} to apply\n"), None),
+    );
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ────────────────────────────────────────────────────────
+      Put this right?
+      run    why
+      run_1  orphaned
+
+      y  do it
+         bench-cli cleanup --no-dry-run
+      n  no: leave everything as it is; Esc and Enter, too
+    ────────────────────────────────────────────────────────
+    ");
+    let begin = press(&mut acts, KeyCode::Char('y')).unwrap();
+    assert_eq!(begin.words, ["cleanup", "--no-dry-run"]);
+    let again = acts.ended(
+        begin.number,
+        &outcome(table, "1 run settled, 0 leftover files removed\n", None),
+    );
+    assert_eq!(again, Some(Again::Older));
+    assert!(
+        shown(&acts).contains("✓ 1 run settled, 0 leftover"),
+        "{}",
+        shown(&acts)
+    );
+
+    let look = acts.want(Act::Cleanup, None).unwrap();
+    acts.ended(look.number, &outcome("", "every run is as it should be\n", None));
+    assert!(!acts.is_open(), "nothing is to be asked");
+    assert!(shown(&acts).contains("every run is as it should be"));
+}

@@ -1,0 +1,136 @@
+//! What can be done from the dashboard, in a real terminal: a run is ended and resumed, one survives the dashboard that
+//! started it, one that dies is shown, and nothing is done that was not confirmed.
+
+use std::time::{Duration, Instant};
+
+use bench_tests::bed::{PATIENCE, RunFolder, Terminal, TestBed};
+use bench_tests::model_stub::ModelStub;
+use bench_tests::model_stub::script::{Conversation, Fault, Script, Turn};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::dashboard::settings;
+use crate::harness::{answers, half_done, harness, scenario};
+
+/// A run of one trial that finishes at once, and one whose model answers only when it is asked again.
+fn stuck_once() -> (ModelStub, TestBed) {
+    let stub = ModelStub::start(Script {
+        conversations: vec![
+            Conversation::when("[quick]", [Turn::say("done")]),
+            Conversation::when("[slow]", [Turn::say("done").after([Fault::Hang])]),
+        ],
+    });
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai");
+    let scenarios = ["quick", "slow"].map(|name| scenario(name, [answers("done")]));
+    bed.write_json("harness.json", &harness(scenarios));
+    (stub, bed)
+}
+
+/// Starts a run in the background and shows it.
+fn launch(terminal: &Terminal, bed: &TestBed) -> RunFolder {
+    terminal.run(
+        "bench-cli run harness.json --model openai:m --background",
+        PATIENCE,
+    );
+    terminal.enter("clear; bench-cli view");
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.contains("IN PROGRESS  1") && screen.contains("1/2")
+    });
+    bed.the_run()
+}
+
+fn worker(run: &RunFolder) -> Pid {
+    let pid = run.state()["worker"]["pid"].as_i64().expect("a worker");
+    Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid")
+}
+
+#[test]
+fn a_run_is_ended_resumed_and_removed_from_the_dashboard() {
+    let (_stub, bed) = stuck_once();
+    let Some(terminal) = Terminal::open(&bed, 80, 24) else {
+        return;
+    };
+    let before = settings(&terminal, &bed);
+    let run = launch(&terminal, &bed);
+    let id = run.id();
+
+    terminal.press("x");
+    let screen = terminal.wait_for(PATIENCE, |screen| screen.contains(&format!("End {id}?")));
+    assert!(screen.contains(&format!("     bench-cli kill {id}")), "{screen}");
+    assert!(screen.contains("1 of 2 trials are done"), "{screen}");
+    terminal.press("Enter");
+    terminal.wait_for(PATIENCE, |screen| !screen.contains("leave everything as it is"));
+    assert_eq!(run.status(), "running", "Enter is No");
+    terminal.press("x");
+    terminal.press("y");
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.contains("COMPLETED  1") && !screen.contains("IN PROGRESS")
+    });
+    terminal.wait_for(PATIENCE, |screen| screen.contains("cancelled: it ended in order"));
+    assert_eq!(run.status(), "cancelled");
+
+    terminal.press("r");
+    let screen = terminal.wait_for(PATIENCE, |screen| screen.contains(&format!("Resume {id}?")));
+    assert!(
+        screen.contains("Runs 1 of 2 trials in the background"),
+        "{screen}"
+    );
+    terminal.press("y");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("2 trials in the background"));
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.contains("COMPLETED  1") && screen.contains("2/2 (100%)")
+    });
+    assert_eq!(run.status(), "completed");
+
+    terminal.press("D");
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.contains(&format!("bench-cli prune {id} --no-dry-run"))
+    });
+    terminal.press("y");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("no runs here yet"));
+    assert!(!run.path().exists());
+    terminal.press("q");
+    assert_eq!(settings(&terminal, &bed), before, "the terminal is as it was");
+}
+
+#[test]
+fn a_run_that_the_dashboard_resumed_survives_it_and_its_death_harms_nobody() {
+    let (_stub, bed) = half_done();
+    let Some(terminal) = Terminal::open(&bed, 120, 24) else {
+        return;
+    };
+    let before = settings(&terminal, &bed);
+    let run = launch(&terminal, &bed);
+    let killed = bed.bench(&format!("kill {} --grace 1m", run.id()));
+    assert_eq!(killed.code, Some(0), "{killed}");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("COMPLETED  1"));
+    terminal.press("r");
+    terminal.press("y");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("IN PROGRESS  1"));
+    terminal.press("q");
+    assert_eq!(settings(&terminal, &bed), before);
+    assert_eq!(run.status(), "running", "it goes on without the dashboard");
+
+    terminal.enter("clear; bench-cli view latest");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("UNDER WAY  1"));
+    kill_process(worker(&run), Signal::KILL).unwrap();
+    let killed = Instant::now();
+    let screen = terminal.wait_for(PATIENCE, |screen| screen.contains("✗ failed"));
+    assert!(screen.contains("worker_lost"), "{screen}");
+    // A second is promised; a busy machine gets some more.
+    assert!(
+        killed.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        killed.elapsed()
+    );
+    terminal.press("t");
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.contains(&format!("bench-cli retry {} --background", run.id()))
+    });
+    terminal.press("Escape");
+    terminal.wait_for(PATIENCE, |screen| !screen.contains("bench-cli retry"));
+    terminal.press("q");
+    assert_eq!(settings(&terminal, &bed), before, "the terminal is as it was");
+    assert_eq!(bed.runs().len(), 1, "nothing was confirmed");
+}
