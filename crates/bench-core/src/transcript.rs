@@ -137,6 +137,12 @@ pub enum Entry {
         /// Why it stopped, in the provider's word.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         stop_reason: String,
+        /// The model version that answered, where the provider says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        served_by: Option<String>,
+        /// The provider's id of the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
         /// Tokens of this reply.
         #[serde(default)]
         usage: Usage,

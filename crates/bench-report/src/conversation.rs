@@ -185,6 +185,9 @@ fn judge_reply(paper: &mut Paper, entry: &Entry) {
         reasoning,
         usage,
         took_ms,
+        stop_reason,
+        served_by,
+        request_id,
         ..
     } = entry
     else {
@@ -192,6 +195,7 @@ fn judge_reply(paper: &mut Paper, entry: &Entry) {
     };
     let time = text::short_duration(Duration::from_millis(*took_ms));
     paper.line(Tone::Heading, format!("judge ({time}, {} tokens)", tokens(usage)));
+    provider_said(paper, stop_reason, served_by.as_deref(), request_id.as_deref());
     paper.aside(Tone::Reasoning, reasoning);
     paper.text(Tone::Said, text);
 }

@@ -12,6 +12,7 @@ use bench_core::evidence::{Asker, Keep};
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
 use bench_core::{Event, Limits, ModelRef, ModelSettings, Scenario, TrialId, Usage};
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -29,7 +30,7 @@ use crate::model::{
 use crate::rate::{Permit, Rate};
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
-use crate::spend::{Meter, Turn, lost_call};
+use crate::spend::{Call, Meter, Turn, lost_call};
 use crate::verify::CallRecord;
 use crate::watch::{LONG_WAIT, Watch};
 
@@ -95,8 +96,8 @@ impl Said {
 /// The waits of one turn.
 #[derive(Default)]
 struct Waits {
-    /// For the transcript.
-    told: Vec<String>,
+    /// For the transcript, each with the time at which it began.
+    told: Vec<(DateTime<Utc>, String)>,
     /// The failure that the last wait is for, unless the model is only slow, or we are asked to be.
     trouble: Option<(ErrorClass, String)>,
 }
@@ -339,10 +340,12 @@ impl Agent<'_> {
             agent: self,
             seen,
             paid: &paid,
+            waits: &waits,
             asked: AtomicU32::new(0),
             lost: AtomicU32::new(0),
             unknown: AtomicU32::new(0),
             over: OnceLock::new(),
+            pace: OnceLock::new(),
         };
         let reply = take_turn_with_retries(&asking, &request, self.retry, self.slot, &on_wait);
         let reply = tokio::select! {
@@ -350,15 +353,14 @@ impl Agent<'_> {
             () = self.out_of_time() => None,
             reply = reply => Some(reply),
         };
-        let waits = waits.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for text in waits.told {
-            self.reporter.entry(self.trial, Entry::Note { text }).await;
-        }
+        self.tell_waits(&waits).await;
         let Some(reply) = reply else {
             let lost = self.meter.cost().unknown_calls - unknown_before;
             for _ in asking.unknown.into_inner()..lost {
                 self.keep(lost_call()).await; // nobody waits for its answer any more
             }
+            self.slot.hold().await; // it may have been waiting without one
+            let waits = waits.into_inner().unwrap_or_else(PoisonError::into_inner);
             if let Some(trouble) = waits.trouble {
                 return Err(self.never_healed(trouble).into());
             }
@@ -368,7 +370,11 @@ impl Agent<'_> {
         if let Some(cause) = asking.over.into_inner() {
             return Err(Broken::Budget(cause));
         }
+        if let Some(changed) = asking.pace.into_inner() {
+            self.reporter.note(changed).await;
+        }
         let mut reply = reply?;
+        self.tell_changed(&reply.tools_changed).await;
         if let Some(limit) = reply.recorded.as_mut().and_then(|recorded| recorded.limit.take()) {
             self.end_by_limit(said, limit).await?;
             return Ok(None);
@@ -489,6 +495,14 @@ impl Agent<'_> {
         compare(recorded.said(), now)
     }
 
+    /// Writes the waits so far into the transcript.
+    async fn tell_waits(&self, waits: &Mutex<Waits>) {
+        let told = std::mem::take(&mut waits.lock().unwrap_or_else(PoisonError::into_inner).told);
+        for (at, text) in told {
+            self.reporter.entry_at(at, self.trial, Entry::Note { text }).await;
+        }
+    }
+
     /// Called before each wait for a retry. Reported at once, and kept for the transcript.
     fn note_wait(&self, wait: Wait<'_>, waits: &Mutex<Waits>) {
         // Only being asked to slow down is nobody's time.
@@ -512,7 +526,7 @@ impl Agent<'_> {
         }
         let mut waits = waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.trouble = trouble.then(|| (wait.class, wait.cause.to_owned()));
-        waits.told.push(text);
+        waits.told.push((Utc::now(), text));
     }
 
     /// The trial's time ran out in the middle of a failure: that is no limit the model ran into.
@@ -525,6 +539,7 @@ impl Agent<'_> {
             maybe_paid: false, // its requests were counted one by one
             usage: None,
             adjusted: None,
+            should_retry: None,
             message: format!("{cause}; {} before it healed", self.time_limit()),
         }
     }
@@ -706,6 +721,7 @@ struct Asking<'a> {
     agent: &'a Agent<'a>,
     seen: &'a Seen<'a>,
     paid: &'a Turn<'a>,
+    waits: &'a Mutex<Waits>,
     asked: AtomicU32,
     /// How many came to nothing and are written down as that.
     lost: AtomicU32,
@@ -713,6 +729,9 @@ struct Asking<'a> {
     unknown: AtomicU32,
     /// Why the run's budget has no room for another one.
     over: OnceLock<String>,
+    /// How the reply changed the pace. It is told later: between a reply that is paid and its entry in the transcript nothing
+    /// is waited for that the trial's time could end.
+    pace: OnceLock<Event>,
 }
 
 impl ModelClient for Asking<'_> {
@@ -723,6 +742,7 @@ impl ModelClient for Asking<'_> {
     fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
         Box::pin(async move {
             let agent = self.agent;
+            agent.tell_waits(self.waits).await;
             if self.lost.load(Ordering::Relaxed) > 0
                 && let Err(cause) = self.paid.again()
             {
@@ -743,28 +763,13 @@ impl ModelClient for Asking<'_> {
             let call = agent.meter.begin(self.paid);
             let reply = agent.model.take_turn(request);
             let reply = agent.watch().busy(reply, &what, &then).await;
-            let lost = match &reply {
+            let changed = permit.ended(&reply);
+            match &reply {
                 Ok(reply) => {
                     call.answered(&reply.usage);
-                    None
+                    changed.and_then(|changed| self.pace.set(changed).err()); // there is but one reply
                 }
-                Err(error) => call.failed(error.maybe_paid, error.usage.as_deref().copied()),
-            };
-            if let Some(lost) = lost {
-                let unknown = matches!(lost, Entry::Lost { cost_usd: None, .. });
-                agent.keep(lost).await; // before the next request is sent
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                self.unknown.fetch_add(unknown.into(), Ordering::Relaxed);
-            }
-            if let Some(changed) = permit.ended(&reply) {
-                agent.reporter.note(changed).await;
-            }
-            match &reply {
-                Ok(reply) => agent.tell_changed(&reply.tools_changed).await,
-                Err(error) => {
-                    self.seen.write_down().await; // not kept through the wait: there may be many of them, and large
-                    agent.note_adjusted(error).await;
-                }
+                Err(error) => self.came_to_nothing(call, error, changed).await,
             }
             reply
         })
@@ -772,6 +777,22 @@ impl ModelClient for Asking<'_> {
 }
 
 impl Asking<'_> {
+    /// Writes down what a request that failed leaves, before the next one is sent.
+    async fn came_to_nothing(&self, call: Call<'_>, error: &ModelError, changed: Option<Event>) {
+        let agent = self.agent;
+        if let Some(lost) = call.failed(error.maybe_paid, error.usage.as_deref().copied()) {
+            let unknown = matches!(lost, Entry::Lost { cost_usd: None, .. });
+            agent.keep(lost).await;
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.unknown.fetch_add(unknown.into(), Ordering::Relaxed);
+        }
+        if let Some(changed) = changed {
+            agent.reporter.note(changed).await;
+        }
+        self.seen.write_down().await; // not kept through the wait: there may be many of them, and large
+        agent.note_adjusted(error).await;
+    }
+
     /// There is no room for another request. Ends the retries; what it says is told as the end of the budget.
     fn not_sent(&self, cause: String) -> ModelError {
         let error = ModelError {
@@ -782,6 +803,7 @@ impl Asking<'_> {
             maybe_paid: false,
             usage: None,
             adjusted: None,
+            should_retry: None,
             message: cause.clone(),
         };
         self.over.set(cause).unwrap_or_default(); // there is but one
@@ -794,15 +816,19 @@ impl Asking<'_> {
         if let Some(permit) = agent.rate.try_permit() {
             return (permit, false);
         }
-        agent.slot.release();
-        let waiting_for = format!("{}: {}", self.model(), agent.rate.why());
-        let then = "sent as soon as the requests before it are answered";
-        let told = agent
-            .watch()
-            .idle(agent.rate.next_permit(), &waiting_for, then)
-            .await;
-        agent.slot.reacquire().await;
-        told
+        let mut told = false;
+        loop {
+            agent.slot.release();
+            let waiting_for = format!("{}: {}", self.model(), agent.rate.why());
+            let next = agent.rate.next_permit();
+            let (permit, long) = agent.watch().idle(next, &waiting_for, &agent.rate.then()).await;
+            told |= long;
+            agent.slot.reacquire().await;
+            // Others may have been refused while this one waited for the slot.
+            if let Some(permit) = permit.if_open() {
+                return (permit, told);
+            }
+        }
     }
 }
 

@@ -177,18 +177,28 @@ impl Reporter {
 
     /// Adds an entry to the transcript of a trial.
     pub async fn entry(&self, trial: &TrialId, entry: Entry) {
-        self.add_entry(trial, entry, None).await;
+        self.entry_at(Utc::now(), trial, entry).await;
+    }
+
+    /// The same for something that was so at an earlier time.
+    pub(crate) async fn entry_at(&self, at: DateTime<Utc>, trial: &TrialId, entry: Entry) {
+        self.add_entry(at, trial, entry, None).await;
     }
 
     /// The same, and waits until the entry outlives this process. It may still be lost with the machine's power.
     pub async fn entry_kept(&self, trial: &TrialId, entry: Entry) {
         let (kept, wait) = oneshot::channel();
-        self.add_entry(trial, entry, Some(kept)).await;
+        self.add_entry(Utc::now(), trial, entry, Some(kept)).await;
         drop(wait.await); // the journal has failed: the run is being stopped
     }
 
-    async fn add_entry(&self, trial: &TrialId, entry: Entry, kept: Option<oneshot::Sender<()>>) {
-        let at = Utc::now();
+    async fn add_entry(
+        &self,
+        at: DateTime<Utc>,
+        trial: &TrialId,
+        entry: Entry,
+        kept: Option<oneshot::Sender<()>>,
+    ) {
         let left_out = || Entry::Note {
             text: "[left out: it could not be told from the secrets in it]".into(),
         };

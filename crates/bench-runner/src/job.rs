@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bench_core::record::FileRef;
 use bench_core::{Event, Plan, Progress, Session, TrialId, TrialRecord, session};
-use bench_state::{CancelReason, Ending, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
+use bench_state::{CancelReason, CauseKind, Ending, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,13 +14,17 @@ use serde_json::value::RawValue;
 use crate::evidence;
 use crate::gym::client::causes;
 use crate::journal::{Journal, JournalError, SyncTrial, TrialFiles};
-use crate::runner::RunEnd;
+use crate::runner::{RunEnd, RunError};
 
 /// How long lines of a transcript may lie in a buffer while a trial runs.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a run was cancelled whose budget was used up: `cause` in `state.json`.
 pub const OVER_BUDGET: &str = "budget";
+
+/// Why a run failed whose harness names tools that its gyms do not offer: `cause` in `state.json`. Its plan stays as it is,
+/// so resuming it ends in the same way.
+pub const UNKNOWN_TOOLS: &str = "unknown_tools";
 
 /// A benchmark run, as the store knows it.
 #[derive(Debug)]
@@ -62,6 +66,9 @@ impl RunEnd {
             Self::OverBudget { .. } => Ending::Cancelled {
                 reason: CancelReason::from(OVER_BUDGET),
             },
+            Self::Failed(error @ RunError::Tools { .. }) => {
+                CauseKind::from(UNKNOWN_TOOLS).because(causes(error))
+            }
             Self::Failed(error) => Ending::failed(causes(error)),
         }
     }

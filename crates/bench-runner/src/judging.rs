@@ -2,7 +2,7 @@
 //!
 //! What it is told and what its replies mean is the business of [`crate::verify`].
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bench_core::evidence::Asker;
 use bench_core::transcript::Entry;
@@ -46,7 +46,6 @@ impl Judge {
 pub(crate) struct Seat<'a> {
     pub(crate) judge: &'a Judge,
     pub(crate) meter: Meter<'a>,
-    used: Mutex<Usage>,
 }
 
 impl<'a> Seat<'a> {
@@ -55,19 +54,14 @@ impl<'a> Seat<'a> {
         Self {
             judge,
             meter: Meter::new(&judge.spec, models, ledger),
-            used: Mutex::default(),
         }
     }
 
     /// Tokens of all its replies, and of answers that held none.
     pub(crate) fn used(&self) -> Usage {
-        let mut used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.meter.replied();
         used += self.meter.lost();
         used
-    }
-
-    fn count(&self, usage: Usage) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) += usage;
     }
 }
 
@@ -114,7 +108,6 @@ impl AskJudge for Bench<'_> {
                 ..Said::default()
             };
             let reply = agent.take_turn(0, messages, &mut said).await;
-            self.seat.count(said.usage);
             match reply {
                 Ok(Some((turn, _))) => Ok((turn, said.usage)),
                 Ok(None) => Err(NoReply::Failed {
@@ -150,7 +143,7 @@ impl Bench<'_> {
     /// A judge that refuses everything is asked by no trial any more.
     async fn failed(&self, broken: &Broken) -> NoReply {
         let error = format!("the judge {broken}");
-        let permanent = matches!(broken, Broken::Model(error) if !error.class.may_heal());
+        let permanent = matches!(broken, Broken::Model(error) if !error.may_heal());
         let refuses = matches!(broken, Broken::Model(error) if error.class.concerns_all_requests());
         if refuses && self.seat.judge.given_up.set(error.clone()).is_ok() {
             let (model, cause) = (self.model().to_string(), error.clone());
@@ -170,6 +163,8 @@ pub(crate) fn replied(asker: &Asker, turn: Entry) -> Entry {
             text,
             reasoning,
             stop_reason,
+            served_by,
+            request_id,
             usage,
             cost_usd,
             unknown_calls,
@@ -180,6 +175,8 @@ pub(crate) fn replied(asker: &Asker, turn: Entry) -> Entry {
             text,
             reasoning,
             stop_reason,
+            served_by,
+            request_id,
             usage,
             cost_usd,
             unknown_calls,

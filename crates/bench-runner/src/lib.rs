@@ -39,7 +39,7 @@ mod watch;
 
 pub use dispatch::{Listener, Reporter};
 pub use earlier::{Earlier, remove_databases};
-pub use job::{BenchJob, OVER_BUDGET, RunSummary, StoreJournal, item_id};
+pub use job::{BenchJob, OVER_BUDGET, RunSummary, StoreJournal, UNKNOWN_TOOLS, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness, load_models, load_prices};
 pub use recording::{Recording, RecordingError};

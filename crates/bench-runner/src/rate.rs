@@ -8,7 +8,8 @@
 //! to share its rate. What was let through in the last minute bounds the pace from both sides, so that a minute in
 //! which everything is refused does not leave the next one unused. Refusals without an answer between them say little of
 //! the pace (the provider was down, or a budget of another kind was used up): what they took away comes back by doubling,
-//! to half of what it was, as TCP begins anew (RFC 5681).
+//! to half of what it was, as TCP begins anew (RFC 5681). So does what the very first refusal takes away where it comes after
+//! a quiet time, of which the mean of a minute says nothing.
 //!
 //! Where an answer says that it was the last one that the limit allows for now, the gate is closed before anybody is refused.
 //!
@@ -16,6 +17,7 @@
 //! at one address share a [`Rate`].
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +66,8 @@ pub(crate) struct Rate {
     free: Arc<Semaphore>,
     /// Whose turn it is to wait for the pace.
     line: tokio::sync::Mutex<()>,
+    /// How many wait for a permit.
+    waiting: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -98,6 +102,9 @@ struct LetThrough {
     seconds: VecDeque<u32>,
 }
 
+/// Somebody who waits for a permit; no longer once dropped.
+struct Waits<'a>(&'a AtomicU32);
+
 /// A request that may be under way.
 pub(crate) struct Permit<'a> {
     rate: &'a Rate,
@@ -112,6 +119,7 @@ impl Rate {
             provider,
             free: Arc::new(Semaphore::new(at_once.max(1) as usize)),
             line: tokio::sync::Mutex::default(),
+            waiting: AtomicU32::new(0),
             state: Mutex::new(State {
                 let_through: LetThrough::new(),
                 pace: None,
@@ -150,6 +158,7 @@ impl Rate {
 
     /// Waits, in the order of asking, until a request may be sent.
     pub(crate) async fn next_permit(&self) -> Permit<'_> {
+        let _waits = Waits::of(&self.waiting);
         let mut held = Arc::clone(&self.free).acquire_owned().await.ok(); // never closed
         let _first = self.line.lock().await;
         loop {
@@ -192,6 +201,23 @@ impl Rate {
         }
     }
 
+    /// What will happen to a request that begins to wait now, for people.
+    pub(crate) fn then(&self) -> String {
+        let before = f64::from(self.waiting.load(Ordering::Relaxed));
+        let (mut state, now) = (self.lock(), Instant::now());
+        let turn = state.open_at.max(state.next_at);
+        let mut wait = turn.map_or(0.0, |turn| turn.saturating_duration_since(now).as_secs_f64());
+        let pace = state.pace_at(now);
+        wait += pace.map_or(0.0, |pace| before / pace);
+        if wait < 1.0 {
+            return "sent as soon as the requests before it are answered".to_owned();
+        }
+        let pace = pace.map_or_else(String::new, |pace| {
+            format!(", at a pace of {} a minute", a_minute(pace))
+        });
+        format!("sent in about {} s{pace}", wait.ceil())
+    }
+
     /// `hold` is how long the provider says that it takes no other.
     fn answered(&self, hold: Option<Duration>) -> Option<Event> {
         let mut state = self.lock();
@@ -221,6 +247,7 @@ impl Rate {
         // It counts itself: where the very first one is refused, nothing else says how many are wanted.
         let wanted = state.let_through.a_second(now);
         let pace = state.pace_at(now).unwrap_or(wanted);
+        let burst = state.let_through.in_second_of(began);
         state.let_through.add(began, -1);
         // What was under way together is refused together, and is one sign.
         if state.cut_at.is_some_and(|cut| began <= cut) {
@@ -228,7 +255,10 @@ impl Rate {
         }
         state.answers = if state.cut_at.is_none() { LEARNING } else { 0 };
         let first = state.cut_at.replace(now).is_none();
-        if first || state.answered {
+        if first {
+            // Where it was quiet for long, the mean says too little of what was wanted just now.
+            state.before = pace.max(burst);
+        } else if state.answered {
             state.before = pace;
         }
         state.answered = false;
@@ -282,13 +312,19 @@ impl LetThrough {
     fn add(&mut self, at: Instant, change: i32) {
         self.began.get_or_insert(at);
         self.turn_to(at);
-        let ago = self.last - self.since(at).as_secs();
-        let place = usize::try_from(ago)
-            .ok()
-            .and_then(|ago| self.seconds.iter_mut().nth_back(ago));
-        if let Some(count) = place {
+        if let Some(count) = self.second_of(at) {
             *count = count.saturating_add_signed(change);
         }
+    }
+
+    /// Requests in the second in which one was sent, which is looked back at.
+    fn in_second_of(&mut self, at: Instant) -> f64 {
+        self.second_of(at).map_or(0.0, |count| f64::from(*count))
+    }
+
+    fn second_of(&mut self, at: Instant) -> Option<&mut u32> {
+        let ago = self.last - self.since(at).as_secs();
+        self.seconds.iter_mut().nth_back(usize::try_from(ago).ok()?)
     }
 
     /// Requests a second on average, since the first one or in the time that is looked back at.
@@ -315,7 +351,31 @@ impl LetThrough {
     }
 }
 
+impl<'a> Waits<'a> {
+    fn of(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Permit<'_> {
+    /// Gives it back if the gate was closed since it was had.
+    pub(crate) fn if_open(self) -> Option<Self> {
+        let mut state = self.rate.lock();
+        if state.open_at.is_some_and(|open| open > Instant::now()) {
+            state.let_through.add(self.began, -1);
+            return None;
+        }
+        drop(state);
+        Some(self)
+    }
+
     /// The request has ended so. Says what follows for those after it, if something does.
     pub(crate) fn ended(self, how: &Result<TurnReply, ModelError>) -> Option<Event> {
         match how {

@@ -458,8 +458,13 @@ impl Work {
             let meter = Meter::new(&self.plan.models[trial.model], trial.model, &self.ledger);
             let attempt = self.attempt(&trial, number, &slot, (&meter, seat.as_ref()), reporter, stop);
             let caught = AssertUnwindSafe(attempt).catch_unwind().await;
-            let panicked =
-                |panic: Box<dyn Any + Send>| (self.errored(&trial, number, said_by(&*panic)), Next::Attempt);
+            let panicked = |panic: Box<dyn Any + Send>| {
+                let record = TrialRecord {
+                    usage: meter.replied(),
+                    ..self.errored(&trial, number, said_by(&*panic))
+                };
+                (record, Next::Attempt)
+            };
             let (mut record, next) = caught.unwrap_or_else(panicked);
             cost += meter.cost();
             retried_usage += meter.lost();

@@ -136,12 +136,22 @@ impl Secrets {
     }
 
     /// Remembers what proves who asks in an address that requests are sent to: the password, or the user where there
-    /// is none, and both together as a client sends them.
+    /// is none, and both together as a client sends them; and parameters that are secret by name.
     pub fn add_credentials_of(&self, url: &Url) {
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let (user, password) = (url.username(), url.password().unwrap_or_default());
         self.add_pair(user, password);
         self.add_pair(&decoded(user), &decoded(password));
+        for (_, value) in url.query_pairs().filter(|(name, _)| is_secret_name(name)) {
+            self.add(&value);
+        }
+        let written = url.query().unwrap_or_default().split('&');
+        for (_, value) in written
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| is_secret_name(name))
+        {
+            self.add(value);
+        }
     }
 
     /// Remembers the value of a header that we send, if the header says who we are: by its name or by its value.
@@ -426,6 +436,11 @@ mod tests {
         found_all(&secrets, &["user-canary", "dXNlci1jYW5hcnk6"]);
         secrets.add_credentials_of(&Url::parse("http://host").unwrap());
         assert_eq!(secrets.redact("http://host:"), "http://host:");
+
+        let in_query = "https://host/v1?api-version=2024-10-21&api_key=query%2fcanary";
+        secrets.add_credentials_of(&Url::parse(in_query).unwrap());
+        found_all(&secrets, &["query/canary", "query%2fcanary", "query%2Fcanary"]);
+        assert_eq!(secrets.redact("2024-10-21"), "2024-10-21");
     }
 
     #[test]

@@ -89,6 +89,14 @@ impl TrialSlot {
         held.counted = held.counted.saturating_add(delay);
     }
 
+    /// Waits for a slot if the trial is without one: a wait that somebody gave up half way leaves it so.
+    pub(crate) async fn hold(&self) {
+        let away = self.lock().away_since.is_some();
+        if away {
+            self.reacquire().await;
+        }
+    }
+
     /// Waits for something without a slot, if it is not there at once: who has it may be waiting for a slot.
     pub(crate) async fn aside<T>(&self, wait: impl Future<Output = T>) -> T {
         tokio::pin!(wait);
@@ -124,6 +132,7 @@ impl WorkSlot for TrialSlot {
                 .map(|since| since.elapsed())
                 .unwrap_or_default();
             held.away += away;
+            held.counted = held.counted.min(held.away); // the wait that counts may have been given up
         })
     }
 }
@@ -157,6 +166,22 @@ mod tests {
         );
         waiting[0].count(away / 2);
         assert_eq!(waiting[0].away(), away.saturating_sub(away / 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_was_given_up_counts_no_longer_than_it_lasted() {
+        let slot = Slots::new(1).next().await;
+        let wait = async |seconds| {
+            slot.release();
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            slot.hold().await;
+        };
+        slot.count(Duration::from_secs(20));
+        wait(1).await;
+        assert_eq!(slot.away(), Duration::ZERO);
+        wait(5).await;
+        assert_eq!(slot.away(), Duration::from_secs(5));
+        slot.hold().await; // it has one
     }
 
     use futures_util::FutureExt;

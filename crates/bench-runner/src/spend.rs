@@ -31,6 +31,8 @@ struct Counted {
     dearest: Usd,
     /// A reply came whose cost is not known.
     uncounted: bool,
+    /// Tokens of replies.
+    replied: Usage,
     /// Tokens of answers that held no turn.
     lost: Usage,
 }
@@ -79,6 +81,11 @@ impl<'a> Meter<'a> {
     /// What was counted so far, requests under way not included.
     pub(crate) fn cost(&self) -> Cost {
         self.counted().cost
+    }
+
+    /// Tokens of all replies, also of one that nobody could take any more.
+    pub(crate) fn replied(&self) -> Usage {
+        self.counted().replied
     }
 
     /// Tokens of answers that held no turn, as far as they were counted.
@@ -161,6 +168,7 @@ impl Call<'_> {
         self.settled = true;
         let cost = Cost::of_call(self.meter.price_of(usage));
         self.meter.add(cost, usage, self.turn);
+        self.meter.counted().replied += *usage;
         if let Some(reservation) = &self.turn.0
             && (usage.input_tokens.is_none() || usage.output_tokens.is_none())
         {
@@ -587,6 +595,8 @@ mod tests {
             text: String::new(),
             reasoning: String::new(),
             stop_reason: String::new(),
+            served_by: None,
+            request_id: None,
             usage: used(5, 6),
             cost_usd: dollars.map(Usd::from),
             unknown_calls: 0,

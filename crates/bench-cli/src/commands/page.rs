@@ -10,7 +10,7 @@ use bench_report::causes::{self, CauseCount};
 use bench_report::drift::{self, Drifted};
 use bench_report::rescore::{self as report, Changes};
 use bench_report::{runs, scenarios, summary, text};
-use bench_runner::BenchJob;
+use bench_runner::{BenchJob, UNKNOWN_TOOLS};
 use bench_state::{Depth, Ending, RunId, RunStatus, RunSummary, RunView};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -369,6 +369,12 @@ impl Page {
     /// The run's name.
     pub(super) fn id(&self) -> &RunId {
         &self.run.state.id
+    }
+
+    /// Whether the same plan may end otherwise another time.
+    pub(super) fn resume_may_help(&self) -> bool {
+        let ending = self.run.state.status.ending();
+        !matches!(ending, Some(Ending::Failed { cause }) if cause.kind.code() == UNKNOWN_TOOLS)
     }
 
     /// The run's folder.

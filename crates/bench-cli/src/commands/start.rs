@@ -223,7 +223,7 @@ pub(super) fn finish(
         page.worth_a_look()
             .map(|trial| cx.command(&format!("show {id} --trial {trial}"))),
     );
-    if !matches!(end, End::Completed) {
+    if !matches!(end, End::Completed) && page.resume_may_help() {
         next.push(cx.command(&format!("resume {id}")));
     }
     for command in next {

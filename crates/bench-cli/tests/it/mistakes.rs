@@ -169,7 +169,6 @@ fn a_tool_that_no_gym_offers_is_told_before_the_first_trial() {
 
         failed · results/runs/run_ID
           bench-cli show run_ID
-          bench-cli resume run_ID
         error: the run failed
           because: the harness names tools that its gyms do not offer:
             h.json:1:16 at /scenarios/0 (scenario `a`): the verifier `asks` requires the tool `fly`, which no gym of the scenario offers (hint: `bench-cli gym tools tracker` lists the tools)

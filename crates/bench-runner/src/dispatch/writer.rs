@@ -1,6 +1,7 @@
 //! The dispatcher's thread: takes reports, writes them down, answers.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bench_core::event::TrialFinished;
@@ -93,11 +94,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until all reporters are gone.
     pub(super) fn run(mut self, reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
-        let result = self.write_all(reports);
-        if result.is_err() {
-            self.stop.cancel();
-        }
-        result
+        let stop = self.stop.clone().drop_guard(); // a panic, too, leaves nobody who writes down what is paid for
+        self.write_all(reports)?;
+        stop.disarm();
+        Ok(())
     }
 
     fn write_all(&mut self, mut reports: mpsc::Receiver<Report>) -> Result<(), JournalError> {
@@ -202,12 +202,19 @@ impl Writer {
             written.send(()).ok(); // the reporter may have been cancelled meanwhile
         }
         for (event, at) in events {
-            self.listeners
-                .iter_mut()
-                .for_each(|listener| listener(event, *at));
+            self.listeners.retain_mut(|listener| told(listener, event, *at));
         }
         Ok(())
     }
+}
+
+/// Tells a listener, if it can be told: one that panicked is told nothing more. Who looks on may not cost what is kept.
+fn told(listener: &mut Listener, event: &Event, at: DateTime<Utc>) -> bool {
+    let told = catch_unwind(AssertUnwindSafe(|| listener(event, at)));
+    if told.is_err() {
+        tracing::error!("a listener panicked, and is told nothing more");
+    }
+    told.is_ok()
 }
 
 /// What the journal says of a finished trial.
@@ -675,6 +682,69 @@ mod tests {
         );
         assert!(written.contains("db-1"), "{written}");
         assert!(!written.contains("canary"), "{written}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_listener_that_panics_costs_nothing_that_is_kept() {
+        let memory = MemoryJournal::default();
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(0));
+        let count = std::sync::Arc::clone(&seen);
+        let listeners: Vec<Listener> = vec![
+            Box::new(|_, _| panic!("out of colours")),
+            Box::new(move |_, _| *count.lock().unwrap() += 1),
+        ];
+        let stop = CancellationToken::new();
+        let (reporter, dispatcher) = Dispatcher::start(
+            Box::new(memory.clone()),
+            listeners,
+            Secrets::default(),
+            stop.clone(),
+        )
+        .unwrap();
+        assert!(reporter.event(started()).await && reporter.event(started()).await);
+        drop(reporter);
+        let finished = tokio::task::spawn_blocking(|| dispatcher.finish()).await;
+        finished.unwrap().unwrap();
+        assert_eq!((memory.snapshot().events.len(), *seen.lock().unwrap()), (2, 2));
+        assert!(!stop.is_cancelled());
+    }
+
+    /// Panics where it is asked to write.
+    struct Panics;
+
+    impl Journal for Panics {
+        fn transcript(&mut self, _: &TrialId, _: &[u8]) -> Result<(), JournalError> {
+            Ok(())
+        }
+
+        fn log(&mut self, _: &TrialId, _: &str) -> Result<(), JournalError> {
+            Ok(())
+        }
+
+        fn finish_trial(&mut self, _: &TrialId) -> Result<SyncTrial, JournalError> {
+            Err(JournalError::new(std::io::Error::other("no trial ends here")))
+        }
+
+        fn commit(&mut self, _: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
+            panic!("out of ink")
+        }
+
+        fn tick(&mut self, _: DateTime<Utc>) -> Result<(), JournalError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_paid_for_once_the_journal_has_panicked() {
+        let stop = CancellationToken::new();
+        let (reporter, dispatcher) =
+            Dispatcher::start(Box::new(Panics), Vec::new(), Secrets::default(), stop.clone()).unwrap();
+        assert!(!reporter.event(started()).await);
+        let stopped = tokio::time::timeout(Duration::from_secs(10), stop.cancelled()).await;
+        assert!(stopped.is_ok(), "the run goes on, and nobody writes it down");
+        drop(reporter);
+        let finished = tokio::task::spawn_blocking(|| dispatcher.finish()).await;
+        assert!(finished.unwrap().is_err());
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -335,6 +335,7 @@ impl<'a> Connector<'a> {
             base_url_variable: access.base_url,
             secrets: self.env.secrets().clone(),
             answered: AtomicBool::new(false),
+            let_in: AtomicBool::new(false),
         })
     }
 
@@ -364,14 +365,14 @@ impl<'a> Connector<'a> {
                 provider: access.provider,
                 variable: access.base_url,
             })?;
-        let bad = |reason: String| ConnectError::BadAddress {
-            from: from.clone(),
-            address: self
-                .env
-                .secrets()
-                .redact(text.rsplit('@').next().unwrap_or(text))
-                .into_owned(),
-            reason,
+        let bad = |reason: String| {
+            let place = text.split(['?', '#']).next().unwrap_or_default();
+            let place = place.rsplit('@').next().unwrap_or_default();
+            ConnectError::BadAddress {
+                from: from.clone(),
+                address: self.env.secrets().redact(place).into_owned(),
+                reason,
+            }
         };
         let url = Url::parse(text.trim()).map_err(|error| bad(error.to_string()))?;
         // Credentials in an address are secrets wherever they come from.
@@ -668,15 +669,24 @@ mod tests {
         let env = env(&[("COMPATIBLE_BASE_URL", "https://me:hunter2hunter2@gate.example/v1")]);
         assert!(connect(&spec("compatible:qwen"), &env, Path::new("/"), 8).is_ok());
         assert_eq!(env.secrets().redact("it is hunter2hunter2"), "it is [secret]");
+        let mut spec = spec("compatible:qwen");
+        spec.base_url = Some("https://token-canary@gate.example/v1".into());
+        assert!(connect(&spec, &env, Path::new("/"), 8).is_ok());
+        assert_eq!(env.secrets().redact("it is token-canary"), "it is [secret]");
         let sent = "Basic bWU6aHVudGVyMmh1bnRlcjI=";
         assert_eq!(env.secrets().redact(sent), "Basic [secret]", "as it is sent");
     }
 
     #[test]
     fn credentials_in_what_is_no_address_are_not_shown() {
-        let address = [("COMPATIBLE_BASE_URL", "https://me:hunter2hunter2@")];
-        let error = error(&spec("compatible:qwen"), &address);
-        assert!(!error.contains("hunter2"), "{error}");
+        for address in [
+            "https://me:hunter2hunter2@",
+            "gate.example:8443/v1?api_key=hunter2hunter2",
+            "https://gate.example:port/v1?api_key=hunter2hunter2@x",
+        ] {
+            let error = error(&spec("compatible:qwen"), &[("COMPATIBLE_BASE_URL", address)]);
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

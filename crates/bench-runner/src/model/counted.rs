@@ -113,7 +113,7 @@ mod tests {
             tokens(format(lines.as_bytes()))
         };
         let of_chat = |body: &[u8]| in_answer(&chat(), body, true);
-        let said = r#"{"choices": [{"delta": {"content": "a"}}], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}"#;
+        let said = r#"{"choices": [{"delta": {"content": "a"}, "finish_reason": null}], "usage": {"prompt_tokens": 7, "completion_tokens": 1}}"#;
         let ended = r#"{"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": null}"#;
         let counts = r#"{"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}"#;
         assert_eq!(stream(&of_chat, &[said]), None, "a part of it");
@@ -127,15 +127,16 @@ mod tests {
         let start =
             r#"{"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}}"#;
         let delta = r#"{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}"#;
-        assert_eq!(stream(&of_messages, &[start]), None);
+        let open =
+            r#"{"type": "message_delta", "delta": {"stop_reason": null}, "usage": {"output_tokens": 1}}"#;
+        assert_eq!(stream(&of_messages, &[start, open]), None);
         assert_eq!(stream(&of_messages, &[start, delta]), Some((7, 3)));
         let of_responses = |body: &[u8]| in_answer(&OpenAiResponses::of("m"), body, true);
         let failed =
             r#"{"type": "response.failed", "response": {"usage": {"input_tokens": 7, "output_tokens": 3}}}"#;
         assert_eq!(stream(&of_responses, &[failed]), Some((7, 3)));
         let of_gemini = |body: &[u8]| in_answer(&Gemini, body, true);
-        let part =
-            r#"{"candidates": [{}], "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 1}}"#;
+        let part = r#"{"candidates": [{"finishReason": null}], "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 1}}"#;
         let last =
             r#"{"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"candidatesTokenCount": 3}}"#;
         assert_eq!(stream(&of_gemini, &[part]), None);

@@ -2,11 +2,11 @@
 //!
 //! Whether a request is tried again is decided by status and typed fields, never by words. Words only
 //! tell kinds apart that are final anyway: providers report a full context or an empty account as a
-//! plain 400.
+//! plain 400. What ends all trials of a model is never read out of the middle of a message: it may repeat the request.
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::{ErrorClass, bounds};
@@ -23,8 +23,12 @@ pub(super) struct Said {
     code: Option<u16>,
     /// Whether it refused this content, not the sender.
     moderated: bool,
+    /// It is no error object: a gateway's page, not the provider's word.
+    foreign: bool,
     /// How long it asks to wait, where it says so in the body.
     pub(super) retry_after: Option<Duration>,
+    /// Headers that an earlier server sent and a gateway (`OpenRouter`) put into the body.
+    pub(super) headers: HeaderMap,
     /// In its own words.
     pub(super) message: String,
 }
@@ -39,6 +43,7 @@ impl Said {
             Some(document) => Self::of_document(&document),
             None => Self {
                 message: String::from_utf8_lossy(body).into_owned(),
+                foreign: true,
                 ..Self::default()
             },
         }
@@ -73,6 +78,8 @@ impl Said {
                 .and_then(Value::as_u64)
                 .and_then(|code| u16::try_from(code).ok()),
             moderated: error.pointer("/metadata/reasons").is_some(),
+            foreign: false,
+            headers: headers_in(error),
             retry_after: details(error).find_map(|detail| delay(detail.get("retryDelay")?.as_str()?)),
             message: words.unwrap_or_else(|| error.to_string()),
         }
@@ -95,12 +102,16 @@ impl Said {
         }
         match self.status(status) {
             403 if self.moderated => ErrorClass::ContentFilter,
+            // A firewall reads what is asked: it refuses this request, not the sender.
+            403 if self.foreign => ErrorClass::BadRequest,
             401 | 403 => ErrorClass::Auth,
             402 => ErrorClass::OutOfCredit,
             408 | 409 | 425 => ErrorClass::Timeout,
             413 => ErrorClass::ContextTooLong,
             429 => ErrorClass::RateLimit,
             501 | 505 => ErrorClass::BadRequest,
+            // llama.cpp could not read what its model wrote, or had written before: mostly the same each time.
+            500 if self.is_of_llama_cpp() => ErrorClass::Malformed,
             500..=599 => ErrorClass::Overloaded,
             300..=499 => self.final_kind(),
             _ => self
@@ -111,10 +122,16 @@ impl Said {
         }
     }
 
+    /// Whether it is an error of a llama.cpp server's own: those of others have no such code beside this type.
+    fn is_of_llama_cpp(&self) -> bool {
+        self.code == Some(500) && self.names.iter().any(|name| name == "server_error")
+    }
+
     /// Tells refusals apart by words; none of the kinds is tried again.
     fn final_kind(&self) -> ErrorClass {
-        let words = self.message.to_lowercase();
+        let words = self.message.trim_start().to_lowercase();
         let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+        let begins = |phrases: &[&str]| phrases.iter().any(|phrase| words.starts_with(phrase));
         if says(&[
             "prompt is too long",
             "context length",
@@ -122,9 +139,9 @@ impl Said {
             "context size",
         ]) {
             ErrorClass::ContextTooLong
-        } else if says(&["credit balance is too low"]) {
+        } else if begins(&["your credit balance is too low"]) {
             ErrorClass::OutOfCredit
-        } else if says(&["incorrect api key", "invalid api key", "api key not valid"]) {
+        } else if begins(&["incorrect api key", "invalid api key", "api key not valid"]) {
             ErrorClass::Auth
         } else {
             ErrorClass::BadRequest
@@ -200,6 +217,25 @@ fn reasons(error: &Value) -> impl Iterator<Item = String> {
     details(error).filter_map(|detail| detail.get("reason")?.as_str().map(str::to_owned))
 }
 
+/// What `OpenRouter` adds to a refusal: `metadata: {headers: {"X-RateLimit-Reset": "1741305600000"}}`.
+fn headers_in(error: &Value) -> HeaderMap {
+    let members = error.pointer("/metadata/headers").and_then(Value::as_object);
+    let header = |(name, value): (&String, &Value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some((
+            HeaderName::try_from(name.as_str()).ok()?,
+            HeaderValue::try_from(text).ok()?,
+        ))
+    };
+    members.into_iter().flatten().filter_map(header).collect()
+}
+
+/// Whether the provider says itself that the same request should be sent again, or should not.
+pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    let said = headers.get("x-should-retry")?.to_str().ok()?;
+    said.trim().to_ascii_lowercase().parse().ok()
+}
+
 /// A time as protocol buffers write it: `34.5s`.
 fn delay(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.strip_suffix('s')?.parse().ok()?).ok()
@@ -267,6 +303,16 @@ mod tests {
             ),
             (403, anthropic("permission_error"), Auth),
             (
+                422,
+                json!({"detail": [{"msg": "bad", "input": "It says: Incorrect API key provided"}]}),
+                BadRequest,
+            ),
+            (
+                400,
+                says("messages.1: `your credit balance is too low` is no block. invalid api key"),
+                BadRequest,
+            ),
+            (
                 403,
                 json!({"error": {"code": 403, "metadata": {"reasons": ["hate"]}}}),
                 ContentFilter,
@@ -302,6 +348,21 @@ mod tests {
             ),
             (500, anthropic("api_error"), Overloaded),
             (500, says("maximum context length"), Overloaded),
+            (
+                500,
+                json!({"error": {"code": 500, "message": "Failed to parse input at pos 12: </t>", "type": "server_error"}}),
+                Malformed,
+            ),
+            (
+                500,
+                json!({"error": {"code": null, "message": "m", "type": "server_error"}}),
+                Overloaded,
+            ),
+            (
+                200,
+                json!({"error": {"code": 500, "message": "m", "type": "server_error"}}),
+                Malformed,
+            ),
             (501, json!({}), BadRequest),
             (502, json!("bad gateway"), Overloaded),
             (503, json!(null), Overloaded),
@@ -319,6 +380,38 @@ mod tests {
             let said = Said::of_body(body.to_string().as_bytes());
             assert_eq!(said.class(status), want, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_page_of_a_gateway_says_nothing_of_the_key() {
+        let page = Said::of_body(b"<html>403 Forbidden</html>");
+        assert_eq!(page.class(403), ErrorClass::BadRequest);
+        assert_eq!(page.class(401), ErrorClass::Auth, "who asks is asked for");
+        assert_eq!(Said::of_body(b"{}").class(403), ErrorClass::Auth);
+    }
+
+    #[test]
+    fn only_true_and_false_say_whether_to_ask_again() {
+        for (value, want) in [
+            ("true", Some(true)),
+            (" False ", Some(false)),
+            ("1", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([("x-should-retry".parse().unwrap(), value.parse().unwrap())]);
+            assert_eq!(should_retry(&headers), want, "{value}");
+        }
+        assert_eq!(should_retry(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn headers_may_stand_in_the_body() {
+        let error = json!({"error": {"code": 429, "metadata": {"headers": {
+            "X-RateLimit-Remaining": 0, "X-RateLimit-Reset": "1795255230000", "not a name": "x", "x-line": "a\nb"}}}});
+        let headers = Said::of_body(error.to_string().as_bytes()).headers;
+        assert_eq!(headers.len(), 2, "{headers:?}");
+        assert_eq!(headers["x-ratelimit-remaining"], "0");
+        assert_eq!(headers["x-ratelimit-reset"], "1795255230000");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use reqwest::{Client, ClientBuilder, Response, redirect};
 use url::{Host, Url};
 
 use super::exchange::{Exchange, Underway};
-use super::failure::{Said, retry_after};
+use super::failure::{Said, retry_after, should_retry};
 use super::format::NoTurn;
 use super::{ErrorClass, ModelError, limits};
 use crate::env::Secrets;
@@ -103,6 +103,8 @@ pub(super) struct Endpoint {
     pub(super) secrets: Secrets,
     /// Whether anything ever answered there.
     pub(super) answered: AtomicBool,
+    /// Whether a request was ever let in: then the key is good.
+    pub(super) let_in: AtomicBool,
 }
 
 impl Endpoint {
@@ -133,6 +135,7 @@ impl Endpoint {
         let status = response.status();
         underway.answered(status.as_u16(), std::mem::take(response.headers_mut()));
         if status.is_success() {
+            self.let_in.store(true, Ordering::Relaxed);
             return Ok(response);
         }
         self.read(underway, response, timeout).await?;
@@ -196,8 +199,14 @@ impl Endpoint {
     }
 
     fn refused(&self, exchange: &Exchange, said: &Said) -> ModelError {
-        let class = said.class(exchange.status());
         let status = said.status(exchange.status());
+        let class = match said.class(exchange.status()) {
+            // Others were let in with the same key: something in this request is refused (a guardrail, a firewall).
+            ErrorClass::Auth if status == 403 && self.let_in.load(Ordering::Relaxed) => {
+                ErrorClass::BadRequest
+            }
+            class => class,
+        };
         // Redacted before it is shortened, so that no part of a secret can stay.
         let words = Said::short(&self.secrets.redact(&said.message));
         let mut text = if words.is_empty() {
@@ -211,12 +220,17 @@ impl Endpoint {
         if let Some(hint) = self.hint(class, status) {
             text = format!("{text}; {hint}");
         }
-        let (headers, now) = (&exchange.headers, SystemTime::now());
-        let asked = retry_after(headers, now).or(said.retry_after);
-        let concluded = || matches!(status, 429 | 503).then(|| limits::after_refusal(headers, now));
-        let retry_after = asked.or_else(|| concluded().flatten());
+        let (heads, now) = ([&exchange.headers, &said.headers], SystemTime::now());
+        let asked = heads.iter().find_map(|headers| retry_after(headers, now));
+        let concluded = || {
+            heads
+                .iter()
+                .filter_map(|headers| limits::after_refusal(headers, now))
+        };
+        let concluded = || matches!(status, 429 | 503).then(|| concluded().max()).flatten();
         ModelError {
-            retry_after,
+            retry_after: asked.or(said.retry_after).or_else(concluded),
+            should_retry: should_retry(&exchange.headers),
             ..self.error(class, Some(status), &text)
         }
     }
@@ -272,6 +286,12 @@ impl Endpoint {
                     shown(&self.url)
                 )
             }
+            ErrorClass::BadRequest if status == 403 => {
+                format!(
+                    "this request is refused, for what it holds; if all are, check {}",
+                    self.key_variable
+                )
+            }
             ErrorClass::BadRequest if (300..400).contains(&status) => {
                 format!("redirects are not followed; set {}", self.base_url_variable)
             }
@@ -288,6 +308,7 @@ impl Endpoint {
             maybe_paid: false, // who knows the whole exchange decides
             usage: None,
             adjusted: None,
+            should_retry: None,
             message: self.secrets.redact(text).into_owned(),
         }
     }

@@ -242,8 +242,22 @@ pub struct ModelError {
     /// It refused schemas of tools, and they are sent without what it refuses from here on: the same request may go again at
     /// once. None for every other failure, and where nothing known is left to take out.
     pub adjusted: Option<Box<SchemasAdjusted>>,
+    /// What the provider says itself of sending the same request again (`x-should-retry`). It knows better than its status.
+    pub should_retry: Option<bool>,
     /// What happened and what to try next, without secrets.
     pub message: String,
+}
+
+impl ModelError {
+    /// Whether the same request may succeed later: as the provider says, else by the class.
+    pub fn is_transient(&self) -> bool {
+        self.should_retry.unwrap_or_else(|| self.class.is_transient())
+    }
+
+    /// Whether another attempt at the trial may end differently, once retries of the request did not help.
+    pub fn may_heal(&self) -> bool {
+        self.should_retry != Some(false) && self.class.may_heal()
+    }
 }
 
 /// Kinds of failures of a model request.
@@ -271,7 +285,7 @@ pub enum ErrorClass {
     ContextTooLong,
     /// The provider's filter refused what was said. Another model's filter may not.
     ContentFilter,
-    /// The answer is not what the format promises.
+    /// The answer is not what the format promises, or a server says that it could not read what its model wrote.
     Malformed,
     /// A scripted model has nothing to play here.
     NoScript,

@@ -63,6 +63,7 @@ pub(super) fn no_script(model: &ModelRef, message: String) -> ModelError {
         maybe_paid: false,
         usage: None,
         adjusted: None,
+        should_retry: None,
         message,
     }
 }

@@ -1,9 +1,9 @@
 //! Whether a failed request is sent again, and when.
 //!
-//! A request whose tools were refused and have been adjusted ([`ModelError::adjusted`]) goes again at once. Else only typed
-//! transient failures are tried again ([`super::ErrorClass::is_transient`]), with delays that grow exponentially and are drawn
-//! at random below that (full jitter), or as long as the provider asks for. Waits are bounded in number and in sum, are shown to
-//! the caller, and hold no [`WorkSlot`].
+//! A request whose tools were refused and have been adjusted ([`ModelError::adjusted`]) goes again at once. Else only
+//! transient failures are tried again ([`ModelError::is_transient`]: by their type, where the provider says nothing of it
+//! itself), with delays that grow exponentially and are drawn at random below that (full jitter), or as long as the provider
+//! asks for. Waits are bounded in number and in sum, are shown to the caller, and hold no [`WorkSlot`].
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -129,7 +129,7 @@ pub async fn take_turn_with_retries(
     };
     let outcome = attempt
         .retry(policy.delays())
-        .when(|error: &ModelError| error.class.is_transient())
+        .when(ModelError::is_transient)
         .adjust(|error: &ModelError, drawn| spent.next_delay(policy, error, drawn?))
         .notify(|error: &ModelError, delay| {
             slot.release();
@@ -236,6 +236,7 @@ mod tests {
             maybe_paid: false,
             usage: None,
             adjusted: None,
+            should_retry: None,
             message: "it broke".into(),
         }
     }

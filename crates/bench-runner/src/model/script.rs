@@ -200,6 +200,7 @@ impl Script {
             maybe_paid: false,
             usage: None,
             adjusted: None,
+            should_retry: None,
             message,
         }
     }

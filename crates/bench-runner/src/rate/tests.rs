@@ -18,6 +18,7 @@ fn refusal(retry_after: Option<Duration>) -> ModelError {
         maybe_paid: false,
         usage: None,
         adjusted: None,
+        should_retry: None,
         message: "slow down".into(),
     }
 }
@@ -109,6 +110,60 @@ async fn the_last_answer_that_a_limit_allows_closes_the_gate_before_anybody_is_r
     let permit = rate.next_permit().await;
     drop(permit.ended(&Ok(TurnReply::default())));
     assert_eq!((room(&rate), rate.why()), (4, "it limits its rate"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_for_how_long() {
+    let rate = rate(4);
+    assert_eq!(rate.then(), "sent as soon as the requests before it are answered");
+    let slow = refusal(Some(Duration::from_secs(20)));
+    drop(rate.next_permit().await.ended(&Err(slow)));
+    rate.lock().pace = Some(0.1);
+    sleep(Duration::from_secs(60)).await; // until what was let through is forgotten
+    drop(rate.next_permit().await); // its turn
+    assert_eq!(rate.then(), "sent in about 10 s, at a pace of 6 a minute");
+    let mut waiting = [(); 3].map(|()| Box::pin(rate.next_permit()));
+    for wait in &mut waiting {
+        assert!(futures_util::poll!(wait.as_mut()).is_pending());
+    }
+    assert_eq!(rate.then(), "sent in about 40 s, at a pace of 6 a minute");
+    drop(waiting);
+    assert_eq!(
+        rate.then(),
+        "sent in about 10 s, at a pace of 6 a minute",
+        "they are gone"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_waited_while_the_gate_was_closed_is_given_back() {
+    let rate = rate(4);
+    let [early, refused] = [rate.next_permit().await, rate.next_permit().await];
+    drop(refused.ended(&Err(refusal(Some(Duration::from_secs(7))))));
+    assert!(early.if_open().is_none());
+    let start = Instant::now();
+    let late = rate.next_permit().await;
+    assert_eq!(start.elapsed().as_secs(), 7);
+    assert!(late.if_open().is_some());
+    let sent: u32 = rate.lock().let_through.seconds.iter().sum();
+    assert_eq!(sent, 1, "what was given back was not sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_refusal_after_a_quiet_time_does_not_slow_down_the_next_hour() {
+    let rate = rate(8);
+    drop(rate.next_permit().await.ended(&Ok(TurnReply::default())));
+    sleep(Duration::from_secs(200)).await; // everybody waits for a tool
+    drop(rate.next_permit().await.ended(&Err(refusal(None))));
+    let start = Instant::now();
+    let mut count = 0;
+    while start.elapsed() < Duration::from_secs(300) {
+        let permit = rate.next_permit().await;
+        sleep(Duration::from_millis(20)).await;
+        drop(permit.ended(&Ok(TurnReply::default())));
+        count += 1;
+    }
+    assert!(count > 100, "{count} in five minutes");
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,7 @@ fn broken() -> ModelError {
         maybe_paid: false,
         usage: None,
         adjusted: None,
+        should_retry: None,
         message: "reset".into(),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use bench_core::transcript::{Entry, Line};
 use bench_core::{Event, Outcome, Plan};
 use bench_runner::model::{ErrorClass, ModelError, RetryPolicy};
 use bench_runner::{MemoryJournal, RunEnd, Runner};
@@ -21,6 +22,7 @@ fn failure(class: ErrorClass, retry_after: Option<Duration>) -> ModelError {
         maybe_paid: false,
         usage: None,
         adjusted: None,
+        should_retry: None,
         message: format!("{class:?}"),
     }
 }
@@ -152,6 +154,141 @@ async fn only_waits_for_a_rate_limit_are_not_the_trials_time() {
             record.cause.as_deref().unwrap_or_default().contains(says),
             "{record:?}"
         );
+    }
+}
+
+/// Longer than any of these runs takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn who_runs_out_of_time_while_it_waits_is_tried_again_with_a_work_slot() {
+    let (at_once, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (now, peak, failed) = (at_once, Arc::clone(&most), AtomicBool::new(false));
+    let turns: Turns = Arc::new(move |request| {
+        let slow = request.scenario.scenario_id == "slow";
+        if !slow && !failed.swap(true, Ordering::SeqCst) {
+            let wait = Duration::from_secs(20);
+            return async move { Err(failure(ErrorClass::Network, Some(wait))) }.boxed();
+        }
+        let (now, peak) = (Arc::clone(&now), Arc::clone(&peak));
+        async move {
+            peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(if slow { 400 } else { 1 })).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(says("done"))
+        }
+        .boxed()
+    });
+    let mut plan = plan(vec![scenario("fails"), scenario("slow")], 1);
+    (plan.max_concurrency, plan.retries) = (1, 1);
+    plan.scenarios[0].scenario.limits.max_seconds = Some(0.1);
+    let memory = run(plan, turns, Misbehave::No, RetryPolicy::default())
+        .await
+        .snapshot();
+    assert!(
+        memory
+            .records
+            .values()
+            .all(|record| record.outcome == Outcome::Failed),
+        "{memory:?}"
+    );
+    assert_eq!(most.load(Ordering::SeqCst), 1, "there is one slot");
+}
+
+#[tokio::test]
+async fn the_time_of_a_trial_runs_in_each_attempt() {
+    let failed = AtomicBool::new(false);
+    let turns: Turns = Arc::new(move |_| {
+        if failed.swap(true, Ordering::SeqCst) {
+            return std::future::pending().boxed();
+        }
+        async { Err(failure(ErrorClass::Network, Some(Duration::from_millis(150)))) }.boxed()
+    });
+    let mut plan = plan(vec![scenario("s")], 1);
+    (plan.retries, plan.limits.max_seconds) = (1, 0.1);
+    let run = run(plan, turns, Misbehave::No, RetryPolicy::default());
+    let memory = tokio::time::timeout(PATIENCE, run).await.unwrap().snapshot();
+    let record = memory.records.values().next().unwrap();
+    assert_eq!(
+        (record.attempt, record.outcome),
+        (2, Outcome::Limit),
+        "{record:?}"
+    );
+}
+
+#[tokio::test]
+async fn waits_stand_in_the_transcript_where_and_when_they_began() {
+    let asked = AtomicU32::new(0);
+    let turns: Turns = Arc::new(move |_| {
+        let nth = asked.fetch_add(1, Ordering::SeqCst);
+        let lost = ModelError {
+            maybe_paid: true,
+            ..failure(ErrorClass::Network, Some(Duration::from_millis(200)))
+        };
+        async move { if nth < 2 { Err(lost) } else { Ok(says("done")) } }.boxed()
+    });
+    let plan = plan(vec![scenario("s")], 1);
+    let memory = run(plan, turns, Misbehave::No, RetryPolicy::default())
+        .await
+        .snapshot();
+    let lines = memory.transcripts.values().flat_map(|text| text.lines());
+    let lines: Vec<Line> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_turn: Vec<&Line> = lines
+        .iter()
+        .filter(|line| {
+            matches!(
+                line.entry,
+                Entry::Lost { .. } | Entry::Note { .. } | Entry::Assistant { .. }
+            )
+        })
+        .collect();
+    let [
+        Entry::Lost { .. },
+        Entry::Note { .. },
+        Entry::Lost { .. },
+        Entry::Note { .. },
+        Entry::Assistant { .. },
+    ] = of_turn.iter().map(|line| &line.entry).collect::<Vec<_>>()[..]
+    else {
+        panic!("{of_turn:?}")
+    };
+    assert!(lines.is_sorted_by_key(|line| line.at), "{lines:?}");
+    for note in [1, 3] {
+        let waited = (of_turn[note + 1].at - of_turn[note].at).num_milliseconds();
+        assert!(
+            waited >= 200,
+            "{waited} ms from the beginning of the wait to its end"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_provider_says_of_asking_again_counts() {
+    for (class, should_retry, requests, attempts) in [
+        (ErrorClass::RateLimit, Some(false), 1, 1),
+        (ErrorClass::Overloaded, Some(false), 1, 1),
+        (ErrorClass::BadRequest, Some(true), 3, 1),
+        (ErrorClass::Overloaded, None, 6, 2),
+    ] {
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        let turns: Turns = Arc::new(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let error = ModelError {
+                should_retry,
+                ..failure(class, Some(Duration::ZERO))
+            };
+            async move { Err(error) }.boxed()
+        });
+        let mut plan = plan(vec![scenario("s")], 1);
+        plan.retries = 1;
+        let mut retry = RetryPolicy::default();
+        retry.max_retries = 2;
+        let memory = run(plan, turns, Misbehave::No, retry).await.snapshot();
+        let record = memory.records.values().next().unwrap();
+        assert_eq!(record.outcome, Outcome::Errored);
+        let came_to = (asked.load(Ordering::SeqCst), record.attempt);
+        assert_eq!(came_to, (requests, attempts), "{class:?} {should_retry:?}");
     }
 }
 

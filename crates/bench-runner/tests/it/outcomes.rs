@@ -175,6 +175,7 @@ async fn time_runs_out_for_a_model_that_never_answers() {
                 maybe_paid: false,
                 usage: None,
                 adjusted: None,
+                should_retry: None,
                 message: "no answer".into(),
             })
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use bench_core::verifier::CommandCheck;
+use bench_core::verifier::{CommandCheck, Selector};
 use bench_core::{Check, Event, Outcome, TrialId, TrialRecord, Verdict, VerifierSpec};
 use bench_runner::env::Environment;
 use bench_runner::gym::Gym;
@@ -21,6 +21,26 @@ use crate::fakes::{FakeGym, FakeModel, Misbehave, Turns, calls, plan, replies, s
 
 fn solve() -> Turns {
     replies(vec![calls(&[("add", json!({"n": 3}))])])
+}
+
+#[test]
+fn credentials_in_the_address_of_a_check_are_secrets_before_anything_is_asked() {
+    let mut plan = plan(vec![scenario("s")], 1);
+    plan.scenarios[0].scenario.verifiers[0].check = Check::Http {
+        url: "http://me:hunter2hunter2@127.0.0.1:1/stats".into(),
+        status: 200,
+        select: Selector::default(),
+        comparison: None,
+    };
+    let env = Environment::new([], &[]);
+    let runner = Runner::builder("run", plan)
+        .gym(FakeGym::new(Misbehave::No))
+        .model(FakeModel::new(solve()))
+        .environment(&env)
+        .build();
+    assert!(runner.is_ok());
+    let repeated = "bWU6aHVudGVyMmh1bnRlcjI= hunter2hunter2";
+    assert_eq!(env.secrets().redact(repeated), "[secret] [secret]");
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ pub(super) fn read(plan: &Plan, cx: &Context) -> Result<Past, StateError> {
 
 /// Scenarios and models that say something of the plan.
 struct Wanted<'p> {
-    judge: Option<String>,
+    judge: Option<&'p ModelSpec>,
     specs: &'p [ModelSpec],
     models: Vec<String>,
     scenarios: Vec<String>,
@@ -105,7 +105,7 @@ impl<'p> Wanted<'p> {
     fn of(plan: &'p Plan) -> Self {
         let scenarios = plan.scenarios.iter().map(|s| s.scenario_id.clone());
         Self {
-            judge: plan.judge.as_ref().map(|judge| judge.model.to_string()),
+            judge: plan.judge.as_ref(),
             specs: &plan.models,
             models: plan.models.iter().map(|spec| spec.model.to_string()).collect(),
             scenarios: scenarios.collect(),
@@ -132,11 +132,16 @@ impl<'p> Wanted<'p> {
     fn asked_otherwise(&self, then: &Plan) -> Vec<String> {
         let differs = |was: &&ModelSpec| {
             let same_name = self.specs.iter().find(|now| now.model == was.model);
-            same_name.is_some_and(|now| (&now.settings, &now.base_url) != (&was.settings, &was.base_url))
+            same_name.is_some_and(|now| !asked_alike(now, was))
         };
         let models = then.models.iter().filter(differs);
         models.map(|spec| spec.model.to_string()).collect()
     }
+}
+
+/// Whether two of one name are asked in the same way and in the same place.
+fn asked_alike(one: &ModelSpec, other: &ModelSpec) -> bool {
+    (&one.settings, &one.base_url) == (&other.settings, &other.base_url)
 }
 
 fn count(open: &mut Open, trial: &PastTrial) {
@@ -170,8 +175,15 @@ fn trials(
         .iter()
         .map(|scenario| (scenario.scenario_id.as_str(), scenario))
         .collect();
-    let same_judge = plan.judge.as_ref().map(|judge| judge.model.to_string());
-    let same_judge = same_judge.filter(|judge| wanted.judge.as_ref() == Some(judge));
+    let same = |then: &&ModelSpec| {
+        let now = wanted.judge;
+        now.is_some_and(|now| now.model == then.model && asked_alike(now, then))
+    };
+    let same_judge = plan
+        .judge
+        .as_ref()
+        .filter(same)
+        .map(|judge| judge.model.to_string());
     let asked_otherwise = wanted.asked_otherwise(&plan);
     let mut trials = Vec::new();
     for recorded in view.events()? {

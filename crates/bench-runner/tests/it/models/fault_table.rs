@@ -156,7 +156,7 @@ fn shown_outcome(outcome: &Result<TurnReply, ModelError>) -> String {
             format!("reply: {}{tokens}", said.join(" "))
         }
         Err(error) if error.class.concerns_all_requests() => "errored, as all trials of the model".to_owned(),
-        Err(error) if error.class.may_heal() => "errored, may be tried again".to_owned(),
+        Err(error) if error.may_heal() => "errored, may be tried again".to_owned(),
         Err(_) => "errored".to_owned(),
     }
 }

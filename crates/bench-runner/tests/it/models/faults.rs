@@ -34,7 +34,7 @@ async fn every_status_has_its_class() {
         (400, BadRequest),
         (401, Auth),
         (402, OutOfCredit),
-        (403, Auth),
+        (403, BadRequest),
         (404, BadRequest),
         (408, Timeout),
         (409, Timeout),
@@ -126,6 +126,41 @@ async fn texts_hold_the_providers_words_and_what_to_try_next() {
     let moved = Answer::new(301, "").header("location", "https://elsewhere.example/");
     insta::assert_snapshot!(shown("anthropic:m", moved).await, @"anthropic:m: 301 without a word; redirects are not followed; set ANTHROPIC_BASE_URL");
     insta::assert_snapshot!(shown("openai:m", Answer::new(200, "<html>welcome</html>")).await, @"openai:m: the answer is not what the format promises (expected value at line 1 column 1); is http://stub/chat/completions right? It begins: <html>welcome</html>");
+}
+
+#[tokio::test]
+async fn a_key_that_was_good_is_not_called_bad_for_one_request() {
+    let good =
+        json!({"choices": [{"message": {"content": "ok"}}], "output": [], "content": [], "candidates": [{}]});
+    let blocked =
+        json!({"error": {"code": 403, "type": "permission_error", "message": "Request blocked: injection"}});
+    for model in MODELS {
+        let stub = Stub::start([403, 200, 403].map(|status| match status {
+            200 => Answer::json(200, &good),
+            _ => Answer::json(status, &blocked),
+        }))
+        .await;
+        let talk = Talk::with(model, &stub.url);
+        assert_eq!(talk.ask().await.unwrap_err().class, ErrorClass::Auth, "{model}");
+        talk.ask().await.unwrap();
+        let error = talk.ask().await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::BadRequest, "{error}");
+        assert!(error.message.contains("this request is refused"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_address_repeats_no_key_in_it() {
+    let echo = "Cannot POST /v1/x?api_key=in-the-address";
+    let stub = Stub::start([Answer::json(404, &json!({"error": {"message": echo}}))]).await;
+    for model in MODELS {
+        let error = error_of(model, &format!("{}/v1?api_key=in-the-address", stub.url)).await;
+        assert!(error.message.contains("Cannot POST"), "{error}");
+        assert!(
+            !format!("{error} {error:?}").contains("in-the-address"),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

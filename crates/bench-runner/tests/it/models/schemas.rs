@@ -78,6 +78,18 @@ async fn tools_that_the_user_wrote_into_the_body_are_left_alone() {
     assert_eq!(talk.ask().await.unwrap_err().adjusted, None);
 }
 
+#[tokio::test]
+async fn the_words_of_a_refusal_count_in_a_refusal_only() {
+    for status in [200, 401, 422, 500] {
+        let said = String::from_utf8(no_grammar().body.to_vec()).unwrap();
+        let stub = Stub::start([Answer::new(status, said.replace("400", "0"))]).await;
+        let mut talk = Talk::with("compatible:m", &stub.url);
+        talk.offer("get_issue", "Reads.", schema());
+        let error = talk.ask().await.unwrap_err();
+        assert_eq!(error.adjusted, None, "{status}: {error}");
+    }
+}
+
 /// Two trials, one after the other, of a model behind `answers`.
 async fn run(answers: Vec<Answer>) -> (MemoryJournal, usize) {
     let stub = Stub::start(answers).await;

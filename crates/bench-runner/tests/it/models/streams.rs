@@ -324,7 +324,8 @@ async fn failures_inside_a_stream_are_failures() {
             json!({"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}),
         ),
     ] {
-        fails_inside_a_stream(model, &format!("event: x\ndata: {event}\n\n"), "Overloaded").await;
+        let sent = format!("event: x\ndata: {event}\n\n");
+        fails_inside_a_stream(model, &sent, "Overloaded", ErrorClass::Overloaded).await;
     }
 }
 
@@ -340,18 +341,18 @@ async fn one_error_in_three_formats_is_one_failure() {
         ("openai:m?api=responses", &wrapped),
         ("anthropic:m", &bare),
     ] {
-        fails_inside_a_stream(model, sent, &format!("500: {words}")).await;
+        fails_inside_a_stream(model, sent, &format!("500: {words}"), ErrorClass::Malformed).await;
     }
 }
 
-async fn fails_inside_a_stream(model: &str, sent: &str, words: &str) {
+async fn fails_inside_a_stream(model: &str, sent: &str, words: &str, class: ErrorClass) {
     let stub = Stub::start([events(sent, 7)]).await;
     let variant = if model.contains('?') { "&" } else { "?" };
     let error = Talk::with(&format!("{model}{variant}stream=true"), &stub.url)
         .ask()
         .await
         .unwrap_err();
-    assert_eq!(error.class, ErrorClass::Overloaded, "{model}: {error}");
+    assert_eq!(error.class, class, "{model}: {error}");
     assert!(error.maybe_paid, "{model}: the answer said 200");
     assert!(error.message.contains(words), "{model}: {error}");
 }

@@ -380,12 +380,32 @@ fn limits() -> Vec<Row> {
             json!({"code": 429, "details": details}),
         )
         .only(&[Generate]),
+        row("429, a window in the body", |_| {
+            let reset = DateTime::<Utc>::from(SystemTime::now() + Duration::from_secs(30));
+            let headers = json!({"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": reset.timestamp_millis().to_string()});
+            let error = json!({"error": {"code": 429, "message": "free-models-per-min", "metadata": {"headers": headers}}});
+            vec![http(429, &[], error.to_string())]
+        }),
+        row("429, not to be sent again", |_| {
+            refused_with(&[("x-should-retry", "false")])
+        }),
+        row("400, to be sent again", |_| {
+            vec![http(400, &[("x-should-retry", "true")], "{}")]
+        }),
+        row("401, to be sent again, for ever", |_| {
+            vec![http(401, &[("x-should-retry", "true")], "{}")]
+        })
+        .always(),
         refused("429, quota used up", 429, json!({"code": "insufficient_quota"})).only(&[Chat, Responses]),
     ]
 }
 
 fn words() -> Vec<Row> {
     let key = json!({"code": 400, "details": [{"reason": "API_KEY_INVALID"}]});
+    let unread = json!({"code": 500, "message": "Failed to parse input at pos 0", "type": "server_error"});
+    let input = json!({"msg": "bad", "input": "It says: Invalid API key. Your credit balance is too low."});
+    let echo = json!({"detail": [input]});
     vec![
         refused(
             "400, context too long",
@@ -407,6 +427,11 @@ fn words() -> Vec<Row> {
         )
         .only(&[Messages]),
         refused("400, key not valid", 400, key).only(&[Generate]),
+        refused("403, of the provider", 403, json!({"message": "no permission"})),
+        row("422, repeats what was asked", move |_| {
+            vec![http(422, &[], echo.to_string())]
+        }),
+        refused("500, unreadable for its own server, for ever", 500, unread).always(),
         row("200, overloaded inside", |format| {
             vec![ok(&format.overloaded_inside())]
         }),
