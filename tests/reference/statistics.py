@@ -163,14 +163,41 @@ def flips_p(rows):
     return float(Fraction(sum(c for total, c in ways.items() if abs(total) >= seen), 2 ** len(differences)))
 
 
-def needed(rows, differences, low, high, seen, differ):
+def needed(rows, differences, low, high, seen, differ, together=1):
+    """What would be found, and what it takes to find what is seen, where so many are compared at once."""
     wanted = 0.05 if abs(seen) < 0.005 else abs(seen)
-    detectable = (high - low) / 2 / Z * (Z + POWER)
+    alone = (high - low) / 2 / Z
+    detectable = alone * (stats.norm.isf(0.025 / together) + POWER)
     ratio = (detectable / wanted) ** 2
     count = len(rows)
-    factor = max(ratio, 6 / max(differ, 1)) if differ < 6 else ratio
-    in_all = max(math.ceil(count * factor - 1e-9), count + 1, 6)
-    return detectable, {"difference": wanted, "scenarios": in_all}
+    # Each scenario that differs is a toss: so many tosses of one side have to be rare enough.
+    least = next(n for n in range(1, 99) if stats.binomtest(n, n).pvalue * together <= 0.05)
+    factor = max(ratio, least / max(differ, 1)) if differ < least else ratio
+    in_all = max(math.ceil(count * factor - 1e-9), count + 1, least)
+    return detectable, {"difference": wanted, "scenarios": in_all, "repetitions": repetitions(rows, differences, ratio, least)}
+
+
+def repetitions(rows, differences, ratio, least):
+    """So many for each scenario and model; or in words why no number is told."""
+    if len(rows) < least:
+        return "never_suffice"
+    tosses = [[[1.0] * p + [0.0] * (n - p) for p, n in pair] for pair in rows]
+    within = [sum(stats.sem(side) ** 2 for side in pair) for pair in tosses if all(len(side) > 1 for side in pair)]
+    variance = float(np.var(differences, ddof=1))
+    if 2 * len(within) <= len(rows) or variance <= 1e-14:
+        return "unknown"
+    share = min(1.0, float(np.mean(within)) / variance)
+    if 1 / ratio <= 1 - share:
+        return "never_suffice"
+    now = float(stats.hmean([n for pair in rows for _, n in pair]))
+    in_all = math.ceil(now * share / (1 / ratio - 1 + share) - 1e-9)
+    return {"suffice": max(in_all, math.ceil(now - 1e-9) + 1)}
+
+
+def verdict(p, low, high, seen):
+    if p > 0.05 or low <= 0 <= high:
+        return "inconclusive"
+    return "better" if seen > 0 else "worse"
 
 
 def pair_rows():
@@ -207,7 +234,7 @@ def pair_rows():
         p = flips_p(rows)
         row = {"pairs": [[list(x), list(y)] for x, y in rows], "before": float(np.mean(a)), "after": float(np.mean(b)),
                "difference": seen, "low": low, "high": high, "p_value": p, "gained": up, "lost": down,
-               "detectable": detectable, "needed": enough}
+               "detectable": detectable, "needed": enough, "verdict": verdict(p, low, high, seen)}
         if all(n == 1 for pair in rows for _, n in pair):
             row["mcnemar"] = float(mcnemar([[0, up], [down, 0]], exact=True).pvalue)
         if np.std(d) > 1e-12:
@@ -215,6 +242,22 @@ def pair_rows():
                                     rng=np.random.default_rng(1))
             row["bootstrap"] = [float(again.confidence_interval.low), float(again.confidence_interval.high)]
         yield row
+
+
+def together_rows(pairs):
+    """Groups of the cases above, looked at together."""
+    for group in ([0, 1], [6, 7, 8], list(range(len(pairs)))):
+        rows = [pairs[i] for i in group]
+        adjusted = multipletests([row["p_value"] for row in rows], method="holm")[1]
+        found = []
+        for row, p in zip(rows, adjusted):
+            both = [(tuple(x), tuple(y)) for x, y in row["pairs"]]
+            d = np.array([b / m - a / n for (a, n), (b, m) in both])
+            differ = row["gained"] + row["lost"]
+            detectable, enough = needed(both, d, row["low"], row["high"], row["difference"], differ, len(rows))
+            said = verdict(p, row["low"], row["high"], row["difference"])
+            found.append({"p_adjusted": float(p), "detectable": detectable, "needed": enough, "verdict": said})
+        yield {"cases": group, "found": found}
 
 
 def tango_rows():
@@ -253,6 +296,7 @@ values = {
     "holm": list(holm_rows()),
     "quantiles": list(quantile_rows()),
 }
+values["together"] = list(together_rows(values["pairs"]))
 # A line a case: small, and a change can be read.
 parts = []
 for name, part in values.items():

@@ -16,6 +16,7 @@ use crate::model::ModelSpec;
 mod budget;
 mod builder;
 mod changes;
+mod difference;
 mod gyms;
 mod judge;
 mod rescore;
@@ -23,6 +24,7 @@ mod rescore;
 pub use budget::Budget;
 pub use builder::PlanBuilder;
 pub use changes::{Change, Gate, PlanChanges};
+pub use difference::Difference;
 pub use gyms::{GymChoice, GymOverride};
 pub use judge::Paid;
 

@@ -12,6 +12,8 @@ use crate::plan::Plan;
 use crate::price::Cost;
 use crate::usage::Usage;
 
+mod older;
+
 /// Version of `session.json`.
 pub const FORMAT: u32 = 1;
 

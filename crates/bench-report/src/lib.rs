@@ -12,6 +12,7 @@
 //! | [`drift`] | replayed trials that went otherwise than recorded |
 //! | [`evidence`] | one request to a model and what came back |
 //! | [`trial`] | one trial: its outcome and verdicts |
+//! | [`compare`] | two models, or two runs, side by side, with a verdict |
 //! | [`conversation`] | one trial: everything that was said |
 //! | [`rescore`] | what judging a run again has changed |
 //! | [`runs`] | a list of runs |
@@ -37,6 +38,7 @@
 //! ```
 
 pub mod causes;
+pub mod compare;
 pub mod conversation;
 pub mod drift;
 pub mod evidence;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::durable;
 use crate::error::{At, FileAction, Result};
@@ -122,6 +123,27 @@ impl<J: Job> RunStore<J> {
             began(other).cmp(&began(one)).then_with(|| other.id.cmp(&one.id))
         });
         Ok(listing)
+    }
+}
+
+impl<J: Job> RunStore<J> {
+    /// What the old tool wrote about the trials of a result: its `session.json` as it stands there. `None` if there is none,
+    /// as of a background run that never came to its end.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no JSON object.
+    pub fn legacy_session(&self, row: &LegacyRow) -> Result<Option<Map<String, Value>>> {
+        let path = match (row.kind, row.session_dir.as_deref()) {
+            (LegacyKind::Session, _) => row.path.clone(),
+            // Wherever it was written then, it lies beside this one now.
+            (LegacyKind::Background, Some(dir)) => match Path::new(dir).file_name() {
+                Some(name) => self.root().join(name).join("session.json"),
+                None => return Ok(None),
+            },
+            (LegacyKind::Background, None) => return Ok(None),
+        };
+        let bytes = durable::read(&path, durable::LIMIT)?;
+        bytes.map(|bytes| format::parse(&path, &bytes)).transpose()
     }
 }
 

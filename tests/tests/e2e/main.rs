@@ -24,6 +24,7 @@
 //! | `on_disk` | the run folder, and the commands that read it |
 //! | `secrets` | what must be found nowhere |
 //! | `gates` | exit codes for scripts |
+//! | `compares` | models and runs side by side, with a verdict |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,6 +36,7 @@ mod bad_gyms;
 mod bad_models;
 mod broken_input;
 mod budgets;
+mod compares;
 mod costs;
 mod dashboard;
 mod dashboard_acts;

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod extras;
 pub(crate) mod gym;
 pub(crate) mod life;
@@ -130,6 +131,8 @@ pub(crate) enum Command {
     Retry(life::RetryArgs),
     /// Judge a run again without asking its models, as a new run, and show what has changed
     Rescore(rescore::RescoreArgs),
+    /// Compare models of a run, or runs, with a verdict and a gate
+    Compare(compare::CompareArgs),
     /// Make a document of a run: one page with everything, to look at or to send
     Report(report::ReportArgs),
     /// Put right runs that are not as they should be, and what they left; shows it first
@@ -165,6 +168,7 @@ impl Command {
                 | Self::Show(_)
                 | Self::Logs(_)
                 | Self::Attach(_)
+                | Self::Compare(_)
                 | Self::Kill(_)
                 | Self::Cleanup(_)
                 | Self::Prune(_)

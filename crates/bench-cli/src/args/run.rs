@@ -306,7 +306,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// A share of 1: `0.9` or `90%`.
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let share = match text.strip_suffix('%') {
         Some(percent) => number(percent.trim_end()).map(|p| p / 100.0),
         None => number(text),

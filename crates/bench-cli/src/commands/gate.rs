@@ -1,10 +1,13 @@
-//! From results to the exit code.
+//! From results to the exit code: those of a run, and those of a comparison.
 
-use bench_core::session::{OutcomeCounts, Totals};
+use bench_core::session::OutcomeCounts;
+use bench_core::statistics::Verdict;
 use bench_core::{Gate, Session};
+use bench_report::compare::{Outcome, Refusal, Side};
 use bench_report::text::percent;
 
 use super::execute::End;
+use crate::args::compare::CompareGateArgs;
 use crate::exit::Exit;
 
 /// The exit code of a run, and what of the gate was missed, a sentence each.
@@ -58,39 +61,130 @@ fn missed(session: &Session, gate: &Gate) -> Vec<String> {
     session
         .models
         .iter()
-        .flat_map(|model| missed_by(model, wanted, gate.min_verdicts))
+        .flat_map(|model| {
+            let who = Who {
+                name: &model.model,
+                outcomes: &model.outcomes,
+                planned: model.trials_total,
+            };
+            let few = who.too_few_verdicts(gate.min_verdicts);
+            few.into_iter().chain(who.under(wanted))
+        })
         .collect()
 }
 
-fn missed_by(model: &Totals, wanted: f64, min_verdicts: f64) -> Vec<String> {
-    let (scored, planned) = (model.outcomes.scored(), model.trials_total);
-    let share = if planned == 0 {
-        0.0
-    } else {
-        f64::from(scored) / f64::from(planned)
+/// The trials of a model, for sentences.
+struct Who<'a> {
+    name: &'a str,
+    outcomes: &'a OutcomeCounts,
+    planned: u32,
+}
+
+impl Who<'_> {
+    fn too_few_verdicts(&self, least: f64) -> Option<String> {
+        let (scored, planned) = (self.outcomes.scored(), self.planned);
+        let share = if planned == 0 {
+            0.0
+        } else {
+            f64::from(scored) / f64::from(planned)
+        };
+        (share < least).then(|| {
+            let least = percent(Some(least));
+            format!(
+                "--min-verdicts: {} has {scored} verdicts in {planned} trials, under {least}",
+                self.name
+            )
+        })
+    }
+
+    fn under(&self, wanted: f64) -> Option<String> {
+        // No trial with a verdict has no pass rate; that is not a rate of anything.
+        let rate = self.outcomes.pass_rate();
+        rate.is_none_or(|rate| rate < wanted).then(|| {
+            let (rate, wanted) = (percent(rate), percent(Some(wanted)));
+            format!("--fail-under: {} passed {rate}, under {wanted}", self.name)
+        })
+    }
+}
+
+/// The exit code of a comparison, and what of the gate was missed, a sentence each. A gate that looks at runs which are not
+/// completed, or at two that cannot be compared, is not met and not missed: it could not be asked.
+pub(super) fn compared(sides: &[Side], outcome: &Outcome, asked: &CompareGateArgs) -> (Exit, Vec<String>) {
+    if !asked.asks() {
+        return (Exit::Success, Vec::new());
+    }
+    let several = sides.windows(2).any(|two| two[0].run != two[1].run);
+    let name = |place: usize| match sides.get(place) {
+        Some(side) if several => format!("{} in {}", side.model, side.run),
+        Some(side) => side.model.clone(),
+        None => String::new(),
     };
     let mut missed = Vec::new();
-    if share < min_verdicts {
-        let least = percent(Some(min_verdicts));
-        missed.push(format!(
-            "--min-verdicts: {} has {scored} verdicts in {planned} trials, under {least}",
-            model.model
-        ));
+    for one in &outcome.comparisons {
+        let (baseline, candidate) = (name(one.baseline), name(one.candidate));
+        if asked.fail_if_worse && one.comparison.verdict == Verdict::Worse {
+            let by = 100.0 * one.comparison.difference.abs();
+            missed.push(format!(
+                "--fail-if-worse: {candidate} is worse than {baseline} by {by:.1} points"
+            ));
+        }
+        if let (Some(least), Some(side)) = (asked.fail_under, sides.get(one.candidate)) {
+            missed.extend(who(side, &candidate).under(least));
+        }
+        if let Some(least) = asked.min_trials.filter(|least| one.trials < *least) {
+            let trials = one.trials;
+            missed.push(format!(
+                "--min-trials: {candidate} and {baseline}: only {trials} trials with a verdict can be compared, under {least}"
+            ));
+        }
     }
-    // No trial with a verdict has no pass rate; that is not a rate of anything.
-    let rate = model.outcomes.pass_rate();
-    if rate.is_none_or(|rate| rate < wanted) {
-        let (rate, wanted) = (percent(rate), percent(Some(wanted)));
-        missed.push(format!(
-            "--fail-under: {} passed {rate}, under {wanted}",
-            model.model
-        ));
+    let least = asked.min_verdicts.unwrap_or(Gate::default().min_verdicts);
+    missed.extend(
+        (0..sides.len()).filter_map(|place| who(&sides[place], &name(place)).too_few_verdicts(least)),
+    );
+    let met = if missed.is_empty() {
+        Exit::Success
+    } else {
+        Exit::Gate
+    };
+    let partial = sides.iter().filter(|side| side.partial);
+    let mut unknown: Vec<String> = partial
+        .map(|side| format!("{} is {}: a gate needs whole runs", side.run, side.status))
+        .collect();
+    unknown.dedup();
+    let refused = outcome.refused.iter();
+    unknown.extend(refused.map(|one| {
+        format!(
+            "{} and {} cannot be compared",
+            name(one.candidate),
+            name(one.baseline)
+        )
+    }));
+    let exit = if unknown.is_empty() { met } else { Exit::Unfinished };
+    (exit, unknown.into_iter().chain(missed).collect())
+}
+
+fn who<'a>(side: &'a Side, name: &'a str) -> Who<'a> {
+    Who {
+        name,
+        outcomes: &side.outcomes,
+        planned: side.trials_total,
     }
-    missed
+}
+
+/// How a command ends that was asked to compare what cannot be compared.
+pub(super) fn refused(why: Refusal) -> Exit {
+    match why {
+        Refusal::NoVerdict => Exit::Unfinished,
+        _ => Exit::Usage,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bench_core::session::{Cell, Totals};
+    use bench_report::compare::{Couple, Origin, compare};
+
     use super::*;
 
     fn session(models: &[(u32, u32, u32)]) -> Session {
@@ -163,5 +257,76 @@ mod tests {
         --min-verdicts: m0 has 5 verdicts in 10 trials, under 90.0%
         --fail-under: m0 passed 40.0%, under 90.0%
         ");
+    }
+
+    fn side(run: &str, scenarios: &[(&str, u32, u32)]) -> Side {
+        let totals = |passed, errored, planned| Totals {
+            model: "m".into(),
+            trials_total: planned,
+            outcomes: OutcomeCounts {
+                passed,
+                errored,
+                ..OutcomeCounts::default()
+            },
+            ..Totals::default()
+        };
+        let sum = |of: fn(&(&str, u32, u32)) -> u32| scenarios.iter().map(of).sum::<u32>();
+        let all = totals(sum(|s| s.1), sum(|s| s.2), sum(|s| s.1 + s.2));
+        let mut session = session(&[]);
+        session.models.push(all);
+        session
+            .cells
+            .extend(scenarios.iter().map(|(id, passed, errored)| Cell {
+                scenario_id: (*id).to_owned(),
+                totals: totals(*passed, *errored, passed + errored),
+            }));
+        let origin = Origin {
+            run,
+            status: "completed",
+            partial: false,
+            older_tool: false,
+        };
+        Side::of(&origin, &session, "m").unwrap()
+    }
+
+    /// The rest of the sides with the first.
+    fn gate_of(sides: &[Side], asked: &CompareGateArgs) -> (Exit, Vec<String>) {
+        let couples = (1..sides.len()).map(|candidate| Couple {
+            candidate,
+            ..Couple::default()
+        });
+        compared(sides, &compare(sides, couples.collect()), asked)
+    }
+
+    #[test]
+    fn a_comparison_that_cannot_be_made_meets_no_gate() {
+        let worse = CompareGateArgs {
+            fail_if_worse: true,
+            ..CompareGateArgs::default()
+        };
+        let good = side("one", &[("a", 9, 1)]);
+        assert_eq!(
+            gate_of(&[good.clone(), good.clone()], &worse),
+            (Exit::Success, Vec::new())
+        );
+        let down = side("two", &[("a", 8, 2)]);
+        let (exit, missed) = gate_of(&[good.clone(), down.clone()], &worse);
+        assert_eq!(exit, Exit::Gate);
+        insta::assert_snapshot!(missed.join("\n"), @"--min-verdicts: m in two has 8 verdicts in 10 trials, under 90.0%");
+        let mut live = good.clone();
+        (live.run, live.status, live.partial) = ("three".into(), "running".into(), true);
+        let other = side("four", &[("b", 10, 0)]);
+        let (exit, missed) = gate_of(&[good.clone(), live, other], &worse);
+        assert_eq!(exit, Exit::Unfinished);
+        insta::assert_snapshot!(missed.join("\n"), @r"
+        three is running: a gate needs whole runs
+        m in four and m in one cannot be compared
+        ");
+        let nothing = CompareGateArgs::default();
+        assert_eq!(
+            gate_of(&[good, down], &nothing),
+            (Exit::Success, Vec::new()),
+            "nothing is asked"
+        );
     }
 }

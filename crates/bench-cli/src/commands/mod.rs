@@ -4,6 +4,7 @@ mod attach;
 mod background;
 mod check;
 mod cleanup;
+mod compare;
 mod completions;
 mod doctor;
 mod evidence;
@@ -55,6 +56,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> 
         Command::Resume(args) => resume::resume(&args, cx),
         Command::Retry(args) => resume::retry(&args, cx),
         Command::Rescore(args) => rescore::cmd(&args, cx),
+        Command::Compare(args) => compare::cmd(&args, cx),
         Command::Report(args) => report::cmd(&args, cx),
         Command::Cleanup(args) => cleanup::cmd(&args, cx),
         Command::Prune(args) => prune::cmd(&args, cx),

@@ -39,6 +39,7 @@ fn the_program() {
       resume       Continue a run that is over: every trial without a verdict is run
       retry        Try the trials of a run that did not pass again, as a new run
       rescore      Judge a run again without asking its models, as a new run, and show what has changed
+      compare      Compare models of a run, or runs, with a verdict and a gate
       report       Make a document of a run: one page with everything, to look at or to send
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove finished runs, old or named ones; shows them first
@@ -72,6 +73,46 @@ fn the_program() {
         String::from_utf8(version.stdout).unwrap(),
         format!("bench-cli {}\n", env!("CARGO_PKG_VERSION"))
     );
+}
+
+#[test]
+fn compare() {
+    insta::assert_snapshot!(help("compare"), @r"
+    Compare models of a run, or runs, with a verdict and a gate
+
+    Usage: bench-cli compare [OPTIONS] <RUN>...
+
+    Arguments:
+      <RUN>...  Ids of runs, prefixes that fit no other, `latest`, or results of the older tool;
+                RUN#MODEL is one model of it
+
+    Options:
+          --model <MODEL>  Only this model, as tables show it, or a beginning that fits no other;
+                           repeatable
+          --json           One JSON document
+      -h, --help           Print help
+
+    Gate:
+          --fail-if-worse        Exit with 1 if any is worse than the first; one that cannot be told is
+                                 not
+          --fail-under <RATE>    Exit with 1 if the pass rate of any that is compared with the first is
+                                 lower, such as 0.9 or 90%
+          --min-trials <N>       Exit with 1 if either side of a comparison has fewer trials with a
+                                 verdict
+          --min-verdicts <RATE>  With any of them: also exit with 1 if under 90%, or this, of a side's
+                                 trials have a verdict
+    …
+    The first is what the others are compared with: of one run its first model (or the first
+    --model), of several runs the first run, model by model; runs of one model each are compared
+    whatever their models are called. Only scenarios count that were asked and judged alike and
+    that both have a verdict in. What the numbers mean: docs/statistics.md. With any gate, runs that
+    are not completed are exit code 3.
+
+    Examples:
+      bench-cli compare latest
+      bench-cli compare run_20260102 latest --fail-if-worse
+      bench-cli compare run_20260102#openai:gpt-5 latest#anthropic:claude-sonnet-4-5
+    ");
 }
 
 #[test]

@@ -54,6 +54,10 @@ pub struct Comparison {
     pub p_adjusted: f64,
     /// Better or worse only if `p_adjusted` is at most 5 % and the interval leaves out zero.
     pub verdict: Verdict,
+    /// Comparisons that are looked at together, this one included: the more, the stricter all of them are.
+    pub comparisons: usize,
+    /// The two must differ in at least so many scenarios for any verdict.
+    pub least_that_differ: u32,
     /// The smallest true difference that would be found four times out of five.
     pub detectable: f64,
     /// What it takes to tell; only if the verdict is inconclusive.
@@ -121,7 +125,9 @@ pub fn compare(pairs: &[Pair]) -> Option<Comparison> {
         interval,
         p_adjusted: test.p_value,
         verdict: Verdict::Inconclusive,
-        detectable: power::detectable(interval),
+        comparisons: 1,
+        least_that_differ: 0,
+        detectable: 0.0,
         needed: None,
         few_scenarios: pairs.len() < FEW_SCENARIOS as usize || test.gained + test.lost < FEW_THAT_DIFFER,
         test,
@@ -139,6 +145,7 @@ pub fn together(comparisons: &[&[Pair]]) -> Vec<Option<Comparison>> {
     for (one, pairs) in all.iter_mut().zip(comparisons) {
         if let (Some(one), Some(p)) = (one, adjusted.next()) {
             one.p_adjusted = p;
+            one.comparisons = p_values.len();
             one.decide(pairs);
         }
     }
@@ -155,6 +162,8 @@ pub fn bootstrap(pairs: &[Pair]) -> Option<Interval> {
 impl Comparison {
     /// Sets verdict and what is needed, from what else is known.
     fn decide(&mut self, pairs: &[Pair]) {
+        self.least_that_differ = power::least_that_differ(self.comparisons);
+        self.detectable = power::detectable(self.interval, self.comparisons);
         let chance = self.p_adjusted > SIGNIFICANCE || self.interval.covers(0.0);
         self.verdict = match (chance, self.difference > 0.0) {
             (true, _) => Verdict::Inconclusive,
@@ -163,8 +172,13 @@ impl Comparison {
         };
         let seen = self.difference.abs();
         let wanted = if seen < NO_DIFFERENCE { WORTH_FINDING } else { seen };
-        let differ = self.test.gained + self.test.lost;
-        self.needed = chance.then(|| power::needed(pairs, self.interval, differ, wanted));
+        let seen = power::Seen {
+            pairs,
+            detectable: self.detectable,
+            differ: self.test.gained + self.test.lost,
+            comparisons: self.comparisons,
+        };
+        self.needed = chance.then(|| power::needed(seen, wanted));
     }
 }
 
@@ -305,6 +319,13 @@ mod tests {
         let all = together(&[&single, &same, &[], &same]);
         let first = all[0].as_ref().unwrap();
         assert!((first.p_adjusted - 3.0 * p).abs() < 1e-12);
+        let alone = compare(&single).unwrap();
+        assert!(first.detectable > 1.15 * alone.detectable, "{first:?}");
+        assert_eq!((alone.comparisons, alone.least_that_differ), (1, 6));
+        assert_eq!((first.comparisons, first.least_that_differ), (3, 7));
+        let needed = |one: &Comparison| one.needed.unwrap().scenarios;
+        let inconclusive = compare(&same).unwrap();
+        assert!(needed(all[1].as_ref().unwrap()) > needed(&inconclusive));
         assert_eq!(first.verdict, Verdict::Inconclusive);
         assert!(all[2].is_none() && first.needed.is_some());
     }

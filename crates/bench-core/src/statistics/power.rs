@@ -7,14 +7,20 @@
 use serde::Serialize;
 
 use super::paired::Pair;
-use super::{Interval, moments, number, quantile};
+use super::{Interval, SIGNIFICANCE, moments, number, quantile};
 
-/// With fewer scenarios that differ than this, chance explains anything: 2 / 2⁵ is more than 5 %.
-const LEAST_THAT_DIFFER: u32 = 6;
+/// With fewer scenarios that differ than this, chance explains anything: 2 / 2⁵ is more than 5 %, so it takes 6 for one
+/// comparison, and more where several are looked at together.
+pub(super) fn least_that_differ(comparisons: usize) -> u32 {
+    let ways = 2.0 * number(comparisons.max(1)) / SIGNIFICANCE;
+    (1..64)
+        .find(|n| 2.0_f64.powi(*n) >= ways)
+        .map_or(64, i32::unsigned_abs)
+}
 
-/// The smallest true difference that would be found four times out of five.
-pub(super) fn detectable(interval: Interval) -> f64 {
-    interval.half_width() * quantile::z_with_power() / quantile::z()
+/// The smallest true difference that would be found four times out of five, among so many comparisons.
+pub(super) fn detectable(interval: Interval, comparisons: usize) -> f64 {
+    interval.half_width() * quantile::z_with_power(comparisons) / quantile::z()
 }
 
 /// What would find a difference four times out of five.
@@ -41,25 +47,39 @@ pub enum Repetitions {
     Unknown,
 }
 
+/// What was seen, and among how many comparisons.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// The scenarios.
+    pub(super) pairs: &'a [Pair],
+    /// The smallest difference that would be found now.
+    pub(super) detectable: f64,
+    /// Scenarios in which the two differ.
+    pub(super) differ: u32,
+    /// Comparisons that are looked at together.
+    pub(super) comparisons: usize,
+}
+
 /// What it takes to find `difference`, from what was seen.
-pub(super) fn needed(pairs: &[Pair], interval: Interval, differ: u32, difference: f64) -> Needed {
-    let ratio = (detectable(interval) / difference).powi(2);
-    let least = f64::from(LEAST_THAT_DIFFER) / f64::from(differ.max(1));
-    let factor = if differ < LEAST_THAT_DIFFER {
-        ratio.max(least)
+pub(super) fn needed(seen: Seen<'_>, difference: f64) -> Needed {
+    let least = least_that_differ(seen.comparisons);
+    let ratio = (seen.detectable / difference).powi(2);
+    let factor = if seen.differ < least {
+        ratio.max(f64::from(least) / f64::from(seen.differ.max(1)))
     } else {
         ratio
     };
-    let scenarios = whole(number(pairs.len()) * factor).max(pairs.len() as u64 + 1);
+    let now = seen.pairs.len();
+    let scenarios = whole(number(now) * factor).max(now as u64 + 1);
     Needed {
         difference,
-        scenarios: scenarios.max(u64::from(LEAST_THAT_DIFFER)),
-        repetitions: repetitions(pairs, ratio),
+        scenarios: scenarios.max(u64::from(least)),
+        repetitions: repetitions(seen.pairs, ratio, least),
     }
 }
 
-fn repetitions(pairs: &[Pair], ratio: f64) -> Repetitions {
-    if pairs.len() < LEAST_THAT_DIFFER as usize {
+fn repetitions(pairs: &[Pair], ratio: f64, least: u32) -> Repetitions {
+    if pairs.len() < least as usize {
         return Repetitions::NeverSuffice;
     }
     let Some(within) = share_within(pairs) else {
@@ -98,4 +118,20 @@ fn repetitions_now(pairs: &[Pair]) -> f64 {
 fn whole(value: f64) -> u64 {
     // What is whole but for rounding is not rounded up.
     (value - 1e-9).ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_are_compared_the_more_must_differ() {
+        let least = [0, 1, 2, 3, 6, 7, 12, 13].map(least_that_differ);
+        assert_eq!(least, [6, 6, 7, 7, 8, 9, 9, 10]);
+        for comparisons in 1..200 {
+            let least = least_that_differ(comparisons);
+            let chance = |n: u32| number(comparisons) * 2.0 / f64::from(2_u32.pow(n));
+            assert!(chance(least) <= SIGNIFICANCE && chance(least - 1) > SIGNIFICANCE);
+        }
+    }
 }

@@ -9,6 +9,8 @@ use statrs::distribution::{Binomial, DiscreteCDF};
 
 /// Sums are counted out exactly up to this many steps; beyond, signs are drawn.
 const MOST_STEPS: u64 = 50_000_000;
+/// And only up to this many different sums, each of which takes 8 bytes.
+const MOST_SUMS: u64 = 2_000_000;
 /// How often signs are drawn.
 const DRAWS: u32 = 20_000;
 /// Where the draws begin.
@@ -68,7 +70,7 @@ pub(super) fn flips(differences: &[i64], slack: u64) -> Test {
     let total: u64 = sizes.iter().sum();
     let further = gained_by.max(total - gained_by).saturating_sub(slack);
     let steps = total.saturating_mul(sizes.len() as u64);
-    let (method, p_value) = if steps <= MOST_STEPS && slack == 0 {
+    let (method, p_value) = if steps <= MOST_STEPS && total <= MOST_SUMS && slack == 0 {
         let alike = sizes.windows(2).all(|pair| pair[0] == pair[1]);
         let method = if alike { Method::McNemar } else { Method::SignFlips };
         (method, counted(&sizes, total, further))
@@ -162,5 +164,9 @@ mod tests {
         let found = sign_flips(&large);
         assert_eq!(found.method, Method::SampledSignFlips);
         assert!(found.p_value < 1e-4);
+        // Few scenarios, but of many different sums: 400 MB to count them out.
+        let wide = sign_flips(&[50_000_000]);
+        assert_eq!(wide.method, Method::SampledSignFlips);
+        assert!(wide.p_value > 0.99, "{wide:?}");
     }
 }

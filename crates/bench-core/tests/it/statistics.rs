@@ -11,13 +11,17 @@ use serde_json::Value;
 /// All values are compared to this.
 const CLOSE: f64 = 1e-9;
 
-fn rows<T: DeserializeOwned>(part: &str) -> Vec<T> {
+fn parts<T: DeserializeOwned>(part: &str) -> Vec<T> {
     let text = include_str!(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/reference/statistics.json"
     ));
     let mut values: Value = serde_json::from_str(text).unwrap();
-    let rows: Vec<T> = serde_json::from_value(values[part].take()).unwrap();
+    serde_json::from_value(values[part].take()).unwrap()
+}
+
+fn rows<T: DeserializeOwned>(part: &str) -> Vec<T> {
+    let rows: Vec<T> = parts(part);
     assert!(rows.len() > 4, "only {} cases of {part}", rows.len());
     rows
 }
@@ -116,6 +120,7 @@ struct Paired {
     lost: u32,
     detectable: f64,
     needed: Wanted,
+    verdict: Value,
     mcnemar: Option<f64>,
     bootstrap: Option<(f64, f64)>,
 }
@@ -124,6 +129,21 @@ struct Paired {
 struct Wanted {
     difference: f64,
     scenarios: u64,
+    repetitions: Value,
+}
+
+#[track_caller]
+fn same_needed(case: &str, ours: Option<Needed>, theirs: &Wanted, verdict: &Value) {
+    assert_eq!(ours.is_some(), verdict == "inconclusive", "{case}");
+    if let Some(ours) = ours {
+        same(case, ours.difference, theirs.difference);
+        assert_eq!(ours.scenarios, theirs.scenarios, "{case}");
+        assert_eq!(
+            serde_json::to_value(ours.repetitions).unwrap(),
+            theirs.repetitions,
+            "{case}"
+        );
+    }
 }
 
 fn pairs(rows: &[Both]) -> Vec<Pair> {
@@ -147,10 +167,8 @@ fn comparisons_are_those_of_scipy() {
             "{case}"
         );
         same(&case, ours.detectable, row.detectable);
-        if let Some(needed) = ours.needed {
-            same(&case, needed.difference, row.needed.difference);
-            assert_eq!(needed.scenarios, row.needed.scenarios, "{case}");
-        }
+        assert_eq!(serde_json::to_value(ours.verdict).unwrap(), row.verdict, "{case}");
+        same_needed(&case, ours.needed, &row.needed, &row.verdict);
         if let Some(p_value) = row.mcnemar {
             same(&case, ours.test.p_value, p_value);
         }
@@ -208,6 +226,45 @@ fn comparing_together_is_comparing_each_and_adjusting() {
         same("adjusted", one.p_adjusted, adjusted);
         assert_eq!(one.interval, compare(alone).unwrap().interval);
     }
+}
+
+#[derive(Deserialize)]
+struct Group {
+    cases: Vec<usize>,
+    found: Vec<InGroup>,
+}
+
+#[derive(Deserialize)]
+struct InGroup {
+    p_adjusted: f64,
+    detectable: f64,
+    needed: Wanted,
+    verdict: Value,
+}
+
+/// What is looked at together is stricter, and needs more: verdicts, what would be found, and what it takes.
+#[test]
+fn several_comparisons_are_as_strict_as_those_of_statsmodels() {
+    let all = rows::<Paired>("pairs");
+    let groups: Vec<Group> = parts("together");
+    let mut verdicts = std::collections::BTreeSet::new();
+    for group in &groups {
+        let chosen: Vec<Vec<Pair>> = group.cases.iter().map(|case| pairs(&all[*case].pairs)).collect();
+        let slices: Vec<&[Pair]> = chosen.iter().map(Vec::as_slice).collect();
+        for ((ours, row), case) in paired::together(&slices)
+            .into_iter()
+            .zip(&group.found)
+            .zip(&group.cases)
+        {
+            let (ours, case) = (ours.unwrap(), format!("case {case} of {}", group.cases.len()));
+            same(&case, ours.p_adjusted, row.p_adjusted);
+            same(&case, ours.detectable, row.detectable);
+            assert_eq!(serde_json::to_value(ours.verdict).unwrap(), row.verdict, "{case}");
+            same_needed(&case, ours.needed, &row.needed, &row.verdict);
+            verdicts.insert(row.verdict.to_string());
+        }
+    }
+    assert!(groups.len() > 2 && verdicts.len() > 1, "{verdicts:?}");
 }
 
 /// The worked example of `docs/statistics.md`: what is computed here must stand there.

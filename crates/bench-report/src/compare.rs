@@ -1,0 +1,447 @@
+//! Two models, or two runs of one, side by side: by how much they differ, whether that can be told, and where.
+//!
+//! A [`Side`] is one model of one run. [`compare`] pairs sides scenario by scenario: only those that both tried, in the
+//! same words and judged by the same checks, and that both have a verdict in. What it says in text is in [`words`];
+//! the sums are in [`bench_core::statistics::paired`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bench_core::plan::Difference;
+use bench_core::session::{OutcomeCounts, Session};
+use bench_core::statistics::paired::{self, Pair};
+use bench_core::statistics::{self, Comparison, Interval, Mean, Repetitions, Tally};
+use serde::Serialize;
+
+pub mod words;
+
+/// One model of one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Side {
+    /// Id of the run.
+    pub run: String,
+    /// The model in it, as `provider:name`.
+    pub model: String,
+    /// Where the run stands, in the word of lists.
+    pub status: String,
+    /// The run has not come to its end by itself: it is under way, or was cut short.
+    pub partial: bool,
+    /// It is a result of the older tool, which does not say what was asked.
+    pub older_tool: bool,
+    /// Trials of the model in the plan.
+    pub trials_total: u32,
+    /// How those ended that are over.
+    #[serde(flatten)]
+    pub outcomes: OutcomeCounts,
+    /// How often it passes over all its scenarios; none without a verdict.
+    pub pass_rate: Option<Mean>,
+    /// Passed of those with a verdict, of each scenario of the plan.
+    #[serde(skip)]
+    scenarios: BTreeMap<String, Tally>,
+}
+
+/// Where a side comes from.
+#[derive(Debug, Clone)]
+pub struct Origin<'a> {
+    /// Id of the run.
+    pub run: &'a str,
+    /// Where it stands.
+    pub status: &'a str,
+    /// See [`Side::partial`].
+    pub partial: bool,
+    /// See [`Side::older_tool`].
+    pub older_tool: bool,
+}
+
+impl Side {
+    /// What the totals of a run say of one of its models; none if it is not in them.
+    pub fn of(origin: &Origin<'_>, session: &Session, model: &str) -> Option<Self> {
+        let totals = session.models.iter().find(|totals| totals.model == model)?;
+        let cells = session.cells.iter().filter(|cell| cell.totals.model == model);
+        let tally = |counts: &OutcomeCounts| Tally::new(counts.passed, counts.scored());
+        let scenarios = cells.map(|cell| (cell.scenario_id.clone(), tally(&cell.totals.outcomes)));
+        Some(Self {
+            run: origin.run.to_owned(),
+            model: model.to_owned(),
+            status: origin.status.to_owned(),
+            partial: origin.partial,
+            older_tool: origin.older_tool,
+            trials_total: totals.trials_total,
+            outcomes: totals.outcomes,
+            pass_rate: statistics::mean(&statistics::model::tallies(session, model)),
+            scenarios: scenarios.collect(),
+        })
+    }
+}
+
+/// Two sides to compare, by their places in a list.
+#[derive(Debug, Clone, Default)]
+pub struct Couple {
+    /// What the other is compared with.
+    pub baseline: usize,
+    /// The other.
+    pub candidate: usize,
+    /// Scenarios that the two were asked or judged otherwise in: left out.
+    pub not_comparable: BTreeSet<String>,
+    /// What else is not the same.
+    pub differences: Vec<Difference>,
+}
+
+/// What came of comparing two sides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compared {
+    /// Place of the one that the other is compared with, in the list of sides.
+    pub baseline: usize,
+    /// Place of the other: everything is said of it.
+    pub candidate: usize,
+    /// Rates (`before` of the baseline, `after` of the candidate), difference, test, verdict, what is needed.
+    #[serde(flatten)]
+    pub comparison: Comparison,
+    /// The interval of the difference by the paired cluster bootstrap; it decides nothing.
+    pub bootstrap: Option<Interval>,
+    /// So many more trials of each side would tell, the cheaper way; only if the verdict is inconclusive.
+    pub more_trials: Option<u64>,
+    /// Trials with a verdict in the scenarios that are compared, of the side that has fewer.
+    pub trials: u32,
+    /// Repetitions with a verdict of each of them: least and most, of both sides.
+    pub repetitions: (u32, u32),
+    /// Scenarios in which the two differ: first those in which the candidate lost, then those in which it gained, the
+    /// largest difference first.
+    pub changed: Vec<Changed>,
+    /// Scenarios that only the baseline has.
+    pub only_baseline: Vec<String>,
+    /// Scenarios that only the candidate has.
+    pub only_candidate: Vec<String>,
+    /// Scenarios that both have, but not both with a verdict.
+    pub no_verdict: Vec<String>,
+    /// Scenarios that were asked or judged otherwise.
+    pub not_comparable: Vec<String>,
+    /// What else is not the same.
+    pub differences: Vec<Difference>,
+}
+
+/// A scenario in which two sides differ.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Changed {
+    /// The scenario.
+    pub scenario_id: String,
+    /// Passed of trials with a verdict, of the baseline.
+    pub before: Tally,
+    /// The same of the candidate.
+    pub after: Tally,
+    /// Rate after − rate before.
+    pub difference: f64,
+}
+
+/// Two sides that cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Place in the list of sides.
+    pub baseline: usize,
+    /// Place in the list of sides.
+    pub candidate: usize,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why two sides cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// They have no scenario of the same name.
+    NoCommonScenario,
+    /// All scenarios of the same name were asked or judged otherwise.
+    AllChanged,
+    /// No scenario that is left has a verdict on both sides.
+    NoVerdict,
+}
+
+/// What came of all couples.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Outcome {
+    /// Those that could be compared, in the order given.
+    pub comparisons: Vec<Compared>,
+    /// Those that could not.
+    pub refused: Vec<Refused>,
+}
+
+/// Compares; verdicts hold for all of them together. A couple whose places are not in the list is passed over.
+pub fn compare(sides: &[Side], couples: Vec<Couple>) -> Outcome {
+    let known = |couple: &Couple| couple.baseline.max(couple.candidate) < sides.len();
+    let couples: Vec<Couple> = couples.into_iter().filter(known).collect();
+    let matched = couples.iter().map(|couple| Matched::of(sides, couple));
+    let matched: Vec<Matched> = matched.collect();
+    let slices: Vec<&[Pair]> = matched.iter().map(|one| one.pairs.as_slice()).collect();
+    let mut outcome = Outcome::default();
+    let found = paired::together(&slices);
+    for ((couple, found), matched) in couples.into_iter().zip(found).zip(&matched) {
+        match found {
+            Some(comparison) => outcome.comparisons.push(matched.compared(couple, comparison)),
+            None => outcome.refused.push(Refused {
+                baseline: couple.baseline,
+                candidate: couple.candidate,
+                why: matched.refusal(),
+            }),
+        }
+    }
+    outcome
+}
+
+/// The scenarios of two sides, told apart by whether they can be compared.
+#[derive(Debug, Default)]
+struct Matched {
+    pairs: Vec<Pair>,
+    /// Of the pairs, in their order.
+    rows: Vec<(String, Tally, Tally)>,
+    only_baseline: Vec<String>,
+    only_candidate: Vec<String>,
+    no_verdict: Vec<String>,
+    not_comparable: Vec<String>,
+}
+
+impl Matched {
+    fn of(sides: &[Side], couple: &Couple) -> Self {
+        let (ours, theirs) = (
+            &sides[couple.baseline].scenarios,
+            &sides[couple.candidate].scenarios,
+        );
+        let mut matched = Self {
+            only_candidate: theirs
+                .keys()
+                .filter(|id| !ours.contains_key(*id))
+                .cloned()
+                .collect(),
+            ..Self::default()
+        };
+        for (id, before) in ours {
+            let place = match theirs.get(id) {
+                None => &mut matched.only_baseline,
+                Some(_) if couple.not_comparable.contains(id) => &mut matched.not_comparable,
+                Some(after) => match Pair::new(*before, *after) {
+                    Some(pair) => {
+                        matched.pairs.push(pair);
+                        matched.rows.push((id.clone(), *before, *after));
+                        continue;
+                    }
+                    None => &mut matched.no_verdict,
+                },
+            };
+            place.push(id.clone());
+        }
+        matched
+    }
+
+    fn refusal(&self) -> Refusal {
+        match (self.no_verdict.is_empty(), self.not_comparable.is_empty()) {
+            (false, _) => Refusal::NoVerdict,
+            (true, false) => Refusal::AllChanged,
+            (true, true) => Refusal::NoCommonScenario,
+        }
+    }
+
+    fn compared(&self, couple: Couple, comparison: Comparison) -> Compared {
+        let sum =
+            |of: fn(&(String, Tally, Tally)) -> u32| self.rows.iter().map(of).fold(0, u32::saturating_add);
+        let trials = || {
+            self.rows
+                .iter()
+                .flat_map(|(_, before, after)| [before.trials, after.trials])
+        };
+        Compared {
+            baseline: couple.baseline,
+            candidate: couple.candidate,
+            bootstrap: paired::bootstrap(&self.pairs),
+            more_trials: self.more_trials(&comparison),
+            comparison,
+            trials: sum(|(_, before, _)| before.trials).min(sum(|(_, _, after)| after.trials)),
+            repetitions: (trials().min().unwrap_or(0), trials().max().unwrap_or(0)),
+            changed: self.changed(),
+            only_baseline: self.only_baseline.clone(),
+            only_candidate: self.only_candidate.clone(),
+            no_verdict: self.no_verdict.clone(),
+            not_comparable: self.not_comparable.clone(),
+            differences: couple.differences,
+        }
+    }
+
+    /// By more scenarios with as many repetitions as now, or by more repetitions: whichever takes fewer trials.
+    fn more_trials(&self, comparison: &Comparison) -> Option<u64> {
+        let needed = comparison.needed?;
+        let now = self.pairs.len() as u64;
+        let each = |of: fn(&(String, Tally, Tally)) -> u32| self.rows.iter().map(of).map(u64::from);
+        let fewer = each(|row| row.1.trials)
+            .sum::<u64>()
+            .min(each(|row| row.2.trials).sum());
+        let by_scenarios = needed
+            .scenarios
+            .saturating_sub(now)
+            .saturating_mul(fewer.div_ceil(now.max(1)));
+        let Repetitions::Suffice(n) = needed.repetitions else {
+            return Some(by_scenarios);
+        };
+        let missing = each(|row| row.1.trials.min(row.2.trials)).map(|trials| n.saturating_sub(trials));
+        Some(by_scenarios.min(missing.fold(0, u64::saturating_add)))
+    }
+
+    fn changed(&self) -> Vec<Changed> {
+        /// A smaller difference than this is rounding.
+        const NOTHING: f64 = 1e-9;
+        let rate = |tally: Tally| tally.rate().unwrap_or(0.0);
+        let rows = self.rows.iter().map(|(id, before, after)| Changed {
+            scenario_id: id.clone(),
+            before: *before,
+            after: *after,
+            difference: rate(*after) - rate(*before),
+        });
+        let mut changed: Vec<Changed> = rows.filter(|row| row.difference.abs() > NOTHING).collect();
+        changed.sort_by(|a, b| {
+            // What differs by no more than rounding stays in the order of names.
+            let size = |row: &Changed| (row.difference.abs() / NOTHING).round();
+            let largest_first = size(b).total_cmp(&size(a));
+            (a.difference > 0.0)
+                .cmp(&(b.difference > 0.0))
+                .then(largest_first)
+        });
+        changed
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bench_core::session::Cell;
+    use bench_core::statistics::Verdict;
+
+    use super::*;
+    use crate::summary::tests::{session, totals};
+
+    /// A side of scenarios that passed, failed and errored so often.
+    pub(crate) fn side(run: &str, rows: &[(&str, u32, u32, u32)]) -> Side {
+        let cell = |(scenario, passed, failed, errored): &(&str, u32, u32, u32)| Cell {
+            scenario_id: (*scenario).into(),
+            totals: totals("m", *passed, *failed, *errored),
+        };
+        let sum = |of: fn(&(&str, u32, u32, u32)) -> u32| rows.iter().map(of).sum();
+        let mut all = totals("m", sum(|row| row.1), sum(|row| row.2), sum(|row| row.3));
+        all.trials_total = all.outcomes.done();
+        let session = session(vec![all], rows.iter().map(cell).collect());
+        let origin = Origin {
+            run,
+            status: "completed",
+            partial: false,
+            older_tool: false,
+        };
+        Side::of(&origin, &session, "m").unwrap()
+    }
+
+    const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+
+    /// Twelve scenarios that passed so often of five.
+    pub(crate) fn of_five(run: &str, passed: [u32; 12]) -> Side {
+        let rows: Vec<_> = NAMES
+            .iter()
+            .zip(passed)
+            .map(|(name, n)| (*name, n, 5 - n, 0))
+            .collect();
+        side(run, &rows)
+    }
+
+    /// The second with the first.
+    pub(crate) fn both(baseline: Side, candidate: Side) -> (Vec<Side>, Outcome) {
+        let sides = vec![baseline, candidate];
+        let couple = Couple {
+            candidate: 1,
+            not_comparable: BTreeSet::from(["reworded".to_owned()]),
+            ..Couple::default()
+        };
+        let outcome = compare(&sides, vec![couple]);
+        (sides, outcome)
+    }
+
+    #[test]
+    fn only_scenarios_with_a_verdict_on_both_sides_are_compared() {
+        let before = side(
+            "old",
+            &[
+                ("a", 1, 0, 0),
+                ("b", 0, 1, 0),
+                ("down", 0, 0, 3),
+                ("reworded", 1, 0, 0),
+            ],
+        );
+        let after = side(
+            "new",
+            &[
+                ("a", 1, 0, 0),
+                ("c", 1, 0, 0),
+                ("down", 1, 0, 0),
+                ("reworded", 0, 1, 0),
+            ],
+        );
+        let (_, outcome) = both(before, after);
+        let one = &outcome.comparisons[0];
+        assert_eq!((one.comparison.scenarios, one.trials), (1, 1));
+        assert_eq!(
+            (&one.only_baseline[..], &one.only_candidate[..]),
+            (&["b".to_owned()][..], &["c".to_owned()][..])
+        );
+        assert_eq!(
+            (&one.no_verdict[..], &one.not_comparable[..]),
+            (&["down".to_owned()][..], &["reworded".to_owned()][..])
+        );
+        assert!(one.changed.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused_with_the_reason() {
+        let why = |before: &[(&str, u32, u32, u32)], after: &[(&str, u32, u32, u32)]| {
+            let (_, outcome) = both(side("old", before), side("new", after));
+            assert!(outcome.comparisons.is_empty());
+            outcome.refused[0].why
+        };
+        assert_eq!(
+            why(&[("a", 1, 0, 0)], &[("b", 1, 0, 0)]),
+            Refusal::NoCommonScenario
+        );
+        assert_eq!(
+            why(&[("reworded", 1, 0, 0)], &[("reworded", 1, 0, 0)]),
+            Refusal::AllChanged
+        );
+        assert_eq!(why(&[("a", 1, 0, 0)], &[("a", 0, 0, 4)]), Refusal::NoVerdict);
+    }
+
+    /// Pairs are by name: the other way round, by place, the two would differ in each scenario.
+    #[test]
+    fn scenarios_are_paired_by_name_and_not_by_place() {
+        let rows = [
+            ("a", 4, 0, 0),
+            ("b", 0, 4, 0),
+            ("c", 4, 0, 0),
+            ("d", 0, 4, 0),
+            ("e", 4, 0, 0),
+            ("f", 0, 4, 0),
+        ];
+        let mut turned = rows;
+        turned.reverse();
+        let (_, outcome) = both(side("old", &rows), side("new", &turned));
+        let one = &outcome.comparisons[0];
+        assert_eq!((one.comparison.test.gained, one.comparison.test.lost), (0, 0));
+        assert!(one.changed.is_empty());
+    }
+
+    #[test]
+    fn losses_come_first_and_what_is_missing_is_told_in_trials() {
+        let before = of_five("old", [5, 5, 5, 4, 4, 3, 2, 2, 1, 0, 5, 3]);
+        let after = of_five("new", [5, 5, 5, 5, 4, 5, 2, 3, 2, 0, 4, 4]);
+        let (_, outcome) = both(before, after);
+        let one = &outcome.comparisons[0];
+        let changed: Vec<&str> = one.changed.iter().map(|row| row.scenario_id.as_str()).collect();
+        assert_eq!(
+            (changed.first(), changed.last(), changed.len()),
+            (Some(&"k"), Some(&"l"), 6)
+        );
+        assert_eq!(one.comparison.verdict, Verdict::Inconclusive);
+        // 39 scenarios are 27 × 5 more trials, 17 repetitions of 12 scenarios 12 × 12.
+        assert_eq!(one.more_trials, Some(135));
+        assert_eq!(one.repetitions, (5, 5));
+    }
+}
