@@ -83,6 +83,11 @@ fn a_run_is_ended_resumed_and_removed_from_the_dashboard() {
     });
     assert_eq!(run.status(), "completed");
 
+    terminal.press("R");
+    let report = format!("report-{id}.html");
+    terminal.wait_for(PATIENCE, |screen| screen.contains(&format!("✓ {report}")));
+    assert!(bed.path(&report).exists());
+
     terminal.press("D");
     terminal.wait_for(PATIENCE, |screen| {
         screen.contains(&format!("bench-cli prune {id} --no-dry-run"))
@@ -133,4 +138,34 @@ fn a_run_that_the_dashboard_resumed_survives_it_and_its_death_harms_nobody() {
     terminal.press("q");
     assert_eq!(settings(&terminal, &bed), before, "the terminal is as it was");
     assert_eq!(bed.runs().len(), 1, "nothing was confirmed");
+}
+
+#[test]
+fn two_marked_runs_are_compared() {
+    let bed = TestBed::new();
+    let scenarios = ["one", "two"].map(|name| scenario(name, [answers("done")]));
+    bed.write_json("harness.json", &harness(scenarios));
+    let Some(terminal) = Terminal::open(&bed, 120, 30) else {
+        return;
+    };
+    for _ in 0..2 {
+        let run = bed.bench("run harness.json --model noop --ui quiet");
+        assert_eq!(run.code, Some(0), "{run}");
+    }
+    let [old, new] = bed.runs().try_into().expect("two runs");
+    terminal.enter("clear; bench-cli view");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("COMPLETED  2"));
+    for key in ["Down", "Space", "Up", "Space"] {
+        terminal.press(key);
+    }
+    terminal.wait_for(PATIENCE, |screen| screen.contains("2 marked"));
+    terminal.press("c");
+    let command = format!("bench-cli compare {} {}", old.id(), new.id());
+    let screen = terminal.wait_for(PATIENCE, |screen| {
+        screen.contains(&command) && screen.contains("closes")
+    });
+    assert!(!screen.contains("exit status"), "{screen}");
+    terminal.press("q");
+    terminal.wait_for(PATIENCE, |screen| !screen.contains("closes"));
+    terminal.press("q");
 }

@@ -65,22 +65,6 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
     Ok(Exit::Success)
 }
 
-/// Writes the page of a run into `folder`, and returns its path: what a display does for its user.
-///
-/// # Errors
-/// The run cannot be read, or the file not be written.
-#[expect(dead_code, reason = "the dashboard asks for it")]
-pub(crate) fn page_into(
-    folder: &Path,
-    view: RunView<BenchJob>,
-    now: DateTime<Utc>,
-) -> Result<PathBuf, CliError> {
-    let gathered = gather::gather(view, now)?;
-    let path = folder.join(format!("report-{}.html", gathered.run_id()));
-    write_page(&gathered, None, &path)?;
-    Ok(path)
-}
-
 fn find(store: &RunStore<BenchJob>, run: &str, now: DateTime<Utc>) -> Result<RunView<BenchJob>, CliError> {
     match store.resolve(run) {
         Ok(id) => Ok(store.read(&id, now)?),

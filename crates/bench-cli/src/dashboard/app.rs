@@ -339,11 +339,11 @@ impl App {
 
     /// Something is to be done about the run on the screen.
     fn want(&mut self, act: Act) {
-        let row = match &self.run {
-            Some((run, _)) => run.row(),
-            None => self.home.chosen_row(),
+        let (row, marked) = match &self.run {
+            Some((run, _)) => (run.row(), Vec::new()),
+            None => (self.home.chosen_row(), self.home.marked()),
         };
-        let begin = self.acts.want(act, row);
+        let begin = self.acts.want(act, row, &marked);
         self.begin(begin);
     }
 

@@ -27,6 +27,8 @@ pub(crate) enum Action {
     Back,
     Help,
     Quit,
+    /// Mark what is chosen.
+    Mark,
     /// End the run of this process.
     Stop,
     /// Something is to be done about the chosen run, or about all.
@@ -186,6 +188,28 @@ const DELETE: Binding = binding(
     Some("remove"),
 );
 
+const MARK: Binding = binding(
+    &[Key::char(' ')],
+    Action::Mark,
+    "Space",
+    "mark the run, to be compared; once more takes the mark away",
+    None,
+);
+const COMPARE: Binding = binding(
+    &[Key::char('c')],
+    Action::Act(Act::Compare),
+    "c",
+    "compare the marked runs, the first with the others; without marks the models of the run",
+    Some("compare"),
+);
+const REPORT: Binding = binding(
+    &[Key::char('R')],
+    Action::Act(Act::Report),
+    "R",
+    "write a report of the run, one HTML page, into the current folder",
+    Some("report"),
+);
+
 const NEXT: Binding = binding(
     &[Key::char('n')],
     Action::Next,
@@ -245,6 +269,9 @@ pub(crate) const HOME: &[Binding] = &[
     RESUME,
     RETRY,
     DELETE,
+    REPORT,
+    MARK,
+    COMPARE,
     binding(
         &[Key::char('C')],
         Action::Act(Act::Cleanup),
@@ -269,8 +296,8 @@ pub(crate) const HOME: &[Binding] = &[
 
 /// One run.
 pub(crate) const RUN: &[Binding] = &[
-    HELP, QUIT, BACK, OPEN, NEXT, PREVIOUS, LEFT, RIGHT, KILL, RESUME, RETRY, DELETE, UP, DOWN, PAGE_UP,
-    PAGE_DOWN, FIRST, LAST,
+    HELP, QUIT, BACK, OPEN, NEXT, PREVIOUS, LEFT, RIGHT, KILL, RESUME, RETRY, DELETE, REPORT, COMPARE, UP,
+    DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST,
 ];
 
 /// One run that is attached to: there is nowhere to go back to.
@@ -430,7 +457,7 @@ mod tests {
         assert_eq!(press('G', KeyModifiers::NONE), Some(Action::Last));
         assert_eq!(press('g', KeyModifiers::NONE), Some(Action::First));
         assert_eq!(press('c', KeyModifiers::CONTROL), Some(Action::Quit));
-        assert_eq!(press('c', KeyModifiers::NONE), None);
+        assert_eq!(press('y', KeyModifiers::NONE), None);
         assert_eq!(press('q', KeyModifiers::ALT), None);
     }
 }

@@ -20,6 +20,10 @@ pub(crate) enum Act {
     Cleanup,
     /// Remove old runs.
     Prune,
+    /// Make a page of the run.
+    Report,
+    /// Compare the marked runs, or the models of this one.
+    Compare,
 }
 
 /// The arguments of a command.
@@ -61,16 +65,26 @@ pub(super) enum First {
     Ask(Ask),
     /// A command that only shows what would be done; the question follows from it.
     Look(Words),
+    /// A command that changes no run, and so needs no question. What it says is read in a box, or told in a line.
+    Do {
+        /// The command.
+        words: Words,
+        /// Whether in a box.
+        to_read: bool,
+    },
 }
 
-/// Why it makes no sense for this run; none if it does.
-pub(crate) fn refusal(act: Act, row: Option<&Row>) -> Option<&'static str> {
+/// Why it makes no sense for this run, or for the marked ones; none if it does.
+pub(crate) fn refusal(act: Act, row: Option<&Row>, marked: &[&str]) -> Option<&'static str> {
     if let Act::Cleanup | Act::Prune = act {
         return None;
     }
     let Some(row) = row else {
         return Some("no run is chosen");
     };
+    if act == Act::Compare {
+        return compare(row, marked).err();
+    }
     let over = match (&row.key, &row.stand) {
         (Key::Older(_), _) => return Some("results of the older tool are only shown here"),
         (_, Stand::Going(_)) => None,
@@ -93,8 +107,8 @@ pub(crate) fn refusal(act: Act, row: Option<&Row>) -> Option<&'static str> {
 ///
 /// # Errors
 /// Why it makes no sense.
-pub(super) fn first(act: Act, row: Option<&Row>) -> Result<First, &'static str> {
-    if let Some(why) = refusal(act, row) {
+pub(super) fn first(act: Act, row: Option<&Row>, marked: &[&str]) -> Result<First, &'static str> {
+    if let Some(why) = refusal(act, row, marked) {
         return Err(why);
     }
     let ask = match (act, row) {
@@ -104,6 +118,17 @@ pub(super) fn first(act: Act, row: Option<&Row>) -> Result<First, &'static str> 
             return Ok(First::Look(words.map(Into::into).to_vec()));
         }
         (_, None) => return Err("no run is chosen"),
+        (Act::Report, Some(row)) => {
+            let words = vec!["report".into(), row.id().into()];
+            return Ok(First::Do {
+                words,
+                to_read: false,
+            });
+        }
+        (Act::Compare, Some(row)) => {
+            let words = compare(row, marked)?;
+            return Ok(First::Do { words, to_read: true });
+        }
         (Act::Kill, Some(row)) => kill(row),
         (Act::Resume, Some(row)) => resume(row),
         (Act::Retry, Some(row)) => retry(row),
@@ -170,6 +195,18 @@ fn resume(row: &Row) -> Ask {
             &["resume", row.id(), "--background"],
         )],
     }
+}
+
+/// Of one run its models; of several the runs, the one that was marked first before the others.
+fn compare(row: &Row, marked: &[&str]) -> Result<Words, &'static str> {
+    let mut runs = marked.to_vec();
+    if runs.len() < 2 && !runs.contains(&row.id()) {
+        runs.push(row.id());
+    }
+    if runs.len() < 2 && !row.models.contains(", ") {
+        return Err("it has one model only: mark another run with Space, and compare with that");
+    }
+    Ok(["compare"].into_iter().chain(runs).map(str::to_owned).collect())
 }
 
 fn retry(row: &Row) -> Ask {
@@ -313,34 +350,41 @@ pub(super) mod tests {
 
     #[test]
     fn only_what_makes_sense_is_offered() {
-        use Act::{Cleanup, Delete, Kill, Prune, Resume, Retry};
-        let all = [Kill, Resume, Retry, Delete, Cleanup, Prune];
+        use Act::{Cleanup, Compare, Delete, Kill, Prune, Report, Resume, Retry};
+        let all = [Kill, Resume, Retry, Delete, Report, Compare, Cleanup, Prune];
         let offered = |row: Option<&Row>| -> Vec<Act> {
             all.into_iter()
-                .filter(|act| refusal(*act, row).is_none())
+                .filter(|act| refusal(*act, row, &[]).is_none())
                 .collect()
         };
-        assert_eq!(offered(Some(&going())), [Kill, Cleanup, Prune]);
+        assert_eq!(offered(Some(&going())), [Kill, Report, Compare, Cleanup, Prune]);
         assert_eq!(
             offered(Some(&over("failed"))),
-            [Resume, Retry, Delete, Cleanup, Prune]
+            [Resume, Retry, Delete, Report, Compare, Cleanup, Prune]
         );
         assert_eq!(offered(None), [Cleanup, Prune]);
         let older = Row {
             key: Key::Older("bg_1".into()),
             ..over("completed")
         };
-        assert_eq!(offered(Some(&older)), [Cleanup, Prune], "it is only shown");
+        assert_eq!(
+            offered(Some(&older)),
+            [Compare, Cleanup, Prune],
+            "it is only shown"
+        );
         let mut all_passed = over("completed");
         all_passed.progress.outcomes = OutcomeCounts {
             passed: 60,
             ..OutcomeCounts::default()
         };
-        assert_eq!(offered(Some(&all_passed)), [Delete, Cleanup, Prune]);
+        assert_eq!(
+            offered(Some(&all_passed)),
+            [Delete, Report, Compare, Cleanup, Prune]
+        );
         all_passed.stand = over("cancelled").stand;
         assert_eq!(
             offered(Some(&all_passed)),
-            [Resume, Delete, Cleanup, Prune],
+            [Resume, Delete, Report, Compare, Cleanup, Prune],
             "only its end is missing"
         );
     }
@@ -348,7 +392,7 @@ pub(super) mod tests {
     #[test]
     fn every_question_says_what_happens_and_what_it_costs() {
         let said = |act, row: &Row| {
-            let Ok(First::Ask(ask)) = first(act, Some(row)) else {
+            let Ok(First::Ask(ask)) = first(act, Some(row), &[]) else {
                 return "nothing".to_owned();
             };
             let choices = ask
@@ -410,8 +454,28 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn marked_runs_are_compared_in_the_order_in_which_they_were_marked() {
+        let words = |row: &Row, marked: &[&str]| match first(Act::Compare, Some(row), marked) {
+            Ok(First::Do { words, to_read: true }) => words.join(" "),
+            other => format!("{other:?}"),
+        };
+        let (row, mut one) = (over("completed"), over("completed"));
+        one.models = "oracle".into();
+        let id = row.id();
+        assert_eq!(words(&row, &[]), format!("compare {id}"), "its models");
+        assert_eq!(words(&row, &["run_b", "run_a"]), "compare run_b run_a");
+        assert_eq!(
+            words(&one, &["run_b"]),
+            format!("compare run_b {id}"),
+            "with the chosen one"
+        );
+        assert!(words(&one, &[]).contains("mark another run"));
+        assert!(words(&one, &[id]).contains("mark another run"));
+    }
+
+    #[test]
     fn old_runs_are_shown_before_they_are_removed() {
-        let Ok(First::Look(words)) = first(Act::Prune, None) else {
+        let Ok(First::Look(words)) = first(Act::Prune, None, &[]) else {
             panic!("not looked at");
         };
         let ask = after_look(words, "run_1\nrun_2\n");

@@ -41,13 +41,7 @@ impl Acts {
             Some(Dialog::Told(told)) => self.text(told, look),
         };
         let widest = lines.iter().map(|(text, _)| width(text)).max();
-        let inside = panel(
-            buffer,
-            look,
-            area,
-            widest.unwrap_or(0).min(self.columns()),
-            lines.len(),
-        );
+        let inside = panel(buffer, look, area, widest.unwrap_or(0), lines.len());
         for (n, (text, style)) in lines.iter().enumerate().take(inside.height.into()) {
             let [slot] = slots(line(inside, cells(n)), [(inside.width, 0)]);
             say(buffer, look, slot, text, *style);
@@ -109,11 +103,14 @@ impl Acts {
     }
 
     fn text(&self, told: &Told, look: Look) -> Vec<Line> {
-        let (columns, rows) = (self.columns(), self.rows());
+        let (columns, rows) = (self.columns_to_read(), self.rows());
         let said = rows_of(&told.text, columns);
         let (all, last) = (said.len(), (told.top + rows).min(said.len()));
         let mut lines = vec![
-            (shorten(&told.title, columns).into_owned(), look.bad()),
+            (
+                shorten(&told.title, columns).into_owned(),
+                if told.bad { look.bad() } else { look.strong() },
+            ),
             (String::new(), Style::new()),
         ];
         let shown = said.into_iter().skip(told.top).take(rows);

@@ -28,8 +28,10 @@ use super::keys::{Action, BOX, decode};
 use super::wrap::wrap;
 use crate::commands::REPEAT;
 
-/// Columns of a box, if the terminal has them.
+/// Columns of a question, if the terminal has them.
 const WIDEST: u16 = 110;
+/// The same of something to be read, which may be a table.
+const WIDEST_TABLE: u16 = 170;
 
 /// What is being done, asked and told, above whichever screen is there.
 pub(crate) struct Acts {
@@ -59,6 +61,8 @@ enum Dialog {
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
     title: String,
+    /// Whether something went wrong.
+    bad: bool,
     text: String,
     /// The first line on the screen.
     top: usize,
@@ -76,9 +80,19 @@ struct Said {
 struct Job {
     number: usize,
     words: Words,
-    /// Whether it only shows what would be done.
-    looks: bool,
+    purpose: Purpose,
     since: DateTime<Utc>,
+}
+
+/// What a command is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To do something.
+    Do,
+    /// To show what would be done, before that is asked.
+    Look,
+    /// To be read.
+    Read,
 }
 
 /// A command to be started, whose end [`Acts::ended`] is to be told under its number.
@@ -106,14 +120,19 @@ impl Acts {
         }
     }
 
-    /// Something is wanted for this run.
-    pub(crate) fn want(&mut self, act: Act, row: Option<&Row>) -> Option<Begin> {
-        match ask::first(act, row) {
+    /// Something is wanted for this run, or for the marked ones.
+    pub(crate) fn want(&mut self, act: Act, row: Option<&Row>, marked: &[&str]) -> Option<Begin> {
+        match ask::first(act, row, marked) {
             Ok(First::Ask(ask)) => {
                 self.show(Dialog::Ask(ask));
                 None
             }
-            Ok(First::Look(words)) => Some(self.begin(words, true)),
+            Ok(First::Look(words)) => Some(self.begin(words, Purpose::Look)),
+            Ok(First::Do {
+                words,
+                to_read: false,
+            }) => Some(self.begin(words, Purpose::Do)),
+            Ok(First::Do { words, to_read: true }) => Some(self.begin(words, Purpose::Read)),
             Err(why) => {
                 self.said = Some(Said {
                     words: why.to_owned(),
@@ -124,19 +143,23 @@ impl Acts {
         }
     }
 
-    fn begin(&mut self, words: Words, looks: bool) -> Begin {
+    fn begin(&mut self, words: Words, purpose: Purpose) -> Begin {
         self.started += 1;
         let number = self.started;
         self.jobs.push(Job {
             number,
             words: words.clone(),
-            looks,
+            purpose,
             since: self.now,
         });
+        let columns = match purpose {
+            Purpose::Read => self.columns_to_read(),
+            Purpose::Do | Purpose::Look => self.columns(),
+        };
         Begin {
             number,
             words,
-            columns: self.columns(),
+            columns,
         }
     }
 
@@ -144,7 +167,7 @@ impl Acts {
     pub(crate) fn ended(&mut self, number: usize, outcome: &Outcome) -> Option<Again> {
         let at = self.jobs.iter().position(|job| job.number == number)?;
         let job = self.jobs.remove(at);
-        let again = if job.looks { None } else { touched(&job.words) };
+        let again = touched(&job);
         self.tell(job, outcome);
         again
     }
@@ -155,12 +178,17 @@ impl Acts {
             stderr,
             broken,
         } = outcome;
-        if let Some(how) = broken {
-            let title = format!("{}: {how}", self.program.shown(&job.words));
-            let text = clean(&format!("{stdout}{stderr}")).into_owned();
-            return self.show(Dialog::Told(Told { title, text, top: 0 }));
+        if broken.is_some() || job.purpose == Purpose::Read {
+            let how = broken.as_ref().map(|how| format!(": {how}"));
+            let told = Told {
+                title: self.program.shown(&job.words) + how.as_deref().unwrap_or_default(),
+                bad: broken.is_some(),
+                text: clean(&format!("{stdout}{stderr}")).into_owned(),
+                top: 0,
+            };
+            return self.show(Dialog::Told(told));
         }
-        if job.looks && stderr.contains(REPEAT) {
+        if job.purpose == Purpose::Look && stderr.contains(REPEAT) {
             let talk = stderr.lines().filter(|line| !line.contains(REPEAT));
             let shown: Vec<&str> = stdout.lines().chain(talk).collect();
             let shown = clean(&shown.join("\n")).into_owned();
@@ -168,7 +196,7 @@ impl Acts {
         }
         self.said = Some(Said {
             words: in_a_line(stdout, stderr),
-            done: !job.looks,
+            done: job.purpose == Purpose::Do,
         });
     }
 
@@ -201,7 +229,7 @@ impl Acts {
                     if words.is_some() || matches!(c, 'n' | 'q') {
                         self.close();
                     }
-                    return words.map(|words| self.begin(words, false));
+                    return words.map(|words| self.begin(words, Purpose::Do));
                 }
                 (KeyCode::Esc | KeyCode::Enter, _) => self.close(),
                 _ => {}
@@ -224,16 +252,21 @@ impl Acts {
 
     /// Moves what is to be read.
     pub(crate) fn scroll(&mut self, lines: isize) {
-        let (columns, rows) = (self.columns(), self.rows());
+        let (columns, rows) = (self.columns_to_read(), self.rows());
         if let Some(Dialog::Told(told)) = &mut self.open {
             let last = rows_of(&told.text, columns).len().saturating_sub(rows);
             told.top = told.top.saturating_add_signed(lines).min(last);
         }
     }
 
-    /// Columns inside of a box.
+    /// Columns inside of a question.
     fn columns(&self) -> usize {
         self.size.0.min(WIDEST).saturating_sub(4).into()
+    }
+
+    /// Columns inside of something to be read.
+    fn columns_to_read(&self) -> usize {
+        self.size.0.min(WIDEST_TABLE).saturating_sub(4).into()
     }
 
     /// Lines of a box that is to be read: title, blank and the line of keys not counted.
@@ -259,16 +292,19 @@ impl Acts {
 
     /// Commands that do something and are not done, as they could be typed: they go on when the dashboard is left.
     pub(crate) fn under_way(&self) -> impl Iterator<Item = String> {
-        let jobs = self.jobs.iter().filter(|job| !job.looks);
+        let jobs = self.jobs.iter().filter(|job| job.purpose == Purpose::Do);
         jobs.map(|job| self.program.shown(&job.words))
     }
 }
 
 /// What a command may have changed that was over before.
-fn touched(words: &Words) -> Option<Again> {
-    match words.first()?.as_str() {
+fn touched(job: &Job) -> Option<Again> {
+    if job.purpose != Purpose::Do {
+        return None;
+    }
+    match job.words.first()?.as_str() {
         "cleanup" => Some(Again::Older),
-        _ => words.get(1)?.parse().ok().map(Again::Run),
+        _ => job.words.get(1)?.parse().ok().map(Again::Run),
     }
 }
 

@@ -35,7 +35,7 @@ fn outcome(stdout: &str, stderr: &str, broken: Option<&str>) -> Outcome {
 #[test]
 fn a_question_on_a_small_terminal() {
     let mut acts = acts(80, 24);
-    assert_eq!(acts.want(Act::Retry, Some(&over("completed"))), None);
+    assert_eq!(acts.want(Act::Retry, Some(&over("completed")), &[]), None);
     insta::assert_snapshot!(shown_short(&acts), @r"
     ───────────────────────────────────────────────────────────────────────────────
       Try trials of run_20260102_020405_0badcafe again?
@@ -58,7 +58,7 @@ fn a_question_on_a_small_terminal() {
 fn a_question_on_a_large_terminal() {
     let mut acts = acts(200, 60);
     acts.program.results = Some("/srv/benchmarks/results of the night".into());
-    acts.want(Act::Kill, Some(&going()));
+    acts.want(Act::Kill, Some(&going()), &[]);
     insta::assert_snapshot!(shown_short(&acts), @r"
     ────────────────────────────────────────────────────────────────────────────────────────────────────────────
       End run_20260102_020405_0badcafe?
@@ -82,7 +82,7 @@ fn nothing_is_done_unless_it_is_confirmed() {
         KeyCode::Char('n'),
         KeyCode::Char('q'),
     ] {
-        acts.want(Act::Delete, Some(&over("failed")));
+        acts.want(Act::Delete, Some(&over("failed")), &[]);
         for other in [
             KeyCode::Char('x'),
             KeyCode::Down,
@@ -95,7 +95,7 @@ fn nothing_is_done_unless_it_is_confirmed() {
         assert_eq!(press(&mut acts, no), None);
         assert!(!acts.is_open() && !acts.ticks(), "{no:?}");
     }
-    acts.want(Act::Delete, Some(&over("failed")));
+    acts.want(Act::Delete, Some(&over("failed")), &[]);
     let yes = press(&mut acts, KeyCode::Char('y')).unwrap();
     assert_eq!(
         yes.words,
@@ -112,7 +112,7 @@ fn what_makes_no_sense_is_refused_in_a_line_that_the_next_key_takes_away() {
         (Act::Delete, Some(going()), "it still runs; `x` ends it"),
         (Act::Resume, None, "no run is chosen"),
     ] {
-        assert_eq!(acts.want(act, row.as_ref()), None);
+        assert_eq!(acts.want(act, row.as_ref(), &[]), None);
         assert!(!acts.is_open());
         assert!(shown(&acts).contains(why), "{}", shown(&acts));
         press(&mut acts, KeyCode::Down);
@@ -123,7 +123,7 @@ fn what_makes_no_sense_is_refused_in_a_line_that_the_next_key_takes_away() {
 #[test]
 fn a_command_is_shown_while_it_works_and_told_in_a_line() {
     let mut acts = acts(80, 24);
-    acts.want(Act::Kill, Some(&going()));
+    acts.want(Act::Kill, Some(&going()), &[]);
     let begin = press(&mut acts, KeyCode::Char('y')).unwrap();
     acts.now(crate::dashboard::home::row::tests::ago(-3));
     assert_eq!(
@@ -148,10 +148,10 @@ fn a_command_is_shown_while_it_works_and_told_in_a_line() {
 #[test]
 fn what_went_wrong_is_shown_whole() {
     let mut acts = acts(80, 24);
-    acts.want(Act::Resume, Some(&over("failed")));
+    acts.want(Act::Resume, Some(&over("failed")), &[]);
     let begin = press(&mut acts, KeyCode::Char('y')).unwrap();
     // Meanwhile another question is open: it is not pushed aside.
-    acts.want(Act::Delete, Some(&over("failed")));
+    acts.want(Act::Delete, Some(&over("failed")), &[]);
     let long: Vec<String> = (1..=30).map(|n| format!("line {n} \x1b[2J")).collect();
     acts.ended(
         begin.number,
@@ -195,9 +195,38 @@ fn what_went_wrong_is_shown_whole() {
 }
 
 #[test]
+fn what_is_to_be_read_is_a_box_also_if_all_is_well() {
+    let mut acts = acts(200, 60);
+    let begin = acts.want(Act::Compare, Some(&over("completed")), &[]).unwrap();
+    assert_eq!(
+        (begin.words.join(" ").as_str(), begin.columns),
+        ("compare run_20260102_020405_0badcafe", 166)
+    );
+    assert_eq!(
+        acts.ended(begin.number, &outcome("a table\n", "a remark\n", None)),
+        None
+    );
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ──────────────────────────────────────────────────
+      bench-cli compare run_20260102_020405_0badcafe
+
+      a table
+      a remark
+
+      any key closes
+    ──────────────────────────────────────────────────
+    ");
+    press(&mut acts, KeyCode::Char('q'));
+    assert!(!acts.is_open());
+    let begin = acts.want(Act::Report, Some(&going()), &[]).unwrap();
+    acts.ended(begin.number, &outcome("report-run.html\n", "", None));
+    assert!(shown(&acts).contains("✓ report-run.html"), "{}", shown(&acts));
+}
+
+#[test]
 fn what_is_removed_is_shown_before_it_is_asked() {
     let mut acts = acts(80, 24);
-    let look = acts.want(Act::Cleanup, None).unwrap();
+    let look = acts.want(Act::Cleanup, None, &[]).unwrap();
     assert_eq!(look.words, ["cleanup"]);
     assert_eq!(acts.under_way().count(), 0, "it only looks");
     let table = "run    why\nrun_1  orphaned\n";
@@ -229,7 +258,7 @@ fn what_is_removed_is_shown_before_it_is_asked() {
         shown(&acts)
     );
 
-    let look = acts.want(Act::Cleanup, None).unwrap();
+    let look = acts.want(Act::Cleanup, None, &[]).unwrap();
     acts.ended(look.number, &outcome("", "every run is as it should be\n", None));
     assert!(!acts.is_open(), "nothing is to be asked");
     assert!(shown(&acts).contains("every run is as it should be"));

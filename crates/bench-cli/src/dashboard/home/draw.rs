@@ -40,8 +40,8 @@ pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
     };
     draw_list(home, look, list, buffer);
     chosen(home, look, line(area, area.height - 2), buffer);
-    let row = home.chosen_row();
-    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row).is_some());
+    let (row, marked) = (home.chosen_row(), home.marked());
+    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row, &marked).is_some());
     footer(buffer, look, line(area, area.height - 1), HOME, does);
 }
 
@@ -69,6 +69,9 @@ fn facts(home: &Home, look: Look, line: Rect, buffer: &mut Buffer) {
         if home.typing {
             parts.push("Enter keeps it, Esc shows all".to_owned());
         }
+    }
+    if !home.marked.is_empty() {
+        parts.push(format!("{} marked", home.marked.len()));
     }
     match home.sort {
         Sort::Newest => {}
@@ -287,8 +290,12 @@ impl Pen<'_> {
         }
     }
 
-    /// Marks the chosen line.
+    /// Shows that a line is chosen, or marked.
     fn mark(&mut self, row: &Row, line: Rect) {
+        if self.home.marked.contains(&row.key) {
+            let [_, mark] = slots(line, [(1, 0), (1, 0)]);
+            self.put(mark, "*", self.look.odd(), Side::Left);
+        }
         if self.home.chosen.as_ref() == Some(&row.key) {
             let [pointer] = slots(line, [(1, 0)]);
             self.put(

@@ -40,6 +40,8 @@ pub(crate) struct Home {
     typing: bool,
     sort: Sort,
     chosen: Option<Key>,
+    /// Runs that are marked, in that order.
+    marked: Vec<Key>,
     /// The first line of the list that is on the screen.
     top: usize,
     size: (u16, u16),
@@ -95,6 +97,7 @@ impl Home {
             typing: false,
             sort: Sort::Newest,
             chosen: None,
+            marked: Vec::new(),
             top: 0,
             size: (80, 24),
             reading: true,
@@ -132,6 +135,15 @@ impl Home {
     /// The chosen run.
     pub(crate) fn chosen_row(&self) -> Option<&Row> {
         self.chosen_at().and_then(|at| self.row(at))
+    }
+
+    /// Names of the marked runs, in the order in which they were marked.
+    pub(crate) fn marked(&self) -> Vec<&str> {
+        let rows = self
+            .marked
+            .iter()
+            .filter_map(|key| self.rows.get(*self.index.get(key)?));
+        rows.map(Row::id).collect()
     }
 
     fn is_wide(&self) -> bool {
@@ -235,12 +247,22 @@ fn act(home: &mut Home, action: Action) -> Option<HomeEffect> {
             Key::Run(id) => return Some(HomeEffect::Open(id)),
             Key::Older(_) => home.notice = Some("results of the older tool have no more to show"),
         },
+        Action::Mark => mark(home),
         Action::Act(act) => return Some(HomeEffect::Act(act)),
         Action::Help => return Some(HomeEffect::Help),
         Action::Quit => return Some(HomeEffect::Quit),
         _ => {}
     }
     None
+}
+
+/// Marks the chosen run, or takes the mark away.
+fn mark(home: &mut Home) {
+    let Some(key) = home.chosen.clone() else { return };
+    match home.marked.iter().position(|marked| *marked == key) {
+        Some(at) => drop(home.marked.remove(at)),
+        None => home.marked.push(key),
+    }
 }
 
 /// Moves the choice.
@@ -328,6 +350,7 @@ fn put(home: &mut Home, row: Row) -> bool {
 
 fn remove(home: &mut Home, key: &Key) {
     let Some(at) = home.index.remove(key) else { return };
+    home.marked.retain(|marked| marked != key);
     home.rows.swap_remove(at);
     if let Some(moved) = home.rows.get(at) {
         home.index.insert(moved.key.clone(), at);

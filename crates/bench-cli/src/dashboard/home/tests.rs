@@ -132,7 +132,7 @@ fn a_small_terminal() {
 
 
     run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort  x end  C clean up  P prune
+    ? help  q quit  Enter open  / filter  s sort  x end  R report  C clean up
     ");
 }
 
@@ -198,7 +198,7 @@ fn a_large_terminal() {
 
 
     run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort  x end  C clean up  P prune
+    ? help  q quit  Enter open  / filter  s sort  x end  R report  C clean up  P prune
     ");
 }
 
@@ -235,7 +235,7 @@ fn a_terminal_that_knows_only_ascii_and_no_colour() {
 
 
     run_20260102_010405_0badcafe - running - 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort  x end  C clean up  P prune
+    ? help  q quit  Enter open  / filter  s sort  x end  R report  C clean up
     ");
 }
 
@@ -406,4 +406,30 @@ fn ten_thousand_runs_are_drawn_quickly() {
     // A frame takes a millisecond or so; this leaves room for a build without optimisation on a busy machine.
     let each = began.elapsed() / 20;
     assert!(each < Duration::from_millis(250), "{each:?}");
+}
+
+#[test]
+fn marked_runs_are_shown_and_kept_in_their_order() {
+    let mut home = home(80, 24);
+    let third = format!("run_20260102_0{}0405_0badcafe", 3);
+    for key in [
+        KeyCode::Down,
+        KeyCode::Down,
+        KeyCode::Char(' '),
+        KeyCode::Home,
+        KeyCode::Char(' '),
+    ] {
+        press(&mut home, key);
+    }
+    assert_eq!(home.marked(), [third.as_str(), "run_20260102_010405_0badcafe"]);
+    let text = shown(&home);
+    assert!(
+        text.contains("2 marked") && text.contains("❯*") && text.contains(" *! tickets"),
+        "{text}"
+    );
+    press(&mut home, KeyCode::Char(' '));
+    assert_eq!(home.marked(), [third.as_str()], "once more takes it away");
+    let gone = vec![Key::Run(third.parse().unwrap())];
+    update(&mut home, HomeMessage::News(RunsNews::Gone(gone)));
+    assert!(home.marked().is_empty(), "it was removed");
 }

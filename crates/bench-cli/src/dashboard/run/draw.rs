@@ -70,7 +70,7 @@ pub(crate) fn draw(run: &RunScreen, look: Look, frame: &mut Frame<'_>) {
     }
     let buffer = frame.buffer_mut();
     let row = run.row();
-    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row).is_some());
+    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row, &[]).is_some());
     footer(buffer, look, line(area, area.height - 1), run.keys, does);
     let Some(picture) = &run.picture else {
         header(buffer, look, line(area, 0), run.id.as_str(), "");

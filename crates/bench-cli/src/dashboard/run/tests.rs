@@ -215,7 +215,7 @@ fn a_run_under_way_on_a_small_terminal() {
       1 cancelled: the run was cancelled
 
     create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
-    ? help  q quit  Esc back  Enter open  n next not passed  x end
+    ? help  q quit  Esc back  Enter open  n next not passed  x end  R report
     ");
 }
 
@@ -281,7 +281,7 @@ fn a_run_that_broke_on_a_large_terminal() {
       1 cancelled: the run was cancelled
 
     create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
-    ? help  q quit  Esc back  Enter open  n next not passed  r resume  t try again  D remove
+    ? help  q quit  Esc back  Enter open  n next not passed  r resume  t try again  D remove  R report  c compare
     ");
 }
 
