@@ -3,7 +3,7 @@
 //! An entry becomes [`Piece`]s, a line each, and each says what it is. [`entry`] makes plain text of them; a screen has
 //! colours and a width of its own for them.
 
-mod paper;
+pub(crate) mod paper;
 
 use std::time::Duration;
 

@@ -4,10 +4,24 @@ use std::time::Duration;
 
 use bench_core::evidence::{Ended, Evidence};
 
+use crate::conversation::paper::Paper;
+use crate::conversation::{Detail, Piece, Tone};
 use crate::text;
+
+/// Why a trial may have no record.
+pub const WHY_NONE: &str = "its model sends none, or `--evidence` left them out";
 
 /// A record as text, ending with a newline. Nothing is shortened; nothing in it can command a terminal.
 pub fn record(evidence: &Evidence) -> String {
+    let lines = pieces(evidence).into_iter().map(|Piece { tone, text }| {
+        let mark = if tone == Tone::Heading { "=== " } else { "" };
+        format!("{mark}{text}\n")
+    });
+    lines.collect::<Vec<_>>().concat() + "\n"
+}
+
+/// The same line by line.
+pub fn pieces(evidence: &Evidence) -> Vec<Piece> {
     let further = |n: u32, what: &str| {
         if n > 1 {
             format!(", {what} {n}")
@@ -18,18 +32,22 @@ pub fn record(evidence: &Evidence) -> String {
     let again = further(evidence.trial_attempt, "attempt") + &further(evidence.attempt, "request");
     let at = evidence.sent_at.format("%Y-%m-%d %H:%M:%S%.3f UTC");
     let url = text::clean_line(&evidence.url);
-    let mut lines = vec![
-        format!("=== {}{again}, {at}", asked(evidence)),
-        format!("POST {url}"),
-    ];
-    lines.extend(headers(&evidence.request_headers));
-    lines.push(format!("\n{}\n", text::clean(evidence.request.trim_end())));
-    lines.push(answer(evidence));
-    lines.extend(headers(&evidence.headers));
+    let mut paper = Paper::new(Detail::Full);
+    paper.line(Tone::Heading, format!("{}{again}, {at}", asked(evidence)));
+    paper.line(Tone::Call, format!("POST {url}"));
+    headers(&mut paper, &evidence.request_headers);
+    body(&mut paper, &evidence.request);
+    paper.line(Tone::Said, "");
+    let tone = match evidence.ended {
+        Ended::Replied => Tone::Answered,
+        _ => Tone::Refused,
+    };
+    paper.line(tone, answer(evidence));
+    headers(&mut paper, &evidence.headers);
     if !evidence.body.is_empty() {
-        lines.push(format!("\n{}", text::clean(evidence.body.trim_end())));
+        body(&mut paper, &evidence.body);
     }
-    lines.join("\n") + "\n\n"
+    paper.pieces
 }
 
 /// `turn 2`; of a judge `reply 1 of the judge for polite`.
@@ -44,10 +62,16 @@ fn asked(evidence: &Evidence) -> String {
     }
 }
 
-fn headers(headers: &[(String, String)]) -> impl Iterator<Item = String> + '_ {
-    headers
-        .iter()
-        .map(|(name, value)| format!("{}: {}", text::clean_line(name), text::clean_line(value)))
+fn headers(paper: &mut Paper, headers: &[(String, String)]) {
+    for (name, value) in headers {
+        let line = format!("{}: {}", text::clean_line(name), text::clean_line(value));
+        paper.line(Tone::Said, line);
+    }
+}
+
+fn body(paper: &mut Paper, body: &str) {
+    paper.line(Tone::Said, "");
+    paper.text(Tone::Said, body);
 }
 
 /// `← 200 after 1.20s (head after 0.31s)`

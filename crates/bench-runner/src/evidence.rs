@@ -6,6 +6,8 @@
 //!
 //! Secrets are taken out before anything is compressed: by value, and whatever has the shape of a key.
 
+mod index;
+
 use std::io::{Read, Write};
 
 use bench_core::evidence::{self, Asker, Evidence, FORMAT, without_keys};
@@ -20,6 +22,8 @@ use url::Url;
 use crate::agent::millis;
 use crate::env::Secrets;
 use crate::model::exchange::{Ended, Exchange};
+
+pub use self::index::Index;
 
 /// What the name of the file adds to the trial's.
 pub const SUFFIX: &str = "evidence.jsonl.gz";
@@ -194,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    fn exchange(body: &str) -> Exchange {
+    pub(super) fn exchange(body: &str) -> Exchange {
         let mut hidden = HeaderValue::from_static("Bearer x");
         hidden.set_sensitive(true);
         let mut exchange = Exchange::of_test("https://me:pass@h/v1/chat?key=k1&a=b".parse().unwrap(), body);
@@ -209,7 +213,7 @@ mod tests {
         exchange
     }
 
-    fn place(turn: u32) -> Place {
+    pub(super) fn place(turn: u32) -> Place {
         Place {
             trial_attempt: 1,
             turn,

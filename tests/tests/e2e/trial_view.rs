@@ -79,6 +79,16 @@ fn a_trial_is_seen_to_advance_and_then_replayed_step_by_step() {
         screen.contains("✓ true") && screen.contains("SELECT count(*)"),
         "{screen}"
     );
+    terminal.press("Tab");
+    let screen = terminal.wait_for(PATIENCE, |screen| screen.contains("POST http://"));
+    assert!(
+        screen.contains("turn 1, ") && !screen.contains("sk-canary"),
+        "{screen}"
+    );
+    terminal.press("Tab");
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.contains("create_issue") && !screen.contains("POST http://")
+    });
     terminal.press("Escape");
     terminal.wait_for(PATIENCE, |screen| screen.contains("a~openai-m~1 · failed"));
     terminal.press("Escape");

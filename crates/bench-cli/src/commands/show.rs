@@ -125,7 +125,7 @@ fn show_raw(view: &RunView<BenchJob>, id: &ItemId, json: bool, cx: &mut Context)
         }
     }
     if content.is_empty() {
-        let why = "its model sends none, or `--evidence` left them out";
+        let why = bench_report::evidence::WHY_NONE;
         writeln!(cx.err, "no request of trial `{id}` was kept: {why}")?;
     }
     if !damaged.is_empty() {

@@ -339,7 +339,7 @@ const NEXT_TAB: Binding = binding(
     &[Key::of(KeyCode::Tab)],
     Action::NextTab,
     "Tab",
-    "conversation, verifiers",
+    "conversation, verifiers, requests of the chosen entry as they were sent, log",
     Some("next view"),
 );
 const PREVIOUS_TAB: Binding = binding(

@@ -1,4 +1,4 @@
-//! What lines of a conversation are written on: how much of a long text stands there depends on the detail.
+//! What lines of a conversation, or of evidence, are written on: how much of a long text stands there depends on the detail.
 
 use serde_json::Value;
 
@@ -32,13 +32,13 @@ impl Room {
 }
 
 /// Pieces that are written one after another.
-pub(super) struct Paper {
-    pub(super) detail: Detail,
-    pub(super) pieces: Vec<Piece>,
+pub(crate) struct Paper {
+    pub(crate) detail: Detail,
+    pub(crate) pieces: Vec<Piece>,
 }
 
 impl Paper {
-    pub(super) fn new(detail: Detail) -> Self {
+    pub(crate) fn new(detail: Detail) -> Self {
         Self {
             detail,
             pieces: Vec::new(),
@@ -46,13 +46,13 @@ impl Paper {
     }
 
     /// One line; it has to be clean.
-    pub(super) fn line(&mut self, tone: Tone, text: impl Into<String>) {
+    pub(crate) fn line(&mut self, tone: Tone, text: impl Into<String>) {
         let text = text.into();
         self.pieces.push(Piece { tone, text });
     }
 
     /// What was said.
-    pub(super) fn text(&mut self, tone: Tone, text: &str) {
+    pub(crate) fn text(&mut self, tone: Tone, text: &str) {
         let room = match self.detail {
             Detail::Brief | Detail::Full | Detail::Unfolded => Room::ALL,
             Detail::Folded => Room {
@@ -64,7 +64,7 @@ impl Paper {
     }
 
     /// What may be passed over.
-    pub(super) fn aside(&mut self, tone: Tone, text: &str) {
+    pub(crate) fn aside(&mut self, tone: Tone, text: &str) {
         let room = match self.detail {
             Detail::Brief | Detail::Full | Detail::Unfolded => Room::ALL,
             Detail::Folded => Room::lines(4),
@@ -73,7 +73,7 @@ impl Paper {
     }
 
     /// What a tool answered.
-    pub(super) fn result(&mut self, text: &str) {
+    pub(crate) fn result(&mut self, text: &str) {
         let room = match self.detail {
             Detail::Brief => Room::lines(12),
             Detail::Folded => Room::lines(6),
@@ -83,7 +83,7 @@ impl Paper {
     }
 
     /// A tool that is called.
-    pub(super) fn call(&mut self, name: &str, arguments: &Value) {
+    pub(crate) fn call(&mut self, name: &str, arguments: &Value) {
         let name = clean_line(name);
         let line = clean_line(&arguments.to_string());
         let (room, several) = match self.detail {
@@ -120,6 +120,6 @@ impl Paper {
 }
 
 /// A value in a line, shortened.
-pub(super) fn value(value: &Value) -> String {
+pub(crate) fn value(value: &Value) -> String {
     text::shorten(&clean_line(&value.to_string()), LINE).into_owned()
 }

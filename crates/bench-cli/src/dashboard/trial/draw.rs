@@ -7,8 +7,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::rows::Sheet;
 use super::talk::Seen;
-use super::{BEFORE, TABS, Tab, TrialScreen};
+use super::{BEFORE, TABS, TrialScreen};
 use crate::dashboard::look::{Look, Sign};
 use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, slots, width};
 
@@ -26,9 +27,9 @@ pub(crate) fn draw(trial: &TrialScreen, look: Look, frame: &mut Frame<'_>) {
     let title = trial.trial.to_string();
     header(pen.buffer, look, line(area, 0), &title, &pen.standing());
     pen.tabs(line(area, 1));
-    match trial.tab {
-        Tab::Talk => pen.talk(area),
-        Tab::Verdicts => pen.sheet(area),
+    match trial.sheet() {
+        None => pen.talk(area),
+        Some(sheet) => pen.sheet(sheet, area),
     }
     pen.at_what(line(area, area.height - 2));
     footer(
@@ -92,16 +93,18 @@ impl Pen<'_> {
 
     /// `step 12 of 40`, `entry 12 of 40`, `40 entries, following`.
     fn place(&self) -> String {
+        if let Some(sheet) = self.trial.sheet() {
+            return sheet.place();
+        }
         let talk = &self.trial.talk;
         let all = talk.count();
-        match (self.trial.tab, talk.step) {
-            (Tab::Verdicts, _) => self.trial.verdicts.place(),
-            (Tab::Talk, Some(step)) => format!("step {} of {all}", step + 1),
-            (Tab::Talk, None) if talk.follows && self.trial.standing.end.is_none() => {
+        match talk.step {
+            Some(step) => format!("step {} of {all}", step + 1),
+            None if talk.follows && self.trial.standing.end.is_none() => {
                 format!("{}, following", entries(all))
             }
-            (Tab::Talk, None) if all == 0 => String::new(),
-            (Tab::Talk, None) => format!("entry {} of {all}", talk.chosen + 1),
+            None if all == 0 => String::new(),
+            None => format!("entry {} of {all}", talk.chosen + 1),
         }
     }
 
@@ -143,8 +146,8 @@ impl Pen<'_> {
         }
     }
 
-    fn sheet(&mut self, area: Rect) {
-        for (n, row) in self.trial.verdicts.seen().iter().enumerate() {
+    fn sheet(&mut self, sheet: &Sheet, area: Rect) {
+        for (n, row) in sheet.seen().iter().enumerate() {
             let [slot] = slots(
                 line(area, 2 + cells(n)),
                 [(area.width.saturating_sub(BEFORE), BEFORE)],

@@ -1,4 +1,5 @@
-//! The third screen: one trial. What was said in it, live or step by step, and what its verifiers said.
+//! The third screen: one trial. What was said in it, live or step by step, what its verifiers said, what went over the wire
+//! to its model, and its log.
 //!
 //! | part | what it does |
 //! |---|---|
@@ -39,10 +40,17 @@ const BEFORE: u16 = 2;
 enum Tab {
     Talk,
     Verdicts,
+    Raw,
+    Log,
 }
 
 /// In the order of the screen.
-const TABS: [(Tab, &str); 2] = [(Tab::Talk, "conversation"), (Tab::Verdicts, "verifiers")];
+const TABS: [(Tab, &str); 4] = [
+    (Tab::Talk, "conversation"),
+    (Tab::Verdicts, "verifiers"),
+    (Tab::Raw, "raw"),
+    (Tab::Log, "log"),
+];
 
 /// The state of the screen.
 pub(crate) struct TrialScreen {
@@ -55,6 +63,10 @@ pub(crate) struct TrialScreen {
     tab: Tab,
     talk: Talk,
     verdicts: Sheet,
+    raw: Sheet,
+    /// The entry whose requests are shown.
+    raw_of: Option<usize>,
+    log: Sheet,
     /// Whether anything was read.
     read: bool,
     /// Why nothing is shown, or why what is shown may be old.
@@ -73,6 +85,10 @@ pub(crate) struct Wish {
     pub(crate) unfolded: Vec<usize>,
     /// How often the trial ended: its record is read each time.
     pub(crate) ends: u32,
+    /// The entry whose requests are wanted.
+    pub(crate) raw: Option<usize>,
+    /// Whether the log is wanted.
+    pub(crate) log: bool,
 }
 
 impl Wish {
@@ -86,6 +102,9 @@ impl Wish {
 pub(crate) enum TrialNews {
     Entries(Entries),
     Record(Option<Box<TrialRecord>>),
+    /// The requests that belong to an entry.
+    Raw(usize, Vec<Piece>),
+    Log(Vec<Piece>),
     /// What keeps it from being read; nothing any more.
     Trouble(Option<String>),
 }
@@ -120,6 +139,9 @@ impl TrialScreen {
             tab: Tab::Talk,
             talk: Talk::new(standing.end.is_none()),
             verdicts: Sheet::default(),
+            raw: Sheet::default(),
+            raw_of: None,
+            log: Sheet::pinned(),
             read: false,
             trouble: None,
             size: (80, 24),
@@ -137,6 +159,8 @@ impl TrialScreen {
             entries: self.talk.wanted(),
             unfolded: self.talk.unfolded(),
             ends: self.ends,
+            raw: (self.tab == Tab::Raw).then_some(self.talk.chosen),
+            log: self.tab == Tab::Log,
         }
     }
 
@@ -149,7 +173,7 @@ impl TrialScreen {
     pub(crate) fn bindings(&self) -> &'static [Binding] {
         match self.tab {
             Tab::Talk => TALK,
-            Tab::Verdicts => SHEET,
+            Tab::Verdicts | Tab::Raw | Tab::Log => SHEET,
         }
     }
 
@@ -167,6 +191,32 @@ impl TrialScreen {
         self.show_verdicts();
     }
 
+    /// What is shown; nothing for the conversation.
+    fn sheet(&self) -> Option<&Sheet> {
+        match self.tab {
+            Tab::Talk => None,
+            Tab::Verdicts => Some(&self.verdicts),
+            Tab::Raw => Some(&self.raw),
+            Tab::Log => Some(&self.log),
+        }
+    }
+
+    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        match self.tab {
+            Tab::Talk => None,
+            Tab::Verdicts => Some(&mut self.verdicts),
+            Tab::Raw => Some(&mut self.raw),
+            Tab::Log => Some(&mut self.log),
+        }
+    }
+
+    fn show_raw(&mut self, entry: usize, pieces: Vec<Piece>) {
+        if self.raw_of.replace(entry) != Some(entry) {
+            self.raw.first();
+        }
+        self.raw.show(pieces);
+    }
+
     fn show_verdicts(&mut self) {
         let columns = self.size.0.saturating_sub(BEFORE).into();
         let pieces = match (&self.record, &self.standing.end) {
@@ -181,7 +231,9 @@ impl TrialScreen {
         self.size = (columns, rows);
         let (columns, rows) = (columns.saturating_sub(BEFORE), rows.saturating_sub(AROUND));
         self.talk.resize(columns.into(), rows.into());
-        self.verdicts.resize(columns.into(), rows.into());
+        for sheet in [&mut self.verdicts, &mut self.raw, &mut self.log] {
+            sheet.resize(columns.into(), rows.into());
+        }
         self.show_verdicts();
     }
 }
@@ -208,6 +260,8 @@ pub(crate) fn update(trial: &mut TrialScreen, message: TrialMessage) -> Option<T
             trial.record = record;
             trial.show_verdicts();
         }
+        TrialMessage::News(TrialNews::Raw(entry, pieces)) => trial.show_raw(entry, pieces),
+        TrialMessage::News(TrialNews::Log(pieces)) => trial.log.show(pieces),
         TrialMessage::News(TrialNews::Trouble(trouble)) => trial.trouble = trouble,
         TrialMessage::Stands(standing) => trial.stands(standing),
         TrialMessage::Now(now) => {
@@ -226,8 +280,10 @@ fn act(trial: &mut TrialScreen, action: Action) -> Option<TrialEffect> {
         Action::Quit => return Some(TrialEffect::Quit),
         Action::NextTab => turn(trial, 1),
         Action::PreviousTab => turn(trial, TABS.len() - 1),
-        action if trial.tab == Tab::Talk => talk(&mut trial.talk, action),
-        action => sheet(trial, action),
+        action => match trial.sheet_mut() {
+            Some(shown) => sheet(shown, action),
+            None => talk(&mut trial.talk, action),
+        },
     }
     None
 }
@@ -255,24 +311,23 @@ fn talk(talk: &mut Talk, action: Action) {
     }
 }
 
-fn sheet(trial: &mut TrialScreen, action: Action) {
-    let page = trial.verdicts.page();
+fn sheet(sheet: &mut Sheet, action: Action) {
     match action {
-        Action::Up => scroll(trial, -1),
-        Action::Down => scroll(trial, 1),
-        Action::PageUp => scroll(trial, -page),
-        Action::PageDown => scroll(trial, page),
-        Action::First => scroll(trial, isize::MIN),
-        Action::Last => scroll(trial, isize::MAX),
+        Action::Up => sheet.scroll(-1),
+        Action::Down => sheet.scroll(1),
+        Action::PageUp => sheet.scroll(-sheet.page()),
+        Action::PageDown => sheet.scroll(sheet.page()),
+        Action::First => sheet.first(),
+        Action::Last => sheet.last(),
         _ => {}
     }
 }
 
 /// So many rows further.
 fn scroll(trial: &mut TrialScreen, by: isize) {
-    match trial.tab {
-        Tab::Talk => trial.talk.scroll(by),
-        Tab::Verdicts => trial.verdicts.scroll(by),
+    match trial.sheet_mut() {
+        Some(sheet) => sheet.scroll(by),
+        None => trial.talk.scroll(by),
     }
 }
 

@@ -49,17 +49,27 @@ pub(super) struct Sheet {
     pieces: Vec<Piece>,
     rows: Vec<Row>,
     top: usize,
+    /// Whether what is added at the end is shown as it comes, as long as nobody scrolls up.
+    pinned: bool,
     columns: usize,
     room: usize,
 }
 
 impl Sheet {
-    /// Shows another text from its beginning; of the same one the same part.
+    /// One that shows its end.
+    pub(super) fn pinned() -> Self {
+        Self {
+            pinned: true,
+            ..Self::default()
+        }
+    }
+
+    /// Shows another text, at the same place.
     pub(super) fn show(&mut self, pieces: Vec<Piece>) {
         if pieces != self.pieces {
             self.rows = rows_of(&pieces, self.columns);
             self.pieces = pieces;
-            self.scroll(0);
+            self.settle();
         }
     }
 
@@ -68,12 +78,29 @@ impl Sheet {
             self.rows = rows_of(&self.pieces, columns);
         }
         (self.columns, self.room) = (columns, room);
-        self.scroll(0);
+        self.settle();
     }
 
     pub(super) fn scroll(&mut self, by: isize) {
+        self.pinned &= by >= 0;
+        self.top = self.top.saturating_add_signed(by);
+        self.settle();
+    }
+
+    /// To its beginning.
+    pub(super) fn first(&mut self) {
+        (self.top, self.pinned) = (0, false);
+    }
+
+    /// To its end, and on with what comes.
+    pub(super) fn last(&mut self) {
+        self.pinned = true;
+        self.settle();
+    }
+
+    fn settle(&mut self) {
         let lowest = self.rows.len().saturating_sub(self.room);
-        self.top = self.top.saturating_add_signed(by).min(lowest);
+        self.top = if self.pinned { lowest } else { self.top.min(lowest) };
     }
 
     /// Rows of a page.

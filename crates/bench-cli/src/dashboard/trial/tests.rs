@@ -190,7 +190,7 @@ fn chosen_line(trial: &TrialScreen) -> String {
 fn a_trial_under_way_on_a_small_terminal() {
     insta::assert_snapshot!(shown(&trial(going(), 80, 24, 8)), @r#"
     create-bug~gpt-4o~1                                                  ⠋ under way
-     conversation  verifiers                                    8 entries, following
+     conversation  verifiers  raw  log                          8 entries, following
           {
             "project": "WEB",
             "summary": "日 本 語  \u001b[2J",
@@ -220,7 +220,7 @@ fn a_trial_under_way_on_a_small_terminal() {
 fn a_trial_that_is_over_on_a_large_terminal() {
     insta::assert_snapshot!(shown(&trial(over(), 200, 60, 11)), @r#"
     create-bug~gpt-4o~1                                                                                                                                                                             ✗ failed
-     conversation  verifiers                                                                                                                                                                   entry 1 of 12
+     conversation  verifiers  raw  log                                                                                                                                                         entry 1 of 12
 
     ❯ attempt 1                                                                                                                                                                                     03:04:05
 
@@ -294,7 +294,7 @@ fn what_its_verifiers_said() {
     );
     insta::assert_snapshot!(shown(&trial), @r#"
     create-bug~gpt-4o~1                                                     ✗ failed
-     conversation  verifiers
+     conversation  verifiers  raw  log
       verifier           verdict    comparison  expected  actual
       ───────────────────────────────────────────────────────────────────────
       exists             ✓ true     equals      1         1
@@ -323,7 +323,7 @@ fn what_its_verifiers_said() {
     update(&mut trial, TrialMessage::Size(200, 60));
     insta::assert_snapshot!(shown(&trial).lines().take(12).collect::<Vec<_>>().join("\n"), @r#"
     create-bug~gpt-4o~1                                                                                                                                                                             ✗ failed
-     conversation  verifiers
+     conversation  verifiers  raw  log
       verifier           verdict    type            comparison  expected  actual
       ───────────────────────────────────────────────────────────────────────────────────────
       exists             ✓ true     database_state  equals      1         1
@@ -359,6 +359,53 @@ fn record() -> TrialRecord {
         "tool_errors": 0, "started_at": "2026-01-02T03:04:05Z", "completed_at": "2026-01-02T03:04:07Z", "took_ms": 2000
     });
     serde_json::from_value(record).unwrap()
+}
+
+fn lines(words: &str, n: usize) -> Vec<Piece> {
+    let line = |n| Piece {
+        tone: Tone::Said,
+        text: format!("{words} {n}"),
+    };
+    (1..=n).map(line).collect()
+}
+
+#[test]
+fn requests_of_the_chosen_entry_and_the_end_of_the_log_are_wished_for_where_they_are_shown() {
+    let mut trial = trial(over(), 80, 24, 11);
+    for _ in 0..5 {
+        press(&mut trial, KeyCode::Down);
+    }
+    assert_eq!((trial.wish().raw, trial.wish().log), (None, false));
+    press(&mut trial, KeyCode::BackTab);
+    assert_eq!((trial.wish().raw, trial.wish().log), (None, true));
+    update(&mut trial, TrialMessage::News(TrialNews::Log(lines("log", 30))));
+    assert!(shown(&trial).contains("log 30") && shown(&trial).contains("rows 11–30 of 30"));
+    update(&mut trial, TrialMessage::News(TrialNews::Log(lines("log", 31))));
+    assert!(shown(&trial).contains("log 31"), "the end is followed");
+    press(&mut trial, KeyCode::Char('k'));
+    update(&mut trial, TrialMessage::News(TrialNews::Log(lines("log", 40))));
+    assert!(shown(&trial).contains("rows 11–30 of 40"), "{}", shown(&trial));
+    press(&mut trial, KeyCode::Char('G'));
+    assert!(shown(&trial).contains("log 40"));
+
+    press(&mut trial, KeyCode::BackTab);
+    assert_eq!((trial.wish().raw, trial.wish().log), (Some(5), false));
+    update(
+        &mut trial,
+        TrialMessage::News(TrialNews::Raw(5, lines("POST", 40))),
+    );
+    press(&mut trial, KeyCode::PageDown);
+    assert!(shown(&trial).contains("rows 20–39 of 40"), "{}", shown(&trial));
+    update(
+        &mut trial,
+        TrialMessage::News(TrialNews::Raw(5, lines("POST", 41))),
+    );
+    assert!(shown(&trial).contains("rows 20–39 of 41"), "more of the same");
+    update(
+        &mut trial,
+        TrialMessage::News(TrialNews::Raw(6, lines("POST", 41))),
+    );
+    assert!(shown(&trial).contains("rows 1–20 of 41"), "another entry");
 }
 
 #[test]
