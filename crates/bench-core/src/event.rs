@@ -78,12 +78,18 @@ pub enum Event {
     TrialWaiting {
         /// The trial.
         trial: TrialId,
-        /// For what, for people: `model gpt-4o: rate limited`, `tool create_issue`, ….
+        /// For what kind of thing. Journals of older versions do not say.
+        #[serde(default)]
+        kind: Awaited,
+        /// For what, for people: `openai:gpt-4o: it limits its rate`, `tool create_issue of tracker`, ….
         waiting_for: String,
         /// Milliseconds it has waited when this was written.
         waited_ms: u64,
-        /// What happens by itself and when: `retry in 12 s`, `ended after 60 s`, ….
+        /// What follows by itself, for people: `given up`, `sent again`, …. In journals of older versions with the time.
         then: String,
+        /// In how many milliseconds from when this was written, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        then_in_ms: Option<u64>,
         /// Nobody works for it meanwhile: it waits for its turn, not for a model or a tool that is at it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         idle: bool,
@@ -132,6 +138,40 @@ pub enum Event {
     TrialInterrupted(TrialInterrupted),
     /// A trial is over, and its files are on disk.
     TrialFinished(TrialFinished),
+}
+
+/// What kind of thing a trial waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Awaited {
+    /// A model's reply.
+    Reply,
+    /// A tool's answer.
+    Tool,
+    /// A gym that opens.
+    Gym,
+    /// The trial's verifiers.
+    Verifiers,
+    /// A provider that takes no more requests for now.
+    RateLimit,
+    /// A further request to a model, after one that failed otherwise.
+    Retry,
+    /// Room in the budget of the run.
+    Budget,
+    /// Its turn, where only so many trials may use something at once.
+    Turn,
+    /// Something that older versions did not tell, or newer ones tell.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl Awaited {
+    /// Whether it is usually quick, so that one that takes long is stuck. Replies of models are slow by nature.
+    pub fn is_usually_quick(self) -> bool {
+        matches!(self, Self::Tool | Self::Gym | Self::Verifiers)
+    }
 }
 
 /// What the schema of a tool is sent without.
@@ -280,5 +320,23 @@ mod tests {
             r#"{"event":"trial_started","trial":"a~oracle~1","attempt":1}"#
         );
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn waits_of_older_and_newer_versions_are_read() {
+        let older = r#""trial":"a~oracle~1","waiting_for":"reply of x","waited_ms":1000,"then":"given up after 60 s""#;
+        let read = |kind: &str| {
+            let line = format!(r#"{{"event":"trial_waiting",{kind}{older}}}"#);
+            match serde_json::from_str(&line).unwrap() {
+                Event::TrialWaiting { kind, then_in_ms, .. } => (kind, then_in_ms),
+                event => panic!("{event:?}"),
+            }
+        };
+        assert_eq!(read(""), (Awaited::Other, None));
+        assert_eq!(read(r#""kind":"moonrise","#), (Awaited::Other, None));
+        assert_eq!(
+            read(r#""kind":"rate_limit","then_in_ms":5,"#),
+            (Awaited::RateLimit, Some(5))
+        );
     }
 }

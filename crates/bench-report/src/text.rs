@@ -96,6 +96,14 @@ pub fn short_number(n: u64) -> String {
     }
 }
 
+/// `45s`, `2m 05s`, `1h 02m`: for what is not measured in hundredths.
+pub fn whole_seconds(time: Duration) -> String {
+    match time.as_secs() {
+        s @ 0..60 => format!("{s}s"),
+        _ => short_duration(time),
+    }
+}
+
 /// `42ms`, `4.20s`, `12.3s`, `2m 05s`, `1h 02m`, `3d 04h`.
 pub fn short_duration(time: Duration) -> String {
     let seconds = time.as_secs();

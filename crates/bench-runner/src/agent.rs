@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bench_core::drift::{Drift, Likeness, ToolSaid, compare};
-use bench_core::event::ToolChange;
+use bench_core::event::{Awaited, ToolChange};
 use bench_core::evidence::{Asker, Keep};
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
@@ -32,7 +32,7 @@ use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::spend::{Call, Meter, Turn, lost_call};
 use crate::verify::CallRecord;
-use crate::watch::{LONG_WAIT, Watch};
+use crate::watch::{LONG_WAIT, Waiting, Watch};
 
 /// The clock of a trial is not looked at more often than this.
 const SHORTEST_LOOK: Duration = Duration::from_millis(20);
@@ -419,9 +419,13 @@ impl Agent<'_> {
 
     /// Waits until the run's budget has room for a turn, without a work slot: those that have its room now may need it.
     async fn room(&self) -> Result<Turn<'_>, Broken> {
-        let waiting_for = "room in the budget of the run";
-        let then = "when a request of another trial is answered";
-        let turn = self.watch().idle(self.meter.turn(), waiting_for, then);
+        let waiting = Waiting {
+            kind: Awaited::Budget,
+            what: "room in the budget of the run".to_owned(),
+            then: "sent when a request of another trial is answered",
+            at: None,
+        };
+        let turn = self.watch().idle(self.meter.turn(), &waiting);
         let (turn, _) = self.slot.aside(turn).await;
         turn.map_err(Broken::Budget)
     }
@@ -514,13 +518,16 @@ impl Agent<'_> {
         let text = format!("{}; sent again in {:.1} s", wait.cause, wait.delay.as_secs_f64());
         self.reporter.log(self.trial, &text);
         if wait.delay >= LONG_WAIT {
-            let event = Event::TrialWaiting {
-                trial: self.trial.clone(),
-                waiting_for: format!("{}: {}", self.model.model(), wait.cause),
-                waited_ms: 0,
-                then: format!("sent again in {:.0} s", wait.delay.as_secs_f64().ceil()),
-                idle: true,
+            let waiting = Waiting {
+                kind: match wait.class {
+                    ErrorClass::RateLimit => Awaited::RateLimit,
+                    _ => Awaited::Retry,
+                },
+                what: format!("{}: {}", self.model.model(), wait.cause),
+                then: "sent again",
+                at: Instant::now().checked_add(wait.delay),
             };
+            let event = waiting.event(self.trial, Duration::ZERO, true);
             let reporter = self.reporter.clone();
             drop(tokio::spawn(async move { reporter.note(event).await }));
         }
@@ -636,8 +643,7 @@ impl Agent<'_> {
             idle: seconds(self.limits.tool_timeout_seconds).min(left),
             total: seconds(self.limits.tool_timeout_max_seconds).min(left),
         };
-        let what = format!("tool {tool} of {gym}");
-        let then = format!("given up after {} s", deadline.idle.as_secs_f64().ceil());
+        let waiting = Waiting::at_most(deadline.idle, Awaited::Tool, format!("tool {tool} of {gym}"));
         let call = tokio::time::timeout(
             deadline.total + GRACE,
             session.call_tool(tool, arguments, deadline),
@@ -649,7 +655,7 @@ impl Agent<'_> {
         };
         Ok(self
             .watch()
-            .busy(call, &what, &then)
+            .busy(call, &waiting)
             .await
             .unwrap_or_else(|over| Err(late(over)))?)
     }
@@ -753,16 +759,13 @@ impl ModelClient for Asking<'_> {
                 return Err(self.not_sent(cause));
             }
             let limit = request.timeout.min(agent.time_left().unwrap_or_default());
-            let (what, then) = (
-                format!("reply of {}", self.model()),
-                format!("given up after {} s", limit.as_secs_f64().ceil()),
-            );
+            let waiting = Waiting::at_most(limit, Awaited::Reply, format!("reply of {}", self.model()));
             if self.asked.fetch_add(1, Ordering::Relaxed) > 0 || waited {
-                agent.watch().goes_on(&what, &then).await;
+                agent.watch().goes_on(&waiting).await;
             }
             let call = agent.meter.begin(self.paid);
             let reply = agent.model.take_turn(request);
-            let reply = agent.watch().busy(reply, &what, &then).await;
+            let reply = agent.watch().busy(reply, &waiting).await;
             let changed = permit.ended(&reply);
             match &reply {
                 Ok(reply) => {
@@ -819,9 +822,18 @@ impl Asking<'_> {
         let mut told = false;
         loop {
             agent.slot.release();
-            let waiting_for = format!("{}: {}", self.model(), agent.rate.why());
+            let at = agent.rate.turn_at();
+            let waiting = Waiting {
+                kind: Awaited::RateLimit,
+                what: format!("{}: {}", self.model(), agent.rate.why()),
+                then: match at {
+                    Some(_) => "sent",
+                    None => "sent as soon as the requests before it are answered",
+                },
+                at,
+            };
             let next = agent.rate.next_permit();
-            let (permit, long) = agent.watch().idle(next, &waiting_for, &agent.rate.then()).await;
+            let (permit, long) = agent.watch().idle(next, &waiting).await;
             told |= long;
             agent.slot.reacquire().await;
             // Others may have been refused while this one waited for the slot.

@@ -200,6 +200,15 @@ impl Journal for StoreJournal {
     }
 
     fn commit(&mut self, events: &[(Event, DateTime<Utc>)]) -> Result<(), JournalError> {
+        // Readers take what a transcript gets after a wait was told for its end: what was said before has to be there.
+        for (event, _) in events {
+            if let Event::TrialWaiting { trial, .. } = event
+                && let Some(logs) = self.open.get_mut(trial)
+                && let Some(transcript) = &mut logs.transcript
+            {
+                transcript.flush().map_err(JournalError::new)?;
+            }
+        }
         self.recorder.record_batch(events).map_err(JournalError::new)
     }
 

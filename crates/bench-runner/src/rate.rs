@@ -193,29 +193,29 @@ impl Rate {
     }
 
     /// Why requests wait, for people.
-    pub(crate) fn why(&self) -> &'static str {
-        if self.lock().used_up {
+    pub(crate) fn why(&self) -> String {
+        let mut state = self.lock();
+        let why = if state.used_up {
             "its rate limit is used up"
         } else {
             "it limits its rate"
+        };
+        match state.pace_at(Instant::now()).map(|pace| pace * 60.0) {
+            Some(pace) if pace < 1.5 => format!("{why} (asked once a minute)"),
+            Some(pace) => format!("{why} (asked {pace:.0} times a minute)"),
+            None => why.to_owned(),
         }
     }
 
-    /// What will happen to a request that begins to wait now, for people.
-    pub(crate) fn then(&self) -> String {
+    /// About when a request is sent that begins to wait now, behind those that wait already; none where it is soon, or
+    /// as soon as others are answered.
+    pub(crate) fn turn_at(&self) -> Option<Instant> {
         let before = f64::from(self.waiting.load(Ordering::Relaxed));
         let (mut state, now) = (self.lock(), Instant::now());
-        let turn = state.open_at.max(state.next_at);
-        let mut wait = turn.map_or(0.0, |turn| turn.saturating_duration_since(now).as_secs_f64());
-        let pace = state.pace_at(now);
-        wait += pace.map_or(0.0, |pace| before / pace);
-        if wait < 1.0 {
-            return "sent as soon as the requests before it are answered".to_owned();
-        }
-        let pace = pace.map_or_else(String::new, |pace| {
-            format!(", at a pace of {} a minute", a_minute(pace))
-        });
-        format!("sent in about {} s{pace}", wait.ceil())
+        let opens = state.open_at.max(state.next_at).map_or(now, |turn| turn.max(now));
+        let queue = state.pace_at(now).map_or(0.0, |pace| before / pace);
+        let turn = opens.checked_add(Duration::try_from_secs_f64(queue).ok()?)?;
+        Some(turn).filter(|turn| *turn >= now + Duration::from_secs(1))
     }
 
     /// `hold` is how long the provider says that it takes no other.

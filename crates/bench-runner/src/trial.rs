@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bench_core::event::Awaited;
 use bench_core::evidence::Keep;
 use bench_core::gym::Seed;
 use bench_core::outcome::judge;
@@ -34,7 +35,7 @@ use crate::slots::TrialSlot;
 use crate::spend::Meter;
 use crate::verify::judge::{AskJudge, SYSTEM_PROMPT};
 use crate::verify::{TrialEnd, Verifier, verify_all};
-use crate::watch::Watch;
+use crate::watch::{Waiting, Watch};
 
 /// How long a gym over HTTP may take to begin a session, once its database is there.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -297,10 +298,13 @@ impl Attempt<'_> {
             judge: bench.as_ref().map(|bench| bench as &dyn AskJudge),
         };
         let verifying = verify_all(&self.scenario.verifiers, &end, self.verifiers);
-        let verdicts = self
-            .watch()
-            .busy(verifying, "its verifiers", "each has a time limit")
-            .await?;
+        let waiting = Waiting {
+            kind: Awaited::Verifiers,
+            what: "its verifiers".to_owned(),
+            then: "each has a time limit",
+            at: None,
+        };
+        let verdicts = self.watch().busy(verifying, &waiting).await?;
         for verdict in &verdicts {
             self.reporter
                 .entry(&self.trial.id, Entry::Verdict(verdict.clone()))
@@ -318,11 +322,8 @@ impl Attempt<'_> {
             let permit = self.opening.acquire().await;
             let limit = open_limit(gym.spec());
             let opening = tokio::time::timeout(limit, gym.open(&request));
-            let then = format!("given up after {} s", limit.as_secs());
-            let opened = self
-                .watch()
-                .busy(opening, &format!("gym {name} to open"), &then)
-                .await;
+            let waiting = Waiting::at_most(limit, Awaited::Gym, format!("gym {name} to open"));
+            let opened = self.watch().busy(opening, &waiting).await;
             drop(permit);
             match opened.unwrap_or_else(|_| Err(not_opened(&name, limit))) {
                 Ok(session) => open.push((name, session)),

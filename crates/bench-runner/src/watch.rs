@@ -3,13 +3,53 @@
 use std::future::Future;
 use std::time::Duration;
 
+use bench_core::event::Awaited;
 use bench_core::{Event, TrialId};
+use tokio::time::Instant;
 
 use crate::agent::millis;
 use crate::dispatch::Reporter;
 
 /// A wait longer than this is an event.
 pub(crate) const LONG_WAIT: Duration = Duration::from_secs(1);
+
+/// What a trial waits for, and what follows by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) kind: Awaited,
+    /// For what, for people.
+    pub(crate) what: String,
+    /// What follows by itself.
+    pub(crate) then: &'static str,
+    /// When that is, if it is known.
+    pub(crate) at: Option<Instant>,
+}
+
+impl Waiting {
+    /// For something that is given up if it takes longer than this from now.
+    pub(crate) fn at_most(limit: Duration, kind: Awaited, what: String) -> Self {
+        Self {
+            kind,
+            what,
+            then: "given up",
+            at: Instant::now().checked_add(limit),
+        }
+    }
+
+    /// The event that tells of it.
+    pub(crate) fn event(&self, trial: &TrialId, waited: Duration, idle: bool) -> Event {
+        let left = self.at.map(|at| at.saturating_duration_since(Instant::now()));
+        Event::TrialWaiting {
+            trial: trial.clone(),
+            kind: self.kind,
+            waiting_for: self.what.clone(),
+            waited_ms: millis(waited),
+            then: self.then.to_owned(),
+            then_in_ms: left.map(millis),
+            idle,
+        }
+    }
+}
 
 /// Who tells, and of which trial.
 #[derive(Clone, Copy)]
@@ -20,48 +60,30 @@ pub(crate) struct Watch<'a> {
 
 impl Watch<'_> {
     /// Waits for somebody who works: a model, a tool, a check.
-    pub(crate) async fn busy<T>(self, work: impl Future<Output = T>, waiting_for: &str, then: &str) -> T {
-        self.told(work, waiting_for, then, false).await.0
+    pub(crate) async fn busy<T>(self, work: impl Future<Output = T>, waiting: &Waiting) -> T {
+        self.told(work, waiting, false).await.0
     }
 
     /// Waits for its turn. Also whether that was told.
-    pub(crate) async fn idle<T>(
-        self,
-        turn: impl Future<Output = T>,
-        waiting_for: &str,
-        then: &str,
-    ) -> (T, bool) {
-        self.told(turn, waiting_for, then, true).await
+    pub(crate) async fn idle<T>(self, turn: impl Future<Output = T>, waiting: &Waiting) -> (T, bool) {
+        self.told(turn, waiting, true).await
     }
 
     /// After a wait that was told: somebody works again.
-    pub(crate) async fn goes_on(self, waiting_for: &str, then: &str) {
-        self.tell(Duration::ZERO, waiting_for, then, false).await;
+    pub(crate) async fn goes_on(self, waiting: &Waiting) {
+        self.tell(Duration::ZERO, waiting, false).await;
     }
 
-    async fn told<T>(
-        self,
-        work: impl Future<Output = T>,
-        waiting_for: &str,
-        then: &str,
-        idle: bool,
-    ) -> (T, bool) {
+    async fn told<T>(self, work: impl Future<Output = T>, waiting: &Waiting, idle: bool) -> (T, bool) {
         tokio::pin!(work);
         if let Ok(done) = tokio::time::timeout(LONG_WAIT, &mut work).await {
             return (done, false);
         }
-        self.tell(LONG_WAIT, waiting_for, then, idle).await;
+        self.tell(LONG_WAIT, waiting, idle).await;
         (work.await, true)
     }
 
-    async fn tell(self, waited: Duration, waiting_for: &str, then: &str, idle: bool) {
-        let event = Event::TrialWaiting {
-            trial: self.trial.clone(),
-            waiting_for: waiting_for.to_owned(),
-            waited_ms: millis(waited),
-            then: then.to_owned(),
-            idle,
-        };
-        self.reporter.note(event).await;
+    async fn tell(self, waited: Duration, waiting: &Waiting, idle: bool) {
+        self.reporter.note(waiting.event(self.trial, waited, idle)).await;
     }
 }

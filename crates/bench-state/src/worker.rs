@@ -28,6 +28,12 @@ impl Worker {
         self.is_of_this_boot() == Some(true) || self.host == platform::host()
     }
 
+    /// Whether its process is stopped, by SIGSTOP, Ctrl-Z or a debugger: it holds its lease and does nothing until it is
+    /// continued. `false` where that cannot be told: on another machine, and where there is no `/proc`.
+    pub fn is_stopped(&self) -> bool {
+        platform::process::is_stopped(self)
+    }
+
     /// Whether the machine is still in the worker's boot; `None` where that cannot be told.
     pub(crate) fn is_of_this_boot(&self) -> Option<bool> {
         Some(self.boot_id.as_ref()? == &platform::boot_id()?)

@@ -13,6 +13,7 @@
 //! | `isolation` | 500 trials at once, each in a world of its own |
 //! | `interrupted` | signals in the middle of a run |
 //! | `terminal` | closed terminals, Ctrl-C, and the ways of the older tool, in a real terminal |
+//! | `causes` | what keeps a run from going on, as the dashboard tells it |
 //! | `budgets` | what a resume may say anew, and the gate that a run keeps |
 //! | `costs` | what a run costs, its budget, and what of it outlives a worker |
 //! | `estimates` | what a dry run says a run will need |
@@ -36,6 +37,7 @@ mod bad_gyms;
 mod bad_models;
 mod broken_input;
 mod budgets;
+mod causes;
 mod compares;
 mod costs;
 mod dashboard;

@@ -53,6 +53,8 @@ pub(super) struct App {
     pub(super) acts: Acts,
     help: bool,
     turn: usize,
+    /// The terminal's bell is to be heard once.
+    rings: bool,
     over: Option<Over>,
     /// For tests of what a panic leaves of the terminal.
     pub(super) panics: bool,
@@ -113,6 +115,7 @@ impl App {
             acts,
             help: false,
             turn: 0,
+            rings: false,
             over: None,
             panics: false,
         }
@@ -132,6 +135,9 @@ impl App {
             if changed && rest.is_zero() {
                 screen.terminal.draw(|frame| self.draw(frame))?;
                 (changed, drawn) = (false, Some(Instant::now()));
+                if std::mem::take(&mut self.rings) {
+                    terminal::ring()?;
+                }
                 assert!(!self.panics, "made to panic");
             }
             let patience = match (changed, self.ticks()) {
@@ -296,6 +302,7 @@ impl App {
             Some(HomeEffect::Quit) => self.over = Some(Over::Quit),
             Some(HomeEffect::Open(id)) => self.open(id),
             Some(HomeEffect::Act(act)) => self.want(act),
+            Some(HomeEffect::Ring) => self.rings = true,
         }
     }
 

@@ -17,6 +17,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use ratatui::crossterm::execute;
+use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -70,6 +71,11 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// Rings the terminal's bell. Whether it is heard, seen or neither is the terminal's to say.
+pub(crate) fn ring() -> io::Result<()> {
+    execute!(stdout(), Print('\x07'))
 }
 
 fn take() -> io::Result<()> {

@@ -249,7 +249,7 @@ mod tests {
         );
         assert_eq!(
             bars.status_line(at(5)),
-            "0 running, 1 waiting · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s"
+            "0 running, 1 waiting · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, sent again in 11s"
         );
         assert!(bars.hidden);
         curtain.open();

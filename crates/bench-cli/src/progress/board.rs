@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bench_core::event::Awaited;
 use bench_core::session::{Progress, Session, begin, fold};
 use bench_core::{Event, Plan, TrialId};
 use bench_report::text;
 use bench_runner::Earlier;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How long what a trial says may take to its transcript: the runner keeps it for half a second at most.
+/// How long what a trial said just before its wait was told may take to its transcript.
 const WRITTEN_WITHIN: TimeDelta = TimeDelta::milliseconds(800);
+
+/// What is so long past its time was given more of it.
+const LATE: TimeDelta = TimeDelta::seconds(2);
 
 /// What is known of a run under way.
 pub(crate) struct Board {
@@ -33,19 +37,62 @@ struct Part {
     done: u32,
 }
 
-/// What a trial under way waits for.
+/// What a trial under way waits for. Its texts are safe for a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wait {
+    /// For what kind of thing.
+    pub(crate) kind: Awaited,
     /// For what, as it was told.
     pub(crate) reason: String,
     /// Since when.
     pub(crate) since: DateTime<Utc>,
-    /// What happens by itself.
+    /// What follows by itself.
     pub(crate) then: String,
+    /// When that is, if it is known.
+    pub(crate) then_at: Option<DateTime<Utc>>,
     /// Nobody works for it meanwhile.
     pub(crate) idle: bool,
-    /// What its trial said before is written by then.
+    /// What its trial said before it was told is written by then.
     quiet_from: DateTime<Utc>,
+}
+
+impl Wait {
+    /// How long it has lasted.
+    pub(crate) fn waited(&self, now: DateTime<Utc>) -> Duration {
+        (now - self.since).to_std().unwrap_or_default()
+    }
+
+    /// `18s, given up in 42s: tool search of jira`: what follows soon comes first, for a line that is cut off.
+    pub(crate) fn words(&self, now: DateTime<Utc>) -> String {
+        let (waited, follows) = (text::whole_seconds(self.waited(now)), self.follows(now));
+        if self.then_at.is_some_and(|at| at >= now) {
+            format!("{waited}, {follows}: {}", self.reason)
+        } else {
+            format!("{waited} for {}; {follows}", self.reason)
+        }
+    }
+
+    /// What follows by itself: `given up in 42s`.
+    fn follows(&self, now: DateTime<Utc>) -> String {
+        let then = &self.then;
+        let Some(left) = self.then_at.map(|at| at - now) else {
+            return then.clone();
+        };
+        match (left.to_std(), self.kind) {
+            (Ok(left), _) => format!("{then} in {}", text::whole_seconds(left)),
+            // Each sign of progress gives it its time anew.
+            (Err(_), Awaited::Tool) if -left > LATE => format!("{then} when it reports no more progress"),
+            (Err(_), Awaited::RateLimit) => format!("{then} as soon as it is its turn"),
+            (Err(_), _) => format!("{then} now"),
+        }
+    }
+}
+
+fn milliseconds(n: u64) -> TimeDelta {
+    i64::try_from(n)
+        .ok()
+        .and_then(TimeDelta::try_milliseconds)
+        .unwrap_or(TimeDelta::MAX)
 }
 
 impl Board {
@@ -104,18 +151,21 @@ impl Board {
             }
             Event::TrialWaiting {
                 trial,
+                kind,
                 waiting_for,
                 waited_ms,
                 then,
+                then_in_ms,
                 idle,
             } => {
-                let waited = i64::try_from(*waited_ms).map_or(TimeDelta::MAX, TimeDelta::milliseconds);
-                let since = at.checked_sub_signed(waited).unwrap_or(at);
+                let since = at.checked_sub_signed(milliseconds(*waited_ms)).unwrap_or(at);
                 let wait = Wait {
-                    quiet_from: since + WRITTEN_WITHIN,
-                    reason: waiting_for.clone(),
+                    quiet_from: at + WRITTEN_WITHIN,
+                    kind: *kind,
+                    reason: text::clean_line(waiting_for),
                     since,
-                    then: then.clone(),
+                    then: text::clean_line(then),
+                    then_at: then_in_ms.and_then(|left| at.checked_add_signed(milliseconds(left))),
                     idle: *idle,
                 };
                 self.running.insert(trial.clone(), Some(wait));
@@ -171,13 +221,15 @@ impl Board {
     /// The wait that lasts longest, in words, and how many more there are.
     pub(crate) fn longest_wait(&self, now: DateTime<Utc>) -> Option<String> {
         let (trial, wait, more) = self.longest()?;
-        let waited = (now - wait.since).to_std().unwrap_or_default();
         let more = match more {
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };
-        let what = text::clean_line(&format!("{} for {}, {}", trial, wait.reason, wait.then));
-        Some(format!("waiting {}: {what}{more}", text::short_duration(waited)))
+        let what = format!("{trial} for {}, {}", wait.reason, wait.follows(now));
+        Some(format!(
+            "waiting {}: {what}{more}",
+            text::short_duration(wait.waited(now))
+        ))
     }
 
     /// About how much longer it takes, from the pace so far; `None` before the first trial is over, and while nothing
@@ -282,9 +334,11 @@ pub(crate) mod tests {
     pub(crate) fn waiting(trial: &str, waited_ms: u64) -> Event {
         Event::TrialWaiting {
             trial: trial.parse().unwrap(),
+            kind: Awaited::RateLimit,
             waiting_for: "model gpt-4o: rate \x1b[2Jlimited".into(),
             waited_ms,
-            then: "retry in 12 s".into(),
+            then: "sent again".into(),
+            then_in_ms: Some(12_000),
             idle: true,
         }
     }
@@ -298,7 +352,8 @@ pub(crate) mod tests {
         assert_eq!(board.longest_wait(at(1)), None);
         board.event(&waiting("a~oracle~1", 1_000), at(2));
         board.event(&waiting("b~oracle~1", 4_000), at(5));
-        let want = "waiting 5.00s: a~oracle~1 for model gpt-4o: rate ␛[2Jlimited, retry in 12 s (and 1 more)";
+        let want =
+            "waiting 5.00s: a~oracle~1 for model gpt-4o: rate ␛[2Jlimited, sent again in 8s (and 1 more)";
         assert_eq!(board.longest_wait(at(6)).as_deref(), Some(want));
         board.event(&finished("a~oracle~1", Outcome::Passed, None), at(7));
         board.event(&finished("b~oracle~1", Outcome::Errored, None), at(7));
@@ -317,7 +372,7 @@ pub(crate) mod tests {
         board.event(&waiting("a~oracle~1", 1_000), at(10));
         board.spoke(&trial, at(9));
         assert!(waits(&board), "that was its last word before");
-        board.spoke(&trial, at(9) + TimeDelta::milliseconds(700));
+        board.spoke(&trial, at(10) + TimeDelta::milliseconds(700));
         assert!(waits(&board), "it may take so long to its transcript");
         board.spoke(&trial, at(11));
         assert!(!waits(&board));

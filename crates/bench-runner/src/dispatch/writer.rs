@@ -24,8 +24,8 @@ const BATCH: usize = 512;
 const SLICE: usize = 8;
 /// Trials whose files are synced at the same time: a disk takes hardly longer for some than for one.
 const SYNCING: usize = 8;
-/// The longest pause between two ticks of the journal.
-const TICK: Duration = Duration::from_secs(2);
+/// The longest pause between two ticks of the journal: those who watch a trial see what it says within this.
+const TICK: Duration = Duration::from_millis(500);
 
 /// A trial that is over.
 pub(super) struct Finished {

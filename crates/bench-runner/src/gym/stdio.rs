@@ -14,7 +14,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bench_core::{Event, GymSpec};
+use bench_core::GymSpec;
+use bench_core::event::Awaited;
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use serde_json::{Map, Value};
@@ -29,6 +30,7 @@ use super::sql::SqlFailure;
 use super::{Admission, Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
 use crate::process::{ChildGuard, ChildSpec, CleanEnvironment, Marker, spawn};
+use crate::watch::{LONG_WAIT, Waiting};
 
 /// How long the server may take to leave after its input was closed, and again after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -118,18 +120,16 @@ impl StdioGym {
     /// Waits for the trial's slot. A longer wait is told.
     async fn slot(&self, request: &OpenRequest) -> Slot {
         let mut slot = Box::pin(self.slots.take(&request.trial));
-        let second = Duration::from_secs(1);
-        if let Ok(slot) = tokio::time::timeout(second, &mut slot).await {
+        if let Ok(slot) = tokio::time::timeout(LONG_WAIT, &mut slot).await {
             return slot;
         }
-        let waiting = Event::TrialWaiting {
-            trial: request.trial.clone(),
-            waiting_for: format!("its turn to start the server of gym `{}`", self.spec.name),
-            waited_ms: 1000,
-            then: "when another trial's servers have ended".to_owned(),
-            idle: true,
+        let waiting = Waiting {
+            kind: Awaited::Turn,
+            what: format!("its turn to start the server of gym `{}`", self.spec.name),
+            then: "started when another trial's servers have ended",
+            at: None,
         };
-        (request.report)(waiting).await;
+        (request.report)(waiting.event(&request.trial, LONG_WAIT, true)).await;
         slot.await
     }
 

@@ -109,30 +109,32 @@ async fn the_last_answer_that_a_limit_allows_closes_the_gate_before_anybody_is_r
     }
     let permit = rate.next_permit().await;
     drop(permit.ended(&Ok(TurnReply::default())));
-    assert_eq!((room(&rate), rate.why()), (4, "it limits its rate"));
+    assert_eq!((room(&rate), rate.why().as_str()), (4, "it limits its rate"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_told_for_how_long() {
+async fn who_waits_is_told_for_how_long_and_at_which_pace() {
     let rate = rate(4);
-    assert_eq!(rate.then(), "sent as soon as the requests before it are answered");
+    let left = |rate: &Rate| rate.turn_at().map(|at| (at - Instant::now()).as_secs());
+    assert_eq!(left(&rate), None, "nobody was refused");
     let slow = refusal(Some(Duration::from_secs(20)));
     drop(rate.next_permit().await.ended(&Err(slow)));
+    assert_eq!(left(&rate), Some(20), "it asked for that");
     rate.lock().pace = Some(0.1);
     sleep(Duration::from_secs(60)).await; // until what was let through is forgotten
     drop(rate.next_permit().await); // its turn
-    assert_eq!(rate.then(), "sent in about 10 s, at a pace of 6 a minute");
+    assert_eq!(left(&rate), Some(10));
+    assert_eq!(rate.why(), "it limits its rate (asked 6 times a minute)");
     let mut waiting = [(); 3].map(|()| Box::pin(rate.next_permit()));
     for wait in &mut waiting {
         assert!(futures_util::poll!(wait.as_mut()).is_pending());
     }
-    assert_eq!(rate.then(), "sent in about 40 s, at a pace of 6 a minute");
+    assert_eq!(left(&rate), Some(40));
     drop(waiting);
-    assert_eq!(
-        rate.then(),
-        "sent in about 10 s, at a pace of 6 a minute",
-        "they are gone"
-    );
+    assert_eq!(left(&rate), Some(10), "they are gone");
+    rate.lock().pace = Some(SLOWEST);
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(rate.why(), "it limits its rate (asked once a minute)");
 }
 
 #[tokio::test(start_paused = true)]

@@ -107,6 +107,18 @@ pub(crate) fn lives(worker: &Worker) -> bool {
     start_ticks_in(&stat) == worker.start_ticks && !is_exiting(&stat)
 }
 
+/// Whether this very process is stopped on this machine, as far as can be told: by a signal (state `T`) or a debugger (`t`).
+pub(crate) fn is_stopped(worker: &Worker) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", worker.pid)).unwrap_or_default();
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, fields)| fields.split_ascii_whitespace().next());
+    matches!(state, Some("T" | "t"))
+        && worker.start_ticks.is_some()
+        && start_ticks_in(&stat) == worker.start_ticks
+        && worker.is_of_this_boot() == Some(true)
+}
+
 /// Whether a `stat` file is that of a zombie, or of a process that the kernel is taking apart: it sets this mark before
 /// it frees any lock of it.
 fn is_exiting(stat: &str) -> bool {
@@ -151,6 +163,55 @@ mod tests {
         assert_eq!(start_ticks_in(&stat), Some(22));
         assert_eq!(start_ticks_in("1 (x) S 1"), None);
         assert_eq!(start_ticks_in(""), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_stopped_process_is_told_from_a_later_one_of_its_number() {
+        use rustix::process::{Pid, Signal as Number, kill_process};
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let worker = Worker {
+            pid: child.id(),
+            start_ticks: start_ticks_of(&child.id().to_string()),
+            ..crate::platform::this_worker()
+        };
+        let pid = Pid::from_child(&child);
+        assert!(!is_stopped(&worker));
+        // A signal is acted on a moment after it was sent.
+        let becomes = |wanted| {
+            let began = std::time::Instant::now();
+            while is_stopped(&worker) != wanted {
+                assert!(began.elapsed().as_secs() < 20, "never {wanted}");
+                std::thread::yield_now();
+            }
+        };
+        kill_process(pid, Number::STOP).unwrap();
+        becomes(true);
+        for stranger in [
+            Worker {
+                start_ticks: worker.start_ticks.map(|ticks| ticks + 1),
+                ..worker.clone()
+            },
+            Worker {
+                start_ticks: None,
+                ..worker.clone()
+            },
+            Worker {
+                boot_id: None,
+                ..worker.clone()
+            },
+            Worker {
+                boot_id: Some("another".to_owned()),
+                ..worker.clone()
+            },
+        ] {
+            assert!(!is_stopped(&stranger), "{stranger:?}");
+        }
+        kill_process(pid, Number::CONT).unwrap();
+        becomes(false);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_stopped(&worker), "it is gone");
     }
 
     #[cfg(target_os = "linux")]

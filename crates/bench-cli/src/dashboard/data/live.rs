@@ -123,6 +123,13 @@ impl Live {
             Standing::Orphaned { .. } => return Doing::Orphaned,
             Standing::Alive | Standing::Over => {}
         }
+        let stopped = run.state.worker.as_ref().filter(|worker| worker.is_stopped());
+        if let Some(worker) = stopped {
+            return Doing::Stopped {
+                pid: worker.pid,
+                heard: run.heartbeat_at,
+            };
+        }
         let longest_silence = TimeDelta::seconds((HEARTBEAT_SECONDS * MISSED).cast_signed());
         if let Some(since) = run.heartbeat_at.filter(|at| now - *at > longest_silence) {
             return Doing::Silent { since };

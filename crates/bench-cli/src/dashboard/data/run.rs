@@ -140,7 +140,7 @@ impl Watch {
             trial
                 .wait
                 .as_ref()
-                .map_or((true, None), |wait| (false, Some(wait.since)))
+                .map_or((true, None), |waiting| (false, Some(waiting.wait.since)))
         });
         Picture {
             row: self.said.clone().unwrap_or_else(|| self.row()),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bench_report::runs::RunRow;
 use bench_report::text::clean_line;
 use bench_runner::BenchJob;
-use bench_state::{Ending, LegacyRow, RunId, RunStore, RunSummary, StateError};
+use bench_state::{CauseKind, Ending, LegacyRow, RunId, RunStore, RunSummary, StateError};
 use chrono::{DateTime, Utc};
 
 use super::live::{Became, Live};
@@ -339,6 +339,12 @@ pub(super) fn going(run: &RunSummary<BenchJob>, live: &Live, now: DateTime<Utc>)
 pub(super) fn over(run: &RunSummary<BenchJob>) -> Row {
     let status = &run.state.status;
     let cause = match status.ending() {
+        // Nobody was there to say what helps.
+        Some(Ending::Failed { cause }) if cause.kind == CauseKind::WorkerLost => Some(format!(
+            "{}, `resume` continues it: {}",
+            cause.kind.code(),
+            cause.message
+        )),
         Some(Ending::Failed { cause }) => Some(format!("{}: {}", cause.kind.code(), cause.message)),
         Some(Ending::Cancelled { reason }) => Some(reason.code().to_owned()),
         Some(Ending::Completed) | None => None,

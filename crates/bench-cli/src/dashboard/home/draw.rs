@@ -6,8 +6,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::row::{Going, Over, Row, Stand, whole};
-use super::{Home, Sort};
+use super::row::{Going, Over, Row, Stand};
+use super::{Home, words};
 use crate::dashboard::acts::ask::refusal;
 use crate::dashboard::keys::{Action, HOME};
 use crate::dashboard::look::Look;
@@ -30,69 +30,27 @@ pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
         look,
         line(area, 0),
         &format!("Runs in {}", home.folder),
-        &counts(home),
+        &words::counts(home),
     );
-    facts(home, look, line(area, 1), buffer);
+    let style = if home.trouble.is_some() {
+        look.bad()
+    } else {
+        look.faint()
+    };
+    let [facts] = slots(line(area, 1), [(area.width, 0)]);
+    say(buffer, look, facts, &words::facts(home), style);
     let list = Rect {
         y: area.y + 2,
         height: cells(home.room()).min(area.height.saturating_sub(4)),
         ..area
     };
     draw_list(home, look, list, buffer);
-    chosen(home, look, line(area, area.height - 2), buffer);
+    let [chosen] = slots(line(area, area.height - 2), [(area.width, 0)]);
+    let said = words::chosen(home).unwrap_or_default();
+    say(buffer, look, chosen, &said, look.faint());
     let (row, marked) = (home.chosen_row(), home.marked());
     let does = |action| !matches!(action, Action::Act(act) if refusal(act, row, &marked).is_some());
     footer(buffer, look, line(area, area.height - 1), HOME, does);
-}
-
-/// `2 in progress · 1,204 completed`.
-fn counts(home: &Home) -> String {
-    let going = home.rows.iter().filter(|row| row.is_going()).count();
-    let reading = if home.reading { ", reading" } else { "" };
-    format!(
-        "{going} in progress · {} completed{reading}",
-        home.rows.len() - going
-    )
-}
-
-/// Filter, sorting, trouble.
-fn facts(home: &Home, look: Look, line: Rect, buffer: &mut Buffer) {
-    let mut parts = Vec::new();
-    if home.typing || !home.filter.is_empty() {
-        let cursor = if home.typing { "_" } else { "" };
-        parts.push(format!(
-            "/{}{cursor}  {} of {}",
-            text::clean_line(&format!("{}.", home.filter)).trim_end_matches('.'),
-            home.shown.len(),
-            home.rows.len()
-        ));
-        if home.typing {
-            parts.push("Enter keeps it, Esc shows all".to_owned());
-        }
-    }
-    if !home.marked.is_empty() {
-        parts.push(format!("{} marked", home.marked.len()));
-    }
-    match home.sort {
-        Sort::Newest => {}
-        Sort::Harness => parts.push("sorted by harness".to_owned()),
-        Sort::Worst => parts.push("fewest verifiers passed first".to_owned()),
-    }
-    if home.unreadable > 0 {
-        parts.push(format!(
-            "{} cannot be read: `list` says why",
-            text::count(home.unreadable, "run")
-        ));
-    }
-    parts.extend(home.notice.map(str::to_owned));
-    let style = if home.trouble.is_some() {
-        look.bad()
-    } else {
-        look.faint()
-    };
-    parts.extend(home.trouble.clone());
-    let [slot] = slots(line, [(line.width, 0)]);
-    say(buffer, look, slot, &parts.join(" · "), style);
 }
 
 fn draw_list(home: &Home, look: Look, list: Rect, buffer: &mut Buffer) {
@@ -238,7 +196,7 @@ impl Pen<'_> {
     fn note_style(&self, row: &Row) -> Style {
         match row.word(self.home.now) {
             "running" | "starting" => self.look.faint(),
-            "stalled" | "silent" | "orphaned" => self.look.bad(),
+            "stalled" | "silent" | "stopped" | "orphaned" => self.look.bad(),
             _ => self.look.odd(),
         }
     }
@@ -257,7 +215,12 @@ impl Pen<'_> {
             None => self.put(sign, &look.spinner(home.turn).to_string(), look.key(), Side::Left),
         }
         self.put(harness, &row.harness, Style::new(), Side::Left);
-        self.put(models, &models_of(row, models.width), Style::new(), Side::Left);
+        self.put(
+            models,
+            &words::models_of(row, models.width),
+            Style::new(),
+            Side::Left,
+        );
         let progress = &row.progress;
         let (done, rest) = look.bar(progress.trials_done, progress.trials_total, bar.width.into());
         let split = cells(paint::width(&done));
@@ -282,7 +245,7 @@ impl Pen<'_> {
         self.put(age, &short_age(seconds), Style::new(), Side::Right);
         let time = going
             .left
-            .map_or_else(|| "—".to_owned(), |time| about(time.as_secs()));
+            .map_or_else(|| "—".to_owned(), |time| words::about(time.as_secs()));
         self.put(left, &time, Style::new(), Side::Right);
         if let Some(note) = note {
             let said = said.unwrap_or_else(|| row.word(home.now));
@@ -369,7 +332,12 @@ impl Pen<'_> {
         let began = row.started_at.format(format).to_string();
         self.put(date, &began, look.faint(), Side::Left);
         self.put(harness, &row.harness, Style::new(), Side::Left);
-        self.put(models, &models_of(row, models.width), Style::new(), Side::Left);
+        self.put(
+            models,
+            &words::models_of(row, models.width),
+            Style::new(),
+            Side::Left,
+        );
         let progress = &row.progress;
         let share = row
             .share()
@@ -385,45 +353,4 @@ impl Pen<'_> {
             self.say(note, cause, look.faint());
         }
     }
-}
-
-/// `openai:gpt-4o ×5`; without the providers if it would not fit otherwise.
-fn models_of(row: &Row, columns: u16) -> String {
-    let times = match row.runs {
-        0 | 1 => String::new(),
-        n => format!(" ×{n}"),
-    };
-    let free = usize::from(columns).saturating_sub(paint::width(&times));
-    if paint::width(&row.models) <= free {
-        return format!("{}{times}", row.models);
-    }
-    let names = row.models.split(", ");
-    let names: Vec<&str> = names
-        .map(|name| name.split_once(':').map_or(name, |(_, name)| name))
-        .collect();
-    format!("{}{times}", paint::fit(&names.join(", "), free))
-}
-
-/// `~12m`.
-fn about(seconds: u64) -> String {
-    format!("~{}", short_age(i64::try_from(seconds).unwrap_or(i64::MAX)))
-}
-
-/// What there is to say of the chosen run.
-fn chosen(home: &Home, look: Look, line: Rect, buffer: &mut Buffer) {
-    let Some(row) = home.chosen_at().and_then(|at| home.row(at)) else {
-        return;
-    };
-    let began = row.started_at.format("%Y-%m-%d %H:%M UTC");
-    let mut parts = vec![row.id().to_owned()];
-    match row.note(home.now) {
-        Some(note) => parts.push(format!("{}: {note}", row.word(home.now))),
-        None => parts.push(row.word(home.now).to_owned()),
-    }
-    if row.is_going() {
-        let took = (home.now - row.started_at).to_std().unwrap_or_default();
-        parts.push(format!("{} from {began}", whole(took)));
-    }
-    let [slot] = slots(line, [(line.width, 0)]);
-    say(buffer, look, slot, &parts.join(" · "), look.faint());
 }

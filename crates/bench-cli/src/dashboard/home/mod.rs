@@ -5,6 +5,7 @@
 
 mod draw;
 pub(crate) mod row;
+mod words;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -50,10 +51,20 @@ pub(crate) struct Home {
     /// Runs that cannot be read.
     unreadable: usize,
     trouble: Option<String>,
+    /// Runs that ended since the last key.
+    ended: Ended,
     /// An answer to the last key.
     notice: Option<&'static str>,
     now: DateTime<Utc>,
     turn: usize,
+}
+
+/// Runs that went on before one's eyes and are over.
+#[derive(Default)]
+struct Ended {
+    count: usize,
+    /// How the last of them ended.
+    last: String,
 }
 
 /// What comes first among the runs that are over.
@@ -82,6 +93,8 @@ pub(crate) enum HomeEffect {
     Help,
     Open(RunId),
     Act(Act),
+    /// A run ended: whoever looks elsewhere may want to know.
+    Ring,
 }
 
 impl Home {
@@ -103,6 +116,7 @@ impl Home {
             reading: true,
             unreadable: 0,
             trouble: None,
+            ended: Ended::default(),
             notice: None,
             now,
             turn: 0,
@@ -200,6 +214,7 @@ pub(crate) fn update(home: &mut Home, message: HomeMessage) -> Option<HomeEffect
         }
         HomeMessage::Key(key) => {
             home.notice = None;
+            home.ended = Ended::default();
             decode(HOME, &key).and_then(|action| act(home, action))
         }
         HomeMessage::Wheel(lines) => {
@@ -207,8 +222,9 @@ pub(crate) fn update(home: &mut Home, message: HomeMessage) -> Option<HomeEffect
             None
         }
         HomeMessage::News(news) => {
+            let before = home.ended.count;
             learn(home, news);
-            None
+            (home.ended.count > before).then_some(HomeEffect::Ring)
         }
         HomeMessage::Now(now) => {
             home.now = now;
@@ -339,6 +355,10 @@ fn put(home: &mut Home, row: Row) -> bool {
     let known = home.index.get(&row.key).and_then(|at| home.rows.get_mut(*at));
     if let Some(old) = known {
         let moved = old.is_going() != row.is_going() || old.started_at != row.started_at;
+        if old.is_going() && !row.is_going() {
+            home.ended.count += 1;
+            home.ended.last = row.ended_words();
+        }
         *old = row;
         // Words of a filter may fit no longer.
         return moved || !home.filter.is_empty();

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bench_core::{Progress, TrialId};
-use bench_report::text::{self, clean_line};
 use bench_state::RunId;
 use chrono::{DateTime, Utc};
 
 use crate::dashboard::look::Sign;
 use crate::progress::board::Wait;
+
+pub(crate) use bench_report::text::whole_seconds as whole;
 
 /// A tool or a gym that takes longer than this, while nothing else moves, holds the run up.
 const STALLED: Duration = Duration::from_secs(30);
@@ -76,50 +77,46 @@ pub(crate) enum Doing {
     Ending { since: DateTime<Utc> },
     /// Its worker has its lease, but gives no sign of life.
     Silent { since: DateTime<Utc> },
+    /// The process of its worker is stopped.
+    Stopped {
+        pid: u32,
+        /// The last sign of life.
+        heard: Option<DateTime<Utc>>,
+    },
     /// Its worker is on another machine and gives no sign of life.
     Unknown { since: Option<DateTime<Utc>> },
     /// Its worker is gone, and the run could not be given its end.
     Orphaned,
 }
 
-/// A wait: of which trial, for what, since when, and what follows by itself.
+/// A wait, and whose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) trial: String,
-    pub(crate) reason: String,
-    pub(crate) then: String,
-    pub(crate) since: DateTime<Utc>,
-    /// Nobody works for it meanwhile.
-    pub(crate) idle: bool,
+    pub(crate) wait: Wait,
     /// Further trials that wait.
     pub(crate) more: usize,
 }
 
 impl Waiting {
-    /// The wait of a trial, its texts made safe.
+    /// The wait of a trial.
     pub(crate) fn of(trial: &TrialId, wait: &Wait, more: usize) -> Self {
         Self {
             trial: trial.to_string(),
-            reason: clean_line(&wait.reason),
-            then: clean_line(&wait.then),
-            since: wait.since,
-            idle: wait.idle,
+            wait: wait.clone(),
             more,
         }
     }
 
-    fn waited(&self, now: DateTime<Utc>) -> Duration {
-        (now - self.since).to_std().unwrap_or_default()
-    }
-
-    /// Whether something that should be quick is not. Replies of models are slow by nature.
+    /// Whether something that should be quick is not.
     fn is_stalled(&self, now: DateTime<Utc>) -> bool {
-        !self.idle && !self.reason.starts_with("reply of ") && self.waited(now) >= STALLED
+        let wait = &self.wait;
+        !wait.idle && wait.kind.is_usually_quick() && wait.waited(now) >= STALLED
     }
 
-    /// `45s for tool search of jira; given up after 60 s`.
+    /// `18s, given up in 42s: tool search of jira`.
     pub(crate) fn words_alone(&self, now: DateTime<Utc>) -> String {
-        format!("{} for {}; {}", whole(self.waited(now)), self.reason, self.then)
+        self.wait.words(now)
     }
 
     /// The same with the trial, and how many more there are.
@@ -129,14 +126,6 @@ impl Waiting {
             n => format!(", and {n} more"),
         };
         format!("{} ({}{more})", self.words_alone(now), self.trial)
-    }
-}
-
-/// `45s`, `2m 05s`: a wait is not measured in hundredths.
-pub(crate) fn whole(time: Duration) -> String {
-    match time.as_secs() {
-        s @ 0..60 => format!("{s}s"),
-        _ => text::short_duration(time),
     }
 }
 
@@ -157,6 +146,7 @@ impl Row {
                 Doing::Waiting(_) => "waiting",
                 Doing::Ending { .. } => "ending",
                 Doing::Silent { .. } => "silent",
+                Doing::Stopped { .. } => "stopped",
                 Doing::Unknown { .. } => "unknown",
                 Doing::Orphaned => "orphaned",
             },
@@ -171,7 +161,7 @@ impl Row {
             "completed" => Some(Sign::Passed),
             "failed" => Some(Sign::Failed),
             "cancelled" => Some(Sign::Cancelled),
-            "stalled" | "silent" | "orphaned" => Some(Sign::Errored),
+            "stalled" | "silent" | "stopped" | "orphaned" => Some(Sign::Errored),
             _ => Some(Sign::Unscored),
         }
     }
@@ -185,7 +175,7 @@ impl Row {
         };
         match &going.doing {
             Doing::Beginning | Doing::Running(None) => None,
-            Doing::Running(Some(waiting)) => (waiting.waited(now) >= NOTEWORTHY)
+            Doing::Running(Some(waiting)) => (waiting.wait.waited(now) >= NOTEWORTHY)
                 .then(|| format!("runs; the longest wait: {}", waiting.words(now))),
             Doing::Waiting(waiting) => Some(format!("{} {}", self.word(now), waiting.words(now))),
             Doing::Ending { since } => Some(format!(
@@ -193,9 +183,16 @@ impl Row {
                 age(*since)
             )),
             Doing::Silent { since } => Some(format!(
-                "its worker lives, but gave no sign for {}; it goes on when its process does, `kill` ends it",
+                "no sign of its worker for {}, but it lives; `bench-cli kill` ends it, nothing else does",
                 age(*since)
             )),
+            Doing::Stopped { pid, heard } => {
+                let heard = heard.map(|at| format!("; last sign {} ago", age(at)));
+                Some(format!(
+                    "worker stopped; `kill -CONT {pid}` continues it, `bench-cli kill` ends it{}",
+                    heard.unwrap_or_default()
+                ))
+            }
             Doing::Unknown { since: Some(since) } => Some(format!(
                 "its worker on another machine is silent for {}; `cleanup` can end it",
                 age(*since)
@@ -203,7 +200,21 @@ impl Row {
             Doing::Unknown { since: None } => {
                 Some("its worker is on another machine and gave no sign; `cleanup` can end it".to_owned())
             }
-            Doing::Orphaned => Some("its worker is gone; its end cannot be written down here".to_owned()),
+            Doing::Orphaned => {
+                Some("its worker is gone; who can write here settles it as failed (worker_lost)".to_owned())
+            }
+        }
+    }
+
+    /// How it ended, for whoever did not look: `run_… completed: 45/50 passed`.
+    pub(crate) fn ended_words(&self) -> String {
+        let word = match &self.stand {
+            Stand::Over(over) => &over.word,
+            Stand::Going(_) => "goes on",
+        };
+        match (self.progress.verifiers_passed, self.progress.verifiers_total) {
+            (_, 0) => format!("{} {word}", self.id()),
+            (passed, total) => format!("{} {word}: {passed}/{total} passed", self.id()),
         }
     }
 
@@ -231,7 +242,13 @@ impl Row {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use bench_core::Event;
+    use bench_core::event::Awaited;
+    use bench_runner::Earlier;
+
     use super::*;
+    use crate::progress::board::Board;
+    use crate::progress::board::tests::plan;
 
     pub(crate) fn now() -> DateTime<Utc> {
         "2026-01-02T05:04:05Z".parse().unwrap()
@@ -241,15 +258,22 @@ pub(crate) mod tests {
         now() - chrono::TimeDelta::seconds(seconds)
     }
 
-    pub(crate) fn waiting(reason: &str, seconds: i64, idle: bool) -> Waiting {
-        Waiting {
-            trial: "create-bug~gpt-4o~1".into(),
-            reason: clean_line(reason),
-            then: "given up after 60 s".into(),
-            since: ago(seconds),
+    /// A wait that ends a minute after it began.
+    pub(crate) fn waiting(kind: Awaited, reason: &str, seconds: i64) -> Waiting {
+        let idle = matches!(kind, Awaited::RateLimit | Awaited::Budget);
+        let event = Event::TrialWaiting {
+            trial: "create-bug~gpt-4o~1".parse().unwrap(),
+            kind,
+            waiting_for: reason.into(),
+            waited_ms: 1_000,
+            then: if idle { "sent again" } else { "given up" }.into(),
+            then_in_ms: Some(59_000),
             idle,
-            more: 2,
-        }
+        };
+        let mut board = Board::new(&plan(), &Earlier::default());
+        board.event(&event, ago(seconds - 1));
+        let (trial, wait, _) = board.longest().unwrap();
+        Waiting::of(trial, wait, 2)
     }
 
     fn row(doing: Doing) -> Row {
@@ -270,17 +294,25 @@ pub(crate) mod tests {
 
     #[test]
     fn every_state_says_its_cause_and_what_follows() {
+        let (reply, tool, rate) = (Awaited::Reply, Awaited::Tool, Awaited::RateLimit);
         let states = [
             Doing::Beginning,
             Doing::Running(None),
-            Doing::Running(Some(waiting("reply of openai:o3", 3, false))),
-            Doing::Running(Some(waiting("tool search of jira", 12, false))),
-            Doing::Waiting(waiting("openai:gpt-4o: rate \x1b[2Jlimited", 45, true)),
-            Doing::Waiting(waiting("reply of openai:o3", 45, false)),
-            Doing::Waiting(waiting("tool search of jira", 29, false)),
-            Doing::Waiting(waiting("tool search of jira", 30, false)),
+            Doing::Running(Some(waiting(reply, "reply of openai:o3", 3))),
+            Doing::Running(Some(waiting(tool, "tool search of jira", 12))),
+            Doing::Waiting(waiting(rate, "openai:gpt-4o: rate \x1b[2Jlimited", 45)),
+            Doing::Waiting(waiting(rate, "openai:gpt-4o: it limits its rate", 61)),
+            Doing::Waiting(waiting(reply, "reply of openai:o3", 45)),
+            Doing::Waiting(waiting(tool, "tool search of jira", 29)),
+            Doing::Waiting(waiting(tool, "tool search of jira", 30)),
+            Doing::Waiting(waiting(tool, "tool search of jira", 61)),
+            Doing::Waiting(waiting(tool, "tool search of jira", 63)),
             Doing::Ending { since: ago(5) },
             Doing::Silent { since: ago(125) },
+            Doing::Stopped {
+                pid: 4711,
+                heard: Some(ago(12)),
+            },
             Doing::Unknown {
                 since: Some(ago(300)),
             },
@@ -295,16 +327,20 @@ pub(crate) mod tests {
         starting: 
         running: 
         running: 
-        running: runs; the longest wait: 12s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
-        waiting: waiting 45s for openai:gpt-4o: rate ␛[2Jlimited; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
-        waiting: waiting 45s for reply of openai:o3; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
-        waiting: waiting 29s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
-        stalled: stalled 30s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, and 2 more)
+        running: runs; the longest wait: 12s, given up in 48s: tool search of jira (create-bug~gpt-4o~1, and 2 more)
+        waiting: waiting 45s, sent again in 15s: openai:gpt-4o: rate ␛[2Jlimited (create-bug~gpt-4o~1, and 2 more)
+        waiting: waiting 1m 01s for openai:gpt-4o: it limits its rate; sent again as soon as it is its turn (create-bug~gpt-4o~1, and 2 more)
+        waiting: waiting 45s, given up in 15s: reply of openai:o3 (create-bug~gpt-4o~1, and 2 more)
+        waiting: waiting 29s, given up in 31s: tool search of jira (create-bug~gpt-4o~1, and 2 more)
+        stalled: stalled 30s, given up in 30s: tool search of jira (create-bug~gpt-4o~1, and 2 more)
+        stalled: stalled 1m 01s for tool search of jira; given up now (create-bug~gpt-4o~1, and 2 more)
+        stalled: stalled 1m 03s for tool search of jira; given up when it reports no more progress (create-bug~gpt-4o~1, and 2 more)
         ending: asked to end 5s ago; running trials are being ended
-        silent: its worker lives, but gave no sign for 2m 05s; it goes on when its process does, `kill` ends it
+        silent: no sign of its worker for 2m 05s, but it lives; `bench-cli kill` ends it, nothing else does
+        stopped: worker stopped; `kill -CONT 4711` continues it, `bench-cli kill` ends it; last sign 12s ago
         unknown: its worker on another machine is silent for 5m 00s; `cleanup` can end it
         unknown: its worker is on another machine and gave no sign; `cleanup` can end it
-        orphaned: its worker is gone; its end cannot be written down here
+        orphaned: its worker is gone; who can write here settles it as failed (worker_lost)
         ");
     }
 }

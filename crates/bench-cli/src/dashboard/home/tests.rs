@@ -1,3 +1,4 @@
+use bench_core::event::Awaited;
 use bench_core::session::{OutcomeCounts, Progress};
 use std::time::Duration;
 
@@ -60,20 +61,26 @@ fn rows() -> Vec<Row> {
             2,
             "jira-smoke (nightly)",
             "openai:gpt-4o, anthropic:claude-sonnet-4-5",
-            Doing::Waiting(waiting("openai:gpt-4o: status 429, rate limited", 45, true)),
+            Doing::Waiting(waiting(
+                Awaited::RateLimit,
+                "openai:gpt-4o: status 429, rate limited",
+                45,
+            )),
         ),
         going(
             3,
             "tickets",
             "google:gemini-2.5-pro",
-            Doing::Waiting(waiting("tool search of jira", 52, false)),
+            Doing::Waiting(waiting(Awaited::Tool, "tool search of jira", 52)),
         ),
         over(5, "quickstart", "completed", None),
         over(
             9,
             "a-harness-with-quite-a-long-name",
             "failed",
-            Some("worker_lost: the worker (pid 4711) is gone and left no ending; `resume` continues the run"),
+            Some(
+                "worker_lost, `resume` continues it: the worker (pid 4711) is gone and left no ending: killed, out of memory or crashed",
+            ),
         ),
         over(12, "tickets", "cancelled", Some("requested")),
     ]
@@ -114,9 +121,9 @@ fn a_small_terminal() {
     IN PROGRESS  3                                trials passed      cost  age  left
     ❯ ⠋ quickstart      oracle          ━─────     12/60     10         —   5m     —
       … jira-sm…ightly) gpt-4…t-4-5 ×2  ━─────    24/120     20   $2.4211  10m  ~11m
-        waiting 45s for openai:gpt-4o: status 429, rate limited; given up after 60 …
+        waiting 45s, sent again in 15s: openai:gpt-4o: status 429, rate limited (cr…
       ! tickets         gemin…5-pro ×3  ━─────    36/180     30   $3.4211  15m  ~17m
-        stalled 52s for tool search of jira; given up after 60 s (create-bug~gpt-4o…
+        stalled 52s, given up in 8s: tool search of jira (create-bug~gpt-4o~1, and …
 
     COMPLETED  3                       models × runs            verifiers  status
       ✓ 01-02 00:04  quickstart        gpt-4o,…et-4-5 ×5  120/150 (80.0%)  completed
@@ -143,12 +150,12 @@ fn a_large_terminal() {
 
     IN PROGRESS  3                                                                      trials passed      cost  age  left  state
     ❯ ⠋ quickstart                           oracle                           ━─────     12/60     10         —   5m     —  running
-      … jira-smoke (nightly)                 gpt-4o, claude-sonnet-4-5 ×2     ━─────    24/120     20   $2.4211  10m  ~11m  waiting 45s for openai:gpt-4o: status 429, rate limited; given up after 60 s (c…
-      ! tickets                              google:gemini-2.5-pro ×3         ━─────    36/180     30   $3.4211  15m  ~17m  stalled 52s for tool search of jira; given up after 60 s (create-bug~gpt-4o~1, …
+      … jira-smoke (nightly)                 gpt-4o, claude-sonnet-4-5 ×2     ━─────    24/120     20   $2.4211  10m  ~11m  waiting 45s, sent again in 15s: openai:gpt-4o: status 429, rate limited (create…
+      ! tickets                              google:gemini-2.5-pro ×3         ━─────    36/180     30   $3.4211  15m  ~17m  stalled 52s, given up in 8s: tool search of jira (create-bug~gpt-4o~1, and 2 mo…
 
     COMPLETED  3                                            models × runs                             verifiers  status     cause
       ✓ 2026-01-02 00:04  quickstart                        gpt-4o, claude-sonnet-4-5 ×5        120/150 (80.0%)  completed
-      ✗ 2026-01-01 20:04  a-harness-with-quite-a-long-name  gpt-4o, claude-sonnet-4-5 ×5        108/150 (72.0%)  failed     worker_lost: the worker (pid 4711) is gone and left no ending; `resume` continu…
+      ✗ 2026-01-01 20:04  a-harness-with-quite-a-long-name  gpt-4o, claude-sonnet-4-5 ×5        108/150 (72.0%)  failed     worker_lost, `resume` continues it: the worker (pid 4711) is gone and left no e…
       – 2026-01-01 17:04  tickets                           gpt-4o, claude-sonnet-4-5 ×5         99/150 (66.0%)  cancelled  requested
 
 
@@ -217,9 +224,9 @@ fn a_terminal_that_knows_only_ascii_and_no_colour() {
     IN PROGRESS  3                                trials passed      cost  age  left
     > | quickstart      oracle          #-----     12/60     10         -   5m     -
       ~ jira-sm~ightly) gpt-4~t-4-5 x2  #-----    24/120     20   $2.4211  10m  ~11m
-        waiting 45s for openai:gpt-4o: status 429, rate limited; given up after 60 ~
+        waiting 45s, sent again in 15s: openai:gpt-4o: status 429, rate limited (cr~
       ! tickets         gemin~5-pro x3  #-----    36/180     30   $3.4211  15m  ~17m
-        stalled 52s for tool search of jira; given up after 60 s (create-bug~gpt-4o~
+        stalled 52s, given up in 8s: tool search of jira (create-bug~gpt-4o~1, and ~
 
     COMPLETED  3                       models x runs            verifiers  status
       + 01-02 00:04  quickstart        gpt-4o,~et-4-5 x5  120/150 (80.0%)  completed
@@ -317,10 +324,19 @@ fn a_run_that_ends_moves_to_the_completed_ones() {
         });
         row
     };
-    update(
-        &mut home,
-        HomeMessage::News(RunsNews::Rows(vec![ended(1), ended(2), ended(3)])),
+    let tell = |home: &mut Home, rows| update(home, HomeMessage::News(RunsNews::Rows(rows)));
+    assert_eq!(tell(&mut home, vec![ended(1)]), Some(HomeEffect::Ring));
+    let line = "run_20260102_010405_0badcafe completed: 30/36 passed";
+    assert!(shown(&home).contains(line), "{}", shown(&home));
+    assert_eq!(tell(&mut home, vec![ended(1)]), None, "once");
+    assert_eq!(tell(&mut home, vec![ended(2), ended(3)]), Some(HomeEffect::Ring));
+    let text = shown(&home);
+    assert!(
+        text.contains("3 runs ended; the last: run_20260102_030405"),
+        "{text}"
     );
+    press(&mut home, KeyCode::Down);
+    assert!(!shown(&home).contains("runs ended"), "it was seen");
     let text = shown(&home);
     assert!(
         !text.contains("IN PROGRESS") && text.contains("COMPLETED  6"),

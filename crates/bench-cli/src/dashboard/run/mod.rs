@@ -1,6 +1,7 @@
 //! The second screen: one run, live or over. How far it is, what each model achieves, where every trial stands, what
 //! those under way wait for, and why others have no verdict.
 
+mod columns;
 mod draw;
 pub(crate) mod picture;
 

@@ -175,7 +175,7 @@ pub(crate) struct UnderWay {
 impl UnderWay {
     /// Whether nobody works for it.
     pub(crate) fn is_idle(&self) -> bool {
-        self.wait.as_ref().is_some_and(|wait| wait.idle)
+        self.wait.as_ref().is_some_and(|waiting| waiting.wait.idle)
     }
 }
 

@@ -1,4 +1,4 @@
-use bench_core::event::Event;
+use bench_core::event::{Awaited, Event};
 use bench_core::session::{Cell, OutcomeCounts, Session, Totals};
 use bench_core::{Cost, GymChoice, Harness, ModelSpec, Outcome, Plan, Source, Usage, Usd};
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
@@ -114,11 +114,15 @@ fn picture(plan: &Plan, stand: Stand) -> Picture {
     let trials = vec![
         under_way(
             "close-issue~oracle~2",
-            Some(waiting("openai:gpt-4o: status 429, rate limited", 45, true)),
+            Some(waiting(
+                Awaited::RateLimit,
+                "openai:gpt-4o: status 429, rate limited",
+                45,
+            )),
         ),
         under_way(
             "create-bug~noop~2",
-            Some(waiting("tool search of jira", 12, false)),
+            Some(waiting(Awaited::Tool, "tool search of jira", 12)),
         ),
         under_way("read-only~noop~2", None),
     ];
@@ -155,7 +159,11 @@ fn picture(plan: &Plan, stand: Stand) -> Picture {
 
 fn live() -> Stand {
     Stand::Going(Going {
-        doing: Doing::Running(Some(waiting("openai:gpt-4o: status 429, rate limited", 45, true))),
+        doing: Doing::Running(Some(waiting(
+            Awaited::RateLimit,
+            "openai:gpt-4o: status 429, rate limited",
+            45,
+        ))),
         cost: Some("$0.8422".into()),
         left: Some(std::time::Duration::from_secs(720)),
     })
@@ -164,7 +172,9 @@ fn live() -> Stand {
 fn over() -> Stand {
     Stand::Over(Over {
         word: "failed".into(),
-        cause: Some("worker_lost: the worker (pid 4711) is gone; `resume` continues the run".into()),
+        cause: Some(
+            "worker_lost, `resume` continues it: the worker (pid 4711) is gone and left no ending".into(),
+        ),
     })
 }
 
@@ -194,7 +204,7 @@ fn a_run_under_way_on_a_small_terminal() {
     insta::assert_snapshot!(shown(&run_of(4, live(), 80, 24)), @r"
     jira-smoke (nightly) · oracle, noop                             ⠋ running 5m 02s
     7/24 trials · 2 running · 1 waiting · ~12m left · $0.8422 of $5.00 · openai 50 …
-    runs; the longest wait: 45s for openai:gpt-4o: status 429, rate limited; given …
+    runs; the longest wait: 45s, sent again in 15s: openai:gpt-4o: status 429, rate…
       model      trials  passed   95% interval  verifiers        cost
       oracle       3/12   66.7%          4–99%        6/9     $0.4211
       noop         1/12    0.0%          0–79%        0/3     $0.4211
@@ -206,8 +216,8 @@ fn a_run_under_way_on_a_small_terminal() {
       read-only                         ?··     –▶·
 
     UNDER WAY  3
-      close-issue~oracle~2  45s for openai:gpt-4o: status 429, rate limited; given …
-      create-bug~noop~2  12s for tool search of jira; given up after 60 s
+      close-issue~oracle~2  45s, sent again in 15s: openai:gpt-4o: status 429, rate…
+      create-bug~noop~2  12s, given up in 48s: tool search of jira
       read-only~noop~2  at work
     WITHOUT A VERDICT
       1 limit: 200 turns
@@ -224,7 +234,7 @@ fn a_run_that_broke_on_a_large_terminal() {
     insta::assert_snapshot!(shown(&run_of(40, over(), 200, 60)), @r"
     jira-smoke (nightly) · oracle, noop                                                                                                                                      ✗ failed · 2026-01-02 04:59 UTC
     7/240 trials · $0.8422 of $5.00 · 2 passed · 1 failed · 1 at a limit · 1 errored · 1 unscored · 1 cancelled
-    worker_lost: the worker (pid 4711) is gone; `resume` continues the run
+    worker_lost, `resume` continues it: the worker (pid 4711) is gone and left no ending
       model      trials  passed   95% interval  verifiers        cost
       oracle       3/12   66.7%          4–99%        6/9     $0.4211
       noop         1/12    0.0%          0–79%        0/3     $0.4211

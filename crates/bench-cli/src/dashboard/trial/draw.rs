@@ -162,9 +162,13 @@ impl Pen<'_> {
         let [slot] = slots(line, [(line.width, 0)]);
         if let Some(trouble) = &trial.trouble {
             say(self.buffer, look, slot, trouble, look.bad());
-        } else if let Some(wait) = trial.standing.wait.as_ref().filter(|_| trial.is_going()) {
-            let style = if wait.idle { look.odd() } else { look.faint() };
-            say(self.buffer, look, slot, &wait.words_alone(trial.now), style);
+        } else if let Some(waiting) = trial.standing.wait.as_ref().filter(|_| trial.is_going()) {
+            let style = if waiting.wait.idle {
+                look.odd()
+            } else {
+                look.faint()
+            };
+            say(self.buffer, look, slot, &waiting.words_alone(trial.now), style);
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bench_core::event::Awaited;
 use bench_core::transcript::{Entry, Line, ToolCall};
 use bench_core::{Event, Outcome, Usage, Verdict, VerdictStatus};
 use bench_report::conversation::{self, Detail};
@@ -145,7 +146,7 @@ fn going() -> Standing {
     Standing {
         sign: Sign::Running,
         end: None,
-        wait: Some(waiting("reply of openai:gpt-4o", 12, false)),
+        wait: Some(waiting(Awaited::Reply, "reply of openai:gpt-4o", 12)),
     }
 }
 
@@ -211,7 +212,7 @@ fn a_trial_under_way_on_a_small_terminal() {
 
     ❯ assistant, turn 2 (1.20s)                                             03:04:05
       It is **WEB-17**.
-    12s for reply of openai:gpt-4o; given up after 60 s
+    12s, given up in 48s: reply of openai:gpt-4o
     ? help  q quit  Esc back  Tab next view  Enter unfold  → n l step  End G follow
     "#);
 }
