@@ -11,6 +11,9 @@
 //! | [`charts`] | where the marks of a chart stand |
 //! | [`talk`] | transcripts in pieces, none of them too long |
 //! | [`html`] | the values as a page |
+//! | [`markdown`] | the values as a text for a job summary or a comment |
+//! | [`junit`] | trials as test cases |
+//! | [`csv`] | trials as rows |
 
 use bench_core::event::TrialFinished;
 use bench_core::session::{OutcomeCounts, Totals};
@@ -24,7 +27,10 @@ use crate::causes::CauseCount;
 
 pub mod build;
 pub mod charts;
+pub mod csv;
 pub mod html;
+pub mod junit;
+pub mod markdown;
 pub mod talk;
 
 /// Version of the values' form.
@@ -132,6 +138,8 @@ pub struct Cell {
     pub outcomes: OutcomeCounts,
     /// Passed of passed, failed and limit; none without any of them.
     pub pass_rate: Option<f64>,
+    /// In a few signs: passed of those with a verdict, then what has none, `◐ 1/2 !1`.
+    pub brief: String,
     /// A sign and words: `✗ 1/3 passed, 1 errored`.
     pub words: String,
     /// Its first trial that did not pass.
@@ -207,6 +215,27 @@ pub struct Ended {
     pub at: DateTime<Utc>,
     /// What was recorded.
     pub end: TrialFinished,
+}
+
+/// The sign of an outcome.
+pub(crate) fn sign(outcome: Outcome) -> char {
+    match outcome {
+        Outcome::Passed => '✓',
+        Outcome::Failed | Outcome::Limit => '✗',
+        Outcome::Errored => '!',
+        Outcome::Cancelled => '⊘',
+        _ => '·',
+    }
+}
+
+/// The sign of a [`Run::status`].
+pub(crate) fn status_sign(status: &str) -> char {
+    match status {
+        "completed" => '✓',
+        "running" => '…',
+        "unknown" => '?',
+        _ => '✗',
+    }
 }
 
 /// The lines of a transcript; one that cannot be read is told in words, in its place.

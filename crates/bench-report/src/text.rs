@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 /// The text without anything that could command a terminal: control characters other than newline and tab
-/// become visible pictures (`␛`), and those that turn the reading direction `�`. One character stays one
-/// character, so that columns stay true.
+/// become visible pictures (`␛`), and those that turn the reading direction, or that no document may hold, `�`. One
+/// character stays one character, so that columns stay true.
 pub fn clean(text: &str) -> Cow<'_, str> {
     if text.chars().all(|c| picture(c) == c) {
         return Cow::Borrowed(text);
@@ -30,9 +30,13 @@ fn picture(c: char) -> char {
         '\n' | '\t' => c,
         '\u{7f}' => '␡',
         c if u32::from(c) < 0x20 => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
-        '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            '\u{fffd}'
-        }
+        '\u{80}'..='\u{9f}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{fffe}'
+        | '\u{ffff}' => '\u{fffd}',
         c => c,
     }
 }

@@ -83,6 +83,43 @@ fn an_own_template_sees_the_values_and_its_mistakes_are_told() {
 }
 
 #[test]
+fn other_forms_say_the_same() {
+    let bed = bed();
+    let form = |format: &str| {
+        let shot = bed.bench(&format!("report --format {format} -o -"));
+        assert_eq!(shot.code, Some(0), "{shot}");
+        shot.stdout
+    };
+    let summary = form("md");
+    assert!(
+        summary.contains("| `oracle` | **100%** (21–100) few scenarios | 2/2 | 1 |"),
+        "{summary}"
+    );
+    assert!(summary.contains("**!** errored `broken~oracle~1`"), "{summary}");
+    assert_eq!(form("markdown").lines().next(), summary.lines().next());
+    let cases = form("junit");
+    assert!(
+        cases.contains("tests=\"4\" failures=\"1\" errors=\"2\""),
+        "{cases}"
+    );
+    let rows = form("csv");
+    assert_eq!(rows.lines().count(), 5, "{rows}");
+    assert!(rows.starts_with("run_id,trial,scenario_id,model,"), "{rows}");
+    for (format, ending) in [("md", "md"), ("junit", "xml"), ("csv", "csv")] {
+        let shot = bed.bench(&format!("report --format {format}"));
+        let name = format!("report-{}.{ending}", bed.the_run().id());
+        assert_eq!(
+            (shot.code, shot.stdout.trim()),
+            (Some(0), name.as_str()),
+            "{shot}"
+        );
+        let shot = bed.bench(&format!("report --format {format} --template own.jinja"));
+        assert_eq!(shot.code, Some(2), "{shot}");
+    }
+    assert_eq!(bed.bench("report --format pdf").code, Some(2));
+}
+
+#[test]
 fn what_cannot_be_done_is_told_before_anything_is_written() {
     let bed = bed();
     insta::assert_snapshot!(bed.bench("report latest latest -o page.html"), @r"

@@ -1,4 +1,5 @@
-//! A report in a real browser: it asks for nothing, says nothing on the console, and its charts can be seen.
+//! Reports as others read them. In a real browser, a page asks for nothing, says nothing on the console, and its charts can
+//! be seen. `JUnit` XML holds to the schema of Jenkins and is read by a CI parser; CSV is read by pandas.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -68,6 +69,57 @@ fn a_report_is_seen_and_asks_for_nothing() {
             look["scrollWidth"], look["width"],
             "{at}: nothing hangs over the edge"
         );
+    }
+}
+
+#[test]
+fn test_cases_and_rows_are_read_by_others() {
+    let Some(real) = installed("test_cases_and_rows_are_read_by_others") else {
+        return;
+    };
+    let bed = attacked();
+    for (format, file) in [("junit", "results.xml"), ("csv", "results.csv")] {
+        let shot = bed.bench(&format!("report latest --format {format} -o {file}"));
+        assert_eq!(shot.code, Some(0), "{shot}");
+    }
+    let output = Command::new(real.join("venv/bin/python"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("real/read.py"))
+        .args([
+            real.join("junit-10.xsd"),
+            bed.path("results.xml"),
+            bed.path("results.csv"),
+        ])
+        .output()
+        .unwrap();
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{trouble}");
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(read["faults"], json!([]));
+    assert_eq!(
+        read["suites"],
+        json!([
+            ["oracle", 6, 0, 0, 0],
+            ["noop", 6, 6, 0, 0],
+            ["script:bad.json", 6, 6, 0, 0]
+        ])
+    );
+    assert_eq!(read["cases"][0], json!(["oracle", format!("1 {ATTACK} #1"), []]));
+    assert_eq!(
+        read["cases"][6],
+        json!(["noop", format!("1 {ATTACK} #1"), ["Failure"]])
+    );
+    assert_eq!(read["outcomes"], json!({"passed": 6, "failed": 12}));
+    assert_eq!(
+        read["rates"],
+        json!({"oracle": 1.0, "noop": 0.0, "script:bad.json": 0.0})
+    );
+    assert_eq!(
+        read["scenarios"][0],
+        json!(format!("1 {ATTACK}")),
+        "text comes back as it was"
+    );
+    for number in ["passed", "turns", "took_ms", "verifiers_total"] {
+        assert_eq!(read["columns"][number], json!("int64"), "{number}");
     }
 }
 

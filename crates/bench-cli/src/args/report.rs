@@ -7,11 +7,13 @@ use clap::{Args, ValueEnum};
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints the path of each file that it wrote. What was said in failed and errored trials is folded in, up to 20 MB; of the
-others the file is named. A run that is not over is marked as partial.
+Prints the path of each file that it wrote. In a page, what was said in failed and errored trials is folded in, up to
+20 MB; of the others the file is named. A run that is not over is marked as partial.
 
 Examples:
   bench-cli report latest
+  bench-cli report latest --format md -o - >> $GITHUB_STEP_SUMMARY
+  bench-cli report latest --format junit -o results.xml
   bench-cli report latest -o results.html
   bench-cli report run_20260102 --template own.html")]
 pub(crate) struct ReportArgs {
@@ -21,10 +23,10 @@ pub(crate) struct ReportArgs {
     /// What is made of it
     #[arg(long, value_name = "FORMAT", default_value = "html")]
     pub(crate) format: ReportFormat,
-    /// Write to this file; `-` for stdout [default: report-RUN.html in the current folder]
+    /// Write to this file; `-` for stdout [default: report-RUN in the current folder]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Own template (minijinja) instead of the built-in page, which it may extend
+    /// With html: own template (minijinja) instead of the built-in page, which it may extend
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
 }
@@ -34,6 +36,13 @@ pub(crate) struct ReportArgs {
 pub(crate) enum ReportFormat {
     /// One page that needs no network and no script
     Html,
+    /// Markdown, for a job summary or a comment
+    #[value(alias = "markdown")]
+    Md,
+    /// JUnit XML: a suite per model, a case per trial
+    Junit,
+    /// A row per trial
+    Csv,
 }
 
 impl ReportFormat {
@@ -41,6 +50,9 @@ impl ReportFormat {
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Html => "html",
+            Self::Md => "md",
+            Self::Junit => "xml",
+            Self::Csv => "csv",
         }
     }
 }

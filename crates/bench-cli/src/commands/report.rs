@@ -9,13 +9,14 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use bench_report::report::html::{self, HtmlError, Template};
+use bench_report::report::{csv, junit, markdown};
 use bench_runner::BenchJob;
 use bench_state::{RunStore, RunView, StateError};
 use chrono::{DateTime, Utc};
 
 use self::gather::Gathered;
 use super::sweep;
-use crate::args::report::ReportArgs;
+use crate::args::report::{ReportArgs, ReportFormat};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -34,15 +35,21 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
                 .hint("without it each run has a file of its own"),
         );
     }
+    if args.template.is_some() && args.format != ReportFormat::Html {
+        return Err(CliError::usage("`--template` is for `--format html`"));
+    }
     let template = args.template.as_deref().map(|path| read_template(path, cx));
-    let template = template.transpose()?;
+    let document = Document {
+        format: args.format,
+        template: template.transpose()?,
+    };
     let store = cx.store()?;
     for run in &args.run {
         let view = find(&store, run, cx.now)?;
         let gathered = gather::gather(view, cx.now)?;
         if args.output.as_deref() == Some(Path::new("-")) {
             let mut out = BufWriter::with_capacity(CHUNK, cx.out.clone());
-            page(&gathered, template.as_ref(), &mut out, None)?;
+            document.write(&gathered, &mut out, None)?;
             out.flush()?;
             continue;
         }
@@ -54,7 +61,7 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
             ))
         };
         let path = cx.absolute(&args.output.clone().unwrap_or_else(name));
-        write_page(&gathered, template.as_ref(), &path)?;
+        document.write_file(&gathered, &path)?;
         writeln!(cx.out, "{}", cx.shown(&path))?;
         if gathered.is_partial() {
             let again = cx.command(&format!("report {}", gathered.run_id()));
@@ -92,28 +99,43 @@ fn read_template(path: &Path, cx: &Context) -> Result<Template, CliError> {
     })
 }
 
-fn write_page(gathered: &Gathered, template: Option<&Template>, path: &Path) -> Result<(), CliError> {
-    file::write(path, |file| {
-        let mut out = BufWriter::with_capacity(CHUNK, file);
-        page(gathered, template, &mut out, Some(path))?;
-        out.flush().map_err(|error| file::refused(path, error))
-    })
+/// What is to be written.
+struct Document {
+    format: ReportFormat,
+    /// Only for a page.
+    template: Option<Template>,
 }
 
-/// Writes the page to a file, or to stdout if there is none.
-fn page(
-    gathered: &Gathered,
-    template: Option<&Template>,
-    out: &mut dyn Write,
-    path: Option<&Path>,
-) -> Result<(), CliError> {
-    let written = html::write(&gathered.report, &gathered.files, template, out);
-    written.map_err(|error| match (error, path) {
-        (HtmlError::Write(error), Some(path)) => file::refused(path, error),
-        (HtmlError::Write(error), None) => error.into(),
-        (error, _) if template.is_some() => {
-            CliError::usage(error.to_string()).hint("docs/reports.md says what templates can use")
+impl Document {
+    fn write_file(&self, gathered: &Gathered, path: &Path) -> Result<(), CliError> {
+        file::write(path, |file| {
+            let mut out = BufWriter::with_capacity(CHUNK, file);
+            self.write(gathered, &mut out, Some(path))?;
+            out.flush().map_err(|error| file::refused(path, error))
+        })
+    }
+
+    /// Writes it to a file, or to stdout if there is none.
+    fn write(&self, gathered: &Gathered, out: &mut dyn Write, path: Option<&Path>) -> Result<(), CliError> {
+        let report = &gathered.report;
+        let refused = |error| match path {
+            Some(path) => file::refused(path, error),
+            None => CliError::from(error),
+        };
+        match self.format {
+            ReportFormat::Md => markdown::write(report, out).map_err(refused),
+            ReportFormat::Junit => junit::write(report, out).map_err(refused),
+            ReportFormat::Csv => csv::write(report, out).map_err(refused),
+            ReportFormat::Html => {
+                let written = html::write(report, &gathered.files, self.template.as_ref(), out);
+                written.map_err(|error| match error {
+                    HtmlError::Write(error) => refused(error),
+                    error if self.template.is_some() => {
+                        CliError::usage(error.to_string()).hint("docs/reports.md says what templates can use")
+                    }
+                    error => CliError::unfinished("cannot make the page").because(error),
+                })
+            }
         }
-        (error, _) => CliError::unfinished("cannot make the page").because(error),
-    })
+    }
 }

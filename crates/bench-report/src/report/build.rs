@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bench_core::session::Totals;
 use bench_core::statistics;
 use bench_core::{Outcome, Plan, Session, TrialId, TrialRecord, VerdictStatus};
 use chrono::{DateTime, Utc};
@@ -178,6 +179,7 @@ fn grid(session: &Session, plan: Option<&Plan>, trials: &[Trial]) -> Vec<Scenari
                     trials_total: cell.totals.trials_total,
                     outcomes: cell.totals.outcomes,
                     pass_rate: cell.totals.outcomes.pass_rate(),
+                    brief: brief(&cell.totals),
                     words: match cell.totals.trials_total {
                         0 => "not in this run".to_owned(),
                         _ => scenarios::cell_text(cell),
@@ -191,4 +193,29 @@ fn grid(session: &Session, plan: Option<&Plan>, trials: &[Trial]) -> Vec<Scenari
         })
     })
     .collect()
+}
+
+/// `✓ 3/3`, `◐ 1/2 !1`, `✗ 0/2`, `… 3`; `—` where nothing was to be tried.
+fn brief(totals: &Totals) -> String {
+    if totals.trials_total == 0 {
+        return "—".to_owned();
+    }
+    let counts = &totals.outcomes;
+    let rated = (counts.scored() > 0).then(|| {
+        let sign = match counts.passed {
+            0 => '✗',
+            passed if passed == counts.scored() => '✓',
+            _ => '◐',
+        };
+        format!("{sign} {}/{}", counts.passed, counts.scored())
+    });
+    let apart = [
+        ('!', counts.errored),
+        ('·', counts.unscored),
+        ('⊘', counts.cancelled),
+        ('…', totals.trials_total.saturating_sub(counts.done())),
+    ];
+    let apart = apart.into_iter().filter(|(_, n)| *n > 0);
+    let apart = apart.map(|(sign, n)| format!("{sign}{n}"));
+    rated.into_iter().chain(apart).collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bench_core::session::OutcomeCounts;
 use bench_core::{Cost, Outcome, Usage};
 use chrono::{DateTime, Utc};
 use minijinja::Environment;
@@ -10,6 +9,7 @@ use minijinja::value::{Serde, Value};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::report::{sign, status_sign};
 use crate::{summary, text};
 
 /// Adds them all.
@@ -27,11 +27,10 @@ pub(super) fn add_to(environment: &mut Environment<'_>) {
     environment.add_filter("cut", |long: &str, most: usize| {
         text::shorten(long, most).into_owned()
     });
-    environment.add_filter("sign", |outcome: Serde<Outcome>| sign(outcome.0));
-    environment.add_filter("status_sign", status_sign);
+    environment.add_filter("sign", |outcome: Serde<Outcome>| sign(outcome.0).to_string());
+    environment.add_filter("status_sign", |status: &str| status_sign(status).to_string());
     environment.add_filter("verdict_sign", verdict_sign);
-    environment.add_filter("heat", |cell: Serde<Cell>| heat(&cell));
-    environment.add_filter("cell", |cell: Serde<Cell>| cell_words(&cell));
+    environment.add_filter("heat", heat);
     environment.set_formatter(|out, state, value| match value.as_str() {
         // Nothing of it can command a terminal or turn the reading direction, wherever the page is read.
         Some(text) if !value.is_safe() => {
@@ -82,25 +81,6 @@ fn dollars_per_pass(per_pass: &Value) -> String {
         .unwrap_or_else(|| "—".to_owned())
 }
 
-fn sign(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Passed => "✓",
-        Outcome::Failed | Outcome::Limit => "✗",
-        Outcome::Errored => "!",
-        Outcome::Cancelled => "⊘",
-        _ => "·",
-    }
-}
-
-fn status_sign(status: &str) -> &'static str {
-    match status {
-        "completed" => "✓",
-        "running" => "…",
-        "unknown" => "?",
-        _ => "✗",
-    }
-}
-
 fn verdict_sign(verdict: &str) -> &'static str {
     match verdict {
         "true" => "✓",
@@ -110,50 +90,12 @@ fn verdict_sign(verdict: &str) -> &'static str {
     }
 }
 
-/// The part of a [`Cell`](crate::report::Cell) that its look depends on.
-#[derive(Deserialize)]
-struct Cell {
-    trials_total: u32,
-    #[serde(flatten)]
-    outcomes: OutcomeCounts,
-}
-
-/// The class of a cell.
-fn heat(cell: &Cell) -> &'static str {
-    let counts = &cell.outcomes;
-    match (counts.passed, counts.scored()) {
-        (_, 0) => "h-none",
-        (0, _) => "h-no",
-        (passed, scored) if passed == scored => "h-all",
-        _ => "h-some",
+/// The class of a cell with this pass rate.
+fn heat(rate: Option<f64>) -> &'static str {
+    match rate {
+        None => "h-none",
+        Some(rate) if rate <= 0.0 => "h-no",
+        Some(rate) if rate >= 1.0 => "h-all",
+        Some(_) => "h-some",
     }
-}
-
-/// `✓ 3/3`, `◐ 1/3`, `✗ 0/2 !1`, `· 2`, `… 0/3`.
-fn cell_words(cell: &Cell) -> String {
-    if cell.trials_total == 0 {
-        return "—".to_owned();
-    }
-    let counts = &cell.outcomes;
-    let open = cell.trials_total.saturating_sub(counts.done());
-    let rated = (counts.scored() > 0).then(|| {
-        let sign = match heat(cell) {
-            "h-all" => '✓',
-            "h-no" => '✗',
-            _ => '◐',
-        };
-        format!("{sign} {}/{}", counts.passed, counts.scored())
-    });
-    let apart = [
-        ('!', counts.errored),
-        ('·', counts.unscored),
-        ('⊘', counts.cancelled),
-        ('…', open),
-    ];
-    let apart = apart.into_iter().filter(|(_, n)| *n > 0);
-    let parts: Vec<String> = rated
-        .into_iter()
-        .chain(apart.map(|(sign, n)| format!("{sign}{n}")))
-        .collect();
-    parts.join(" ")
 }
