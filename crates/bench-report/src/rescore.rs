@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bench_core::session::OutcomeCounts;
+use bench_core::statistics::{Interval, Tally, mean};
 use bench_core::{Outcome, TrialRecord, Verdict, VerdictStatus};
 use serde::Serialize;
 
@@ -74,7 +75,12 @@ pub struct Rate {
     pub scored: u32,
     /// Nothing without a trial that counts.
     pub pass_rate: Option<f64>,
+    /// Covers the rate over scenarios like these (95 %), as everywhere: the mean of the scenarios' rates.
+    pub interval: Option<Interval>,
 }
+
+/// Outcomes before and after, of each scenario.
+type ByScenario<'a> = BTreeMap<&'a str, (OutcomeCounts, OutcomeCounts)>;
 
 /// Compares.
 pub fn changes(pairs: &[Pair]) -> Changes {
@@ -82,23 +88,24 @@ pub fn changes(pairs: &[Pair]) -> Changes {
         trials: pairs.len(),
         ..Changes::default()
     };
-    let mut counts: Vec<(&str, OutcomeCounts, OutcomeCounts)> = Vec::new();
+    let mut counts: Vec<(&str, ByScenario<'_>)> = Vec::new();
     for pair in pairs {
         compare(pair, &mut changes);
-        let known = counts.iter().position(|(model, ..)| *model == pair.model);
+        let known = counts.iter().position(|(model, _)| *model == pair.model);
         let index = known.unwrap_or_else(|| {
-            counts.push((&pair.model, OutcomeCounts::default(), OutcomeCounts::default()));
+            counts.push((&pair.model, ByScenario::new()));
             counts.len() - 1
         });
-        if let Some((_, before, after)) = counts.get_mut(index) {
+        if let Some((_, scenarios)) = counts.get_mut(index) {
+            let (before, after) = scenarios.entry(&pair.before.scenario_id).or_default();
             count(before, pair.before.outcome);
             count(after, pair.after.outcome);
         }
     }
-    let rates = counts.into_iter().map(|(model, before, after)| Rates {
+    let rates = counts.into_iter().map(|(model, scenarios)| Rates {
         model: model.to_owned(),
-        before: rate(&before),
-        after: rate(&after),
+        before: rate(scenarios.values().map(|(before, _)| before)),
+        after: rate(scenarios.values().map(|(_, after)| after)),
     });
     changes.models = rates.collect();
     changes
@@ -163,11 +170,18 @@ fn count(counts: &mut OutcomeCounts, outcome: Outcome) {
     }
 }
 
-fn rate(counts: &OutcomeCounts) -> Rate {
+fn rate<'a>(scenarios: impl Iterator<Item = &'a OutcomeCounts>) -> Rate {
+    let tallies = scenarios.map(|counts| Tally::new(counts.passed, counts.scored()));
+    let tallies: Vec<Tally> = tallies.collect();
+    let all = Tally::new(
+        tallies.iter().map(|tally| tally.passed).sum(),
+        tallies.iter().map(|tally| tally.trials).sum(),
+    );
     Rate {
-        passed: counts.passed,
-        scored: counts.scored(),
-        pass_rate: counts.pass_rate(),
+        passed: all.passed,
+        scored: all.trials,
+        pass_rate: all.rate(),
+        interval: mean(&tallies).map(|mean| mean.interval),
     }
 }
 
@@ -210,14 +224,17 @@ pub fn rates(changes: &Changes) -> Table {
     let mut table = Table::new([
         Column::text("model"),
         Column::figure("passed before"),
-        Column::figure("pass rate"),
+        Column::figure("pass rate (95%)"),
         Column::figure("passed now"),
-        Column::figure("pass rate"),
+        Column::figure("pass rate (95%)"),
     ]);
     for rates in &changes.models {
         let cells = [&rates.before, &rates.after].into_iter().flat_map(|rate| {
             let count = format!("{}/{}", rate.passed, rate.scored);
-            [count, text::percent(rate.pass_rate)]
+            let range = rate
+                .interval
+                .map(|of| " ".to_owned() + &text::range(of.low, of.high));
+            [count, text::percent(rate.pass_rate) + &range.unwrap_or_default()]
         });
         table.row(std::iter::once(text::clean_line(&rates.model)).chain(cells));
     }
@@ -271,9 +288,9 @@ mod tests {
         s         openai:gpt-5    1  gone      ✗ false  —
         ");
         insta::assert_snapshot!(rates(&changes).render(100), @r"
-        model         passed before  pass rate  passed now  pass rate
-        ─────────────────────────────────────────────────────────────
-        openai:gpt-5            1/1       100%         0/1       0.0%
+        model         passed before  pass rate (95%)  passed now  pass rate (95%)
+        ─────────────────────────────────────────────────────────────────────────
+        openai:gpt-5            1/1    100% (21–100)         0/1      0.0% (0–79)
         ");
     }
 

@@ -7,7 +7,7 @@ mod operands;
 
 use std::io::Write;
 
-use bench_report::compare::{Compared, Outcome, Refused, Side, compare, words};
+use bench_report::compare::{Compared, Outcome, Refused, Side, compare, tables, words};
 use bench_report::text;
 use bench_runner::BenchJob;
 use bench_state::RunStore;
@@ -112,10 +112,10 @@ fn write(report: &Report, cx: &mut Context) -> Result<(), CliError> {
     write!(
         cx.out,
         "{}",
-        paint::table(&words::sides(sides, width).render(width))
+        paint::table(&tables::sides(sides, width).render(width))
     )?;
     if !outcome.comparisons.is_empty() {
-        let table = words::table(&outcome.comparisons).render(width);
+        let table = tables::table(&outcome.comparisons).render(width);
         write!(cx.out, "\n{}", paint::table(&table))?;
     }
     for one in &outcome.comparisons {
@@ -136,8 +136,8 @@ fn write(report: &Report, cx: &mut Context) -> Result<(), CliError> {
 fn who(refused: &Refused) -> String {
     format!(
         "{} vs {}",
-        words::letter(refused.candidate),
-        words::letter(refused.baseline)
+        tables::letter(refused.candidate),
+        tables::letter(refused.baseline)
     )
 }
 
@@ -150,8 +150,8 @@ fn write_one(one: &Compared, sides: &[Side], cx: &mut Context) -> Result<(), Cli
     };
     let couple = format!(
         "{} vs {}:",
-        words::letter(one.candidate),
-        words::letter(one.baseline)
+        tables::letter(one.candidate),
+        tables::letter(one.baseline)
     );
     writeln!(
         cx.out,
@@ -168,10 +168,10 @@ fn write_one(one: &Compared, sides: &[Side], cx: &mut Context) -> Result<(), Cli
         writeln!(cx.out, "  {}", text::shorten_middle(&line, longest))?;
     }
     if !one.changed.is_empty() {
-        let table = words::scenarios(one, MOST_CHANGED, width).render(width);
+        let table = tables::scenarios(one, MOST_CHANGED, width).render(width);
         write!(cx.out, "\n{}", paint::table(&table))?;
     }
-    let hidden = words::not_shown(one, MOST_CHANGED);
+    let hidden = tables::not_shown(one, MOST_CHANGED);
     if hidden > 0 {
         let more = format!(
             "… and {}; `--json` has them all",

@@ -215,12 +215,14 @@ fn acts_on(scenario: &PlannedScenario) -> (&World, &[String]) {
 
 fn of_models(ours: &ModelSpec, theirs: &ModelSpec) -> Vec<Difference> {
     let mut found = of_members("settings", &ours.settings, &theirs.settings);
+    // Of two models that are called differently, that says nothing.
+    let same = ours.model == theirs.model;
     let others = [
         ("address", ours.base_url != theirs.base_url),
         ("headers", ours.headers != theirs.headers),
         ("script", ours.script_sha256 != theirs.script_sha256),
     ];
-    let others = others.into_iter().filter(|(_, differ)| *differ);
+    let others = others.into_iter().filter(|(_, differ)| same && *differ);
     found.extend(others.map(|(what, _)| Difference::new(what, "", None, None)));
     found
 }
