@@ -141,6 +141,22 @@ fn a_run_that_the_dashboard_resumed_survives_it_and_its_death_harms_nobody() {
 }
 
 #[test]
+fn a_run_that_is_resumed_elsewhere_and_over_at_once_is_shown_as_it_is() {
+    let (_stub, bed) = stuck_once();
+    let Some(terminal) = Terminal::open(&bed, 80, 24) else {
+        return;
+    };
+    let run = launch(&terminal, &bed);
+    let killed = bed.bench(&format!("kill {} --grace 1m", run.id()));
+    assert_eq!(killed.code, Some(0), "{killed}");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("1/1 (100%)  cancelled"));
+    let resumed = bed.bench(&format!("resume {}", run.id()));
+    assert_eq!(resumed.code, Some(0), "{resumed}");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("2/2 (100%)  completed"));
+    terminal.press("q");
+}
+
+#[test]
 fn two_marked_runs_are_compared() {
     let bed = TestBed::new();
     let scenarios = ["one", "two"].map(|name| scenario(name, [answers("done")]));

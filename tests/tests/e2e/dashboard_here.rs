@@ -131,7 +131,8 @@ fn the_view_closes_when_the_run_is_over() {
     );
     terminal.enter("clear; bench-cli attach");
     terminal.wait_for(PATIENCE, |screen| {
-        screen.contains("--ui tui` shows it on the whole screen")
+        // What comes after its first line is said when it listens to Ctrl-C.
+        screen.contains("--ui tui` shows it on the whole screen") && screen.contains("quick~openai-m~1 |")
     });
     terminal.press("C-c");
     terminal.wait_for(PATIENCE, |screen| screen.contains("detached; the run goes on"));

@@ -170,7 +170,7 @@ const RESUME: Binding = binding(
     &[Key::char('r')],
     Action::Act(Act::Resume),
     "r",
-    "resume the run: trials without a verdict are run, in the background",
+    "resume the run in the background: trials without a verdict",
     Some("resume"),
 );
 const RETRY: Binding = binding(
@@ -199,14 +199,14 @@ const COMPARE: Binding = binding(
     &[Key::char('c')],
     Action::Act(Act::Compare),
     "c",
-    "compare the marked runs, the first with the others; without marks the models of the run",
+    "compare the marked runs; without marks, the models of the run",
     Some("compare"),
 );
 const REPORT: Binding = binding(
     &[Key::char('R')],
     Action::Act(Act::Report),
     "R",
-    "write a report of the run, one HTML page, into the current folder",
+    "write a report of the run, an HTML page, here",
     Some("report"),
 );
 
@@ -319,7 +319,7 @@ pub(crate) const RUN_HERE: &[Binding] = &[
         &[Key::ctrl('c')],
         Action::Stop,
         "^C",
-        "end the run: running trials are ended, finished ones kept; once more stops at once",
+        "end the run; finished trials are kept; once more stops at once",
         Some("end the run"),
     ),
     OPEN,
@@ -339,7 +339,7 @@ const NEXT_TAB: Binding = binding(
     &[Key::of(KeyCode::Tab)],
     Action::NextTab,
     "Tab",
-    "conversation, verifiers, requests of the chosen entry as they were sent, log",
+    "conversation, verifiers, requests of the chosen entry, log",
     Some("next view"),
 );
 const PREVIOUS_TAB: Binding = binding(
@@ -426,6 +426,7 @@ pub(crate) fn always_quits(event: &KeyEvent) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::paint::width;
 
     /// Every table of a screen.
     const SCREENS: &[&[Binding]] = &[HOME, RUN, RUN_ATTACHED, RUN_HERE, TALK, SHEET];
@@ -447,6 +448,17 @@ mod tests {
                 let binding = bindings.iter().find(|b| b.action == action);
                 assert!(binding.is_some_and(|b| b.brief.is_some()), "{action:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_screen_fits_on_a_small_terminal() {
+        for bindings in SCREENS {
+            let keys = bindings.iter().map(|b| width(b.shown)).max().unwrap_or(0);
+            for binding in *bindings {
+                assert!(keys + width(binding.words) + 6 <= 80, "{}", binding.words);
+            }
+            assert!(bindings.len() + 3 <= 24, "{} keys", bindings.len());
         }
     }
 

@@ -152,6 +152,8 @@ pub(crate) fn help(buffer: &mut Buffer, look: Look, area: Rect, bindings: &[Bind
 /// as many as there are.
 pub(crate) fn panel(buffer: &mut Buffer, look: Look, area: Rect, columns: usize, rows: usize) -> Rect {
     let wide = cells(columns + 4).min(area.width);
+    // A column of what is below it on one side would look like a part of it.
+    let wide = if wide + 2 >= area.width { area.width } else { wide };
     let high = cells(rows + 2).min(area.height);
     let frame = Rect {
         x: area.x + (area.width - wide) / 2,

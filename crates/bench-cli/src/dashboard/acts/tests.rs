@@ -37,7 +37,7 @@ fn a_question_on_a_small_terminal() {
     let mut acts = acts(80, 24);
     assert_eq!(acts.want(Act::Retry, Some(&over("completed")), &[]), None);
     insta::assert_snapshot!(shown_short(&acts), @r"
-    ───────────────────────────────────────────────────────────────────────────────
+    ────────────────────────────────────────────────────────────────────────────────
       Try trials of run_20260102_020405_0badcafe again?
       quickstart · oracle, openai:gpt-4o
       They are run in the background as a new run; this one stays as it is. Calls
@@ -50,7 +50,7 @@ fn a_question_on_a_small_terminal() {
       a  all 49 trials that did not pass
          bench-cli retry run_20260102_020405_0badcafe --background
       n  no: leave everything as it is; Esc and Enter, too
-    ───────────────────────────────────────────────────────────────────────────────
+    ────────────────────────────────────────────────────────────────────────────────
     ");
 }
 

@@ -3,7 +3,7 @@
 //! Runs that go on are followed, a few system calls each and four times a second. Which runs there are is looked up more
 //! seldom. Reading a run whose worker is gone gives it its end, as with every other command.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub(crate) fn start(store: RunStore<BenchJob>, panics: bool, tell: Tell) -> io::
             store,
             asked,
             tell,
-            known: HashSet::new(),
+            known: HashMap::new(),
             live: BTreeMap::new(),
             unreadable: 0,
             begun_at: Instant::now(),
@@ -69,7 +69,8 @@ struct Runs<'a> {
     store: RunStore<BenchJob>,
     asked: &'a Asked,
     tell: &'a Tell,
-    known: HashSet<RunId>,
+    /// Runs that were read, and how often each had been taken up by then.
+    known: HashMap<RunId, u32>,
     live: BTreeMap<RunId, Followed>,
     unreadable: usize,
     begun_at: Instant,
@@ -144,7 +145,7 @@ impl Runs<'_> {
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
             let id = run.state.id.clone();
-            self.known.insert(id.clone());
+            self.known.insert(id.clone(), run.state.generation);
             if run.state.status.is_over() {
                 self.live.remove(&id);
                 rows.push(over(&run));
@@ -200,7 +201,10 @@ impl Runs<'_> {
             Ok(ids) => ids,
             Err(error) => return self.note(Some(error)),
         };
-        let unknown: Vec<RunId> = ids.into_iter().filter(|id| !self.known.contains(id)).collect();
+        let unknown: Vec<RunId> = ids
+            .into_iter()
+            .filter(|id| !self.known.contains_key(id))
+            .collect();
         for chunk in unknown.chunks(CHUNK) {
             let now = Utc::now();
             let mut runs = Vec::with_capacity(chunk.len());
@@ -210,7 +214,7 @@ impl Runs<'_> {
                     Err(StateError::UnknownRun { .. }) => {}
                     Err(error) => {
                         tracing::debug!(%id, %error, "a run cannot be read");
-                        self.known.insert(id.clone());
+                        self.known.insert(id.clone(), 0);
                         self.unreadable += 1;
                     }
                 }
@@ -227,15 +231,18 @@ impl Runs<'_> {
     /// Finds runs that were removed or appeared in a way that nobody told of.
     fn names(&mut self) -> Result<(), Unheard> {
         let before = self.unreadable;
-        let there: HashSet<RunId> = match self.store.run_ids() {
-            Ok(ids) => ids.into_iter().collect(),
+        let ids = match self.store.run_ids() {
+            Ok(ids) => ids,
             Err(error) => {
                 self.named_at = Instant::now();
                 return self.note(Some(error));
             }
         };
         self.note(None)?;
-        let gone: Vec<RunId> = self.known.difference(&there).cloned().collect();
+        self.taken_up(&ids)?;
+        let there: HashSet<RunId> = ids.into_iter().collect();
+        let gone = self.known.keys().filter(|id| !there.contains(*id));
+        let gone: Vec<RunId> = gone.cloned().collect();
         for id in &gone {
             self.known.remove(id);
             self.live.remove(id);
@@ -250,6 +257,25 @@ impl Runs<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Finds those of the newest runs that were taken up and over again between two looks.
+    fn taken_up(&mut self, ids: &[RunId]) -> Result<(), Unheard> {
+        let now = Utc::now();
+        let mut changed = Vec::new();
+        for id in ids.iter().take(FIRST).filter(|id| !self.live.contains_key(*id)) {
+            let Some(before) = self.known.get(id) else {
+                continue;
+            };
+            // What cannot be read was told when it was found.
+            let found = self.store.read(id, now).ok();
+            changed.extend(
+                found
+                    .map(|view| view.summary().clone())
+                    .filter(|run| run.state.generation != *before),
+            );
+        }
+        self.take_in(changed, now)
     }
 
     /// Looks at the runs that go on.
