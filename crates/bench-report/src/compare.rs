@@ -28,8 +28,10 @@ pub struct Side {
     pub status: String,
     /// The run has not come to its end by itself: it is under way, or was cut short.
     pub partial: bool,
-    /// It is a result of the older tool, which does not say what was asked.
+    /// It is a result of the older tool.
     pub older_tool: bool,
+    /// Nobody knows what was asked and how it was judged: the older tool did not say, or the plan cannot be read.
+    pub plan_unknown: bool,
     /// Trials of the model in the plan.
     pub trials_total: u32,
     /// How those ended that are over.
@@ -53,6 +55,8 @@ pub struct Origin<'a> {
     pub partial: bool,
     /// See [`Side::older_tool`].
     pub older_tool: bool,
+    /// See [`Side::plan_unknown`].
+    pub plan_unknown: bool,
 }
 
 impl Side {
@@ -68,6 +72,7 @@ impl Side {
             status: origin.status.to_owned(),
             partial: origin.partial,
             older_tool: origin.older_tool,
+            plan_unknown: origin.plan_unknown,
             trials_total: totals.trials_total,
             outcomes: totals.outcomes,
             pass_rate: statistics::mean(&statistics::model::tallies(session, model)),

@@ -162,6 +162,47 @@ fn two_runs_with_what_is_not_the_same() {
     assert_eq!(turned["comparisons"].as_array().map(Vec::len), Some(1));
 }
 
+/// A model that plays a recording goes by the name of the recorded one.
+#[test]
+fn a_rescored_run_is_compared_with_the_one_it_judges() {
+    let bed = bed();
+    let recorded = run(
+        &bed,
+        "harness.json --model oracle --model noop --scenario one --scenario two",
+    );
+    let shot = bed.bench(&format!("rescore {recorded} --ui quiet"));
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let json = compared(&bed, &format!("{recorded} latest"));
+    let model = |one: &Value, side: &str| {
+        let place = usize::try_from(one[side].as_u64().unwrap()).unwrap();
+        json["sides"][place]["model"].as_str().unwrap().to_owned()
+    };
+    let pairs = json["comparisons"].as_array().unwrap().iter();
+    let pairs: Vec<_> = pairs
+        .map(|one| {
+            (
+                model(one, "baseline"),
+                model(one, "candidate"),
+                one["difference"].clone(),
+            )
+        })
+        .collect();
+    let played = |name: &str| (name.to_owned(), format!("replay:{recorded}/{name}"), json!(0.0));
+    assert_eq!(pairs, [played("oracle"), played("noop")], "{json:#}");
+}
+
+#[test]
+fn a_plan_that_cannot_be_read_is_told() {
+    let bed = bed();
+    let one = run(&bed, "harness.json --model oracle --scenario one");
+    let two = run(&bed, "harness.json --model oracle --scenario one");
+    let run = bed.runs().into_iter().find(|run| run.id() == one).unwrap();
+    std::fs::write(run.path().join("plan.json"), "{").unwrap();
+    let shot = bed.bench(&format!("compare {one} {two}"));
+    assert_eq!(shot.code, Some(0), "{shot}");
+    assert!(shot.stdout.contains("A does not say what was asked"), "{shot}");
+}
+
 #[test]
 fn what_cannot_be_compared_is_refused_with_the_reason() {
     let bed = bed();
@@ -253,12 +294,17 @@ fn results_of_the_older_tool_are_compared_with_each_other_and_with_ours() {
     ── stderr
     ✗ --fail-if-worse: openai:gpt-4o in jira_2 is worse than openai:gpt-4o in jira_1 by 100.0 points
     ");
+    let state = json!({"run_id": "bg_1", "status": "completed", "started_at": "2025-10-30T10:00:00",
+        "completed_at": "2025-10-30T11:00:00", "session_dir": "/elsewhere/results/jira_1"});
+    bed.write_json("results/background_runs/bg_1/state.json", &state);
+    let json = compared(&bed, "jira_2 bg_1");
+    assert_eq!(json["comparisons"][0]["difference"], 1.0, "{json:#}");
     let ours = run(&bed, "harness.json --model oracle");
     let json = compared(&bed, &format!("jira_2 {ours}"));
     assert_eq!(json["comparisons"][0]["verdict"], "better");
     assert_eq!(json["sides"][0]["older_tool"], true);
     bed.write_json("results/jira_3/session.json", &json!({"runs": []}));
-    let empty = bed.bench("compare jira_1 jira_3");
+    let empty = bed.bench("compare jira_2 jira_3");
     assert_eq!(empty.code, Some(2), "{empty}");
     assert!(empty.stderr.contains("no trial of `jira_3`"), "{empty}");
 }

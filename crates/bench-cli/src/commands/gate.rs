@@ -285,6 +285,7 @@ mod tests {
             status: "completed",
             partial: false,
             older_tool: false,
+            plan_unknown: false,
         };
         Side::of(&origin, &session, "m").unwrap()
     }

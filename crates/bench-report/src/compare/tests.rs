@@ -21,6 +21,7 @@ pub(crate) fn side(run: &str, rows: &[(&str, u32, u32, u32)]) -> Side {
         status: "completed",
         partial: false,
         older_tool: false,
+        plan_unknown: false,
     };
     Side::of(&origin, &session, "m").unwrap()
 }

@@ -43,7 +43,12 @@ pub fn words(one: &Compared, sides: &[Side]) -> Vec<String> {
         ));
     }
     for place in [one.baseline, one.candidate] {
-        lines.extend(sides.get(place).and_then(|side| about(side, &letter(place))));
+        lines.extend(
+            sides
+                .get(place)
+                .map(|side| about(side, &letter(place)))
+                .unwrap_or_default(),
+        );
     }
     lines
 }
@@ -135,7 +140,7 @@ fn left_out(one: &Compared) -> Vec<String> {
     let only = |place| format!("only in {}", letter(place));
     let all = [
         (&one.not_comparable, "asked or judged otherwise".to_owned()),
-        (&one.no_verdict, "no verdict on both sides".to_owned()),
+        (&one.no_verdict, "a side has no verdict there".to_owned()),
         (&one.only_baseline, only(one.baseline)),
         (&one.only_candidate, only(one.candidate)),
     ];
@@ -145,17 +150,16 @@ fn left_out(one: &Compared) -> Vec<String> {
 }
 
 /// What to know about a side.
-fn about(side: &Side, letter: &str) -> Option<String> {
-    if side.partial {
+fn about(side: &Side, letter: &str) -> Vec<String> {
+    let partial = side.partial.then(|| {
         let (done, total) = (side.outcomes.done(), side.trials_total);
         let status = text::clean_line(&side.status);
-        return Some(format!(
-            "{letter} is partial: {status}, {done} of {total} trials are over"
-        ));
-    }
-    side.older_tool.then(|| {
+        format!("{letter} is partial: {status}, {done} of {total} trials are over")
+    });
+    let unknown = side.plan_unknown.then(|| {
         format!("{letter} does not say what was asked: scenarios of one name are taken for the same")
-    })
+    });
+    partial.into_iter().chain(unknown).collect()
 }
 
 /// Why two sides cannot be compared, and what to do about it.
@@ -248,6 +252,7 @@ mod tests {
         ];
         let mut old = side("old", &same);
         (old.partial, old.status, old.trials_total) = (true, "running".into(), 40);
+        old.plan_unknown = true;
         let (all, outcome) = both(old, side("new", &[&same[..], &[("z", 1, 0, 0)]].concat()));
         insta::assert_snapshot!(words(&outcome.comparisons[0], &all).join("\n"), @r"
         cannot tell: no difference is seen, which does not make them equal
@@ -258,6 +263,7 @@ mod tests {
         6 scenarios: 0 worse, 0 better, 6 the same
         1 scenario left out: only in B
         A is partial: running, 6 of 40 trials are over
+        A does not say what was asked: scenarios of one name are taken for the same
         ");
     }
 

@@ -182,6 +182,7 @@ impl Operands {
             status: &run.status,
             partial: run.status != "completed",
             older_tool: run.older_tool,
+            plan_unknown: run.plan.is_none(),
         };
         Side::of(&origin, &run.session, self.name(place))
     }
