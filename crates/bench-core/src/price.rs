@@ -13,6 +13,7 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::usage::Usage;
@@ -25,7 +26,9 @@ const PICO: f64 = 1e12;
 const PICO_PER_MILLION: f64 = 1e6;
 
 /// US dollars. Never negative; a sum that is too large stays at the largest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(from = "f64", into = "f64")]
 pub struct Usd(u64);
 
@@ -179,7 +182,7 @@ fn per_token(dollars_per_million: f64) -> u128 {
 }
 
 /// What calls cost, as far as that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cost {
     /// The calls whose cost is known, together.

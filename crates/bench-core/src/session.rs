@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, TrialFinished};
@@ -37,7 +38,7 @@ pub struct Progress {
 }
 
 /// Trials by outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OutcomeCounts {
     /// See [`Outcome::Passed`].
@@ -125,7 +126,7 @@ pub struct Database {
 }
 
 /// What the trials of one model, or of one cell, add up to.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Totals {
     /// The model, as `provider:name`.

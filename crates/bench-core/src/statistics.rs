@@ -18,6 +18,7 @@
 //! where numbers are drawn at random, the seed is fixed. Formulas, sources and measured coverage are in
 //! `docs/statistics.md`; the tests compare with `SciPy` and `statsmodels`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 mod bootstrap;
@@ -73,7 +74,7 @@ impl Tally {
 }
 
 /// A range that covers the true value in [`CONFIDENCE`] of all benchmarks like this one. Never of zero width.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Interval {
     /// The lower end.
     pub low: f64,

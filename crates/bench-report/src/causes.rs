@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bench_core::Outcome;
 use bench_core::event::TrialFinished;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::text;
@@ -12,7 +13,7 @@ use crate::text;
 const LONGEST: usize = 300;
 
 /// A cause, and how many trials ended by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CauseCount {
     /// How those trials ended.
     pub outcome: Outcome,

@@ -14,6 +14,7 @@
 //! | [`markdown`] | the values as a text for a job summary or a comment |
 //! | [`junit`] | trials as test cases |
 //! | [`csv`] | trials as rows |
+//! | [`json`] | the values as they are, and their schema |
 
 use bench_core::event::TrialFinished;
 use bench_core::session::{OutcomeCounts, Totals};
@@ -21,6 +22,7 @@ use bench_core::statistics::ModelStatistics;
 use bench_core::transcript::Line;
 use bench_core::{Cost, Outcome, TrialId, TrialRecord, Usage};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::causes::CauseCount;
@@ -29,6 +31,7 @@ pub mod build;
 pub mod charts;
 pub mod csv;
 pub mod html;
+pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod talk;
@@ -37,7 +40,7 @@ pub mod talk;
 pub const FORMAT: u32 = 1;
 
 /// Everything that a document says of a run, transcripts excepted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Report {
     /// Version of this form, now 1.
     pub format: u32,
@@ -62,7 +65,7 @@ pub struct Report {
 }
 
 /// The run that a document is about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Run {
     /// Its id.
     pub run_id: String,
@@ -103,7 +106,7 @@ pub struct Run {
 }
 
 /// What a model achieved.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Model {
     /// What its trials add up to.
     #[serde(flatten)]
@@ -113,7 +116,7 @@ pub struct Model {
 }
 
 /// A scenario with every model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Scenario {
     /// Its id.
     pub scenario_id: String,
@@ -127,7 +130,7 @@ pub struct Scenario {
 }
 
 /// The trials of one scenario with one model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Cell {
     /// The model.
     pub model: String,
@@ -148,7 +151,7 @@ pub struct Cell {
 }
 
 /// A trial that is over.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Trial {
     /// Its id.
     pub trial: TrialId,
@@ -189,7 +192,7 @@ pub struct Trial {
 }
 
 /// What a verifier said. Long values are shortened: the trial's record has them whole.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Verdict {
     /// Name of the verifier.
     pub verifier: String,

@@ -105,7 +105,15 @@ fn other_forms_say_the_same() {
     let rows = form("csv");
     assert_eq!(rows.lines().count(), 5, "{rows}");
     assert!(rows.starts_with("run_id,trial,scenario_id,model,"), "{rows}");
-    for (format, ending) in [("md", "md"), ("junit", "xml"), ("csv", "csv")] {
+    let values: serde_json::Value = serde_json::from_str(&form("json")).unwrap();
+    assert_eq!(
+        (&values["format"], &values["run"]["errored"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(values["trials"].as_array().unwrap().len(), 4);
+    let schema = bed.bench("schema report");
+    assert!(schema.stdout.contains("\"bench report\""), "{schema}");
+    for (format, ending) in [("md", "md"), ("junit", "xml"), ("csv", "csv"), ("json", "json")] {
         let shot = bed.bench(&format!("report --format {format}"));
         let name = format!("report-{}.{ending}", bed.the_run().id());
         assert_eq!(

@@ -26,7 +26,7 @@ pub(crate) struct ModelsArgs {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// Of which files
+    /// Of what
     #[arg(value_name = "FILES", default_value = "harness")]
     pub(crate) of: SchemaOf,
 }
@@ -40,6 +40,8 @@ pub(crate) enum SchemaOf {
     Gyms,
     /// Model files.
     Models,
+    /// What `report --format json` writes.
+    Report,
 }
 
 /// Arguments of `doctor`.

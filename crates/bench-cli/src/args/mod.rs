@@ -133,7 +133,7 @@ pub(crate) enum Command {
     Rescore(rescore::RescoreArgs),
     /// Compare models of a run, or runs, with a verdict and a gate
     Compare(compare::CompareArgs),
-    /// Make a document of a run: a page to look at or to send, Markdown, JUnit XML, CSV
+    /// Make a document of a run: a page to look at or to send, Markdown, JUnit XML, CSV, JSON
     Report(report::ReportArgs),
     /// Put right runs that are not as they should be, and what they left; shows it first
     Cleanup(upkeep::CleanupArgs),
@@ -149,7 +149,7 @@ pub(crate) enum Command {
     Gym(gym::GymCommand),
     /// Show which models can be asked here, and what others lack
     Models(extras::ModelsArgs),
-    /// Print the JSON Schema of harness, gym or model files
+    /// Print the JSON Schema of harness, gym or model files, or of reports
     Schema(extras::SchemaArgs),
     /// Look whether everything that runs need is there
     Doctor(extras::DoctorArgs),

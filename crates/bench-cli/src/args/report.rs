@@ -43,6 +43,8 @@ pub(crate) enum ReportFormat {
     Junit,
     /// A row per trial
     Csv,
+    /// All values in one document; `schema report` describes it
+    Json,
 }
 
 impl ReportFormat {
@@ -53,6 +55,7 @@ impl ReportFormat {
             Self::Md => "md",
             Self::Junit => "xml",
             Self::Csv => "csv",
+            Self::Json => "json",
         }
     }
 }

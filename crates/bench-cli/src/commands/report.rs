@@ -9,7 +9,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use bench_report::report::html::{self, HtmlError, Template};
-use bench_report::report::{csv, junit, markdown};
+use bench_report::report::{csv, json, junit, markdown};
 use bench_runner::BenchJob;
 use bench_state::{RunStore, RunView, StateError};
 use chrono::{DateTime, Utc};
@@ -126,6 +126,7 @@ impl Document {
             ReportFormat::Md => markdown::write(report, out).map_err(refused),
             ReportFormat::Junit => junit::write(report, out).map_err(refused),
             ReportFormat::Csv => csv::write(report, out).map_err(refused),
+            ReportFormat::Json => json::write(report, out).map_err(refused),
             ReportFormat::Html => {
                 let written = html::write(report, &gathered.files, self.template.as_ref(), out);
                 written.map_err(|error| match error {

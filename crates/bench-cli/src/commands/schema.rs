@@ -14,6 +14,7 @@ pub(super) fn cmd(args: &SchemaArgs, cx: &mut Context) -> Result<Exit, CliError>
         SchemaOf::Harness => harness_schema(),
         SchemaOf::Gyms => gym_schema(),
         SchemaOf::Models => model_schema(),
+        SchemaOf::Report => bench_report::report::json::schema(),
     };
     write_json(&schema, cx)?;
     Ok(Exit::Success)

@@ -40,13 +40,13 @@ fn the_program() {
       retry        Try the trials of a run that did not pass again, as a new run
       rescore      Judge a run again without asking its models, as a new run, and show what has changed
       compare      Compare models of a run, or runs, with a verdict and a gate
-      report       Make a document of a run: a page to look at or to send, Markdown, JUnit XML, CSV
+      report       Make a document of a run: a page to look at or to send, Markdown, JUnit XML, CSV, JSON
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove finished runs, old or named ones; shows them first
       check        Look at harness files without trying any model
       gym          Look at gyms, call their tools, or serve the built-in one
       models       Show which models can be asked here, and what others lack
-      schema       Print the JSON Schema of harness, gym or model files
+      schema       Print the JSON Schema of harness, gym or model files, or of reports
       doctor       Look whether everything that runs need is there
       completions  Print a completion script for a shell
       man          Print the manual, or write its pages to a folder
@@ -360,7 +360,7 @@ fn everything_else() {
                                folder]
     ");
     insta::assert_snapshot!(help("schema"), @r"
-    Print the JSON Schema of harness, gym or model files
+    Print the JSON Schema of harness, gym or model files, or of reports
 
     Usage: bench-cli schema [OPTIONS] [FILES]
 

@@ -4,12 +4,13 @@
 //! have a verdict. The interval is Wilson's, with as many trials as would say as much if they were independent
 //! (the modified Wilson interval of survey statistics).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{FEW_ON_A_SIDE, FEW_SCENARIOS, Interval, Tally, effective, moments, number, wilson};
 
 /// A rate over scenarios.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Mean {
     /// Mean of the scenarios' rates.
     pub rate: f64,

@@ -1,5 +1,6 @@
 //! All that is said of each model of a session.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::repeated::{self, Flakiness, Repeated};
@@ -11,7 +12,7 @@ use crate::session::{Session, Totals};
 const MOST_TRIES: u32 = 10;
 
 /// What is known of a model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ModelStatistics {
     /// The model, as `provider:name`.
     pub model: String,
@@ -28,7 +29,7 @@ pub struct ModelStatistics {
 }
 
 /// What everything that was used up comes to for each trial that passed, failures and errors included.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct PerPass {
     /// Model replies.
     pub turns: f64,

@@ -1,5 +1,6 @@
 //! Scenarios that were tried more than once: would one of k tries pass, would all of them, and do tries agree.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Tally, number};
@@ -31,7 +32,7 @@ pub fn disagreement(tally: Tally) -> Option<f64> {
 }
 
 /// A mean over those scenarios that could be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Average {
     /// The mean.
     pub value: f64,
@@ -40,7 +41,7 @@ pub struct Average {
 }
 
 /// What `k` tries of each scenario come to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Repeated {
     /// How many tries.
     pub k: u32,
@@ -60,7 +61,7 @@ pub fn repeated(scenarios: &[Tally], k: u32) -> Option<Repeated> {
 }
 
 /// How much scenarios change from one try to the next.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Flakiness {
     /// Scenarios with two trials or more that count.
     pub scenarios: u32,
