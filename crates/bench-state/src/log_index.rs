@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -44,6 +44,11 @@ impl ItemLogIndex {
             path,
             begins: vec![0],
         }
+    }
+
+    /// The file, for people who want to read it otherwise.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Lines that are known. One that is still being written is not among them.

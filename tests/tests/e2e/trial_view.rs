@@ -50,10 +50,15 @@ fn a_trial_is_seen_to_advance_and_then_replayed_step_by_step() {
     assert!(!screen.contains("create_issue"), "{screen}");
 
     stub.release();
-    let screen = terminal.wait_for(PATIENCE, |screen| screen.contains("failed · 1/2 verifiers"));
-    for said in ["✗ failed", "assistant, turn 2", "It is done.␛[2J", "❯ outcome"] {
-        assert!(screen.contains(said), "`{said}` is missing:\n{screen}");
-    }
+    // That it is over comes another way than what was said.
+    let last = [
+        "✗ failed",
+        "assistant, turn 2",
+        "It is done.␛[2J",
+        "❯ outcome",
+        "failed · 1/2 verifiers",
+    ];
+    terminal.wait_for(PATIENCE, |screen| last.iter().all(|said| screen.contains(said)));
 
     terminal.press("Home");
     let screen = terminal.wait_for(PATIENCE, |screen| screen.contains("❯ attempt 1"));
@@ -88,6 +93,10 @@ fn a_trial_is_seen_to_advance_and_then_replayed_step_by_step() {
     terminal.press("Tab");
     terminal.wait_for(PATIENCE, |screen| {
         screen.contains("create_issue") && !screen.contains("POST http://")
+    });
+    terminal.press("y");
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.replace('\n', "").contains("trials/a~openai-m~1.jsonl")
     });
     terminal.press("Escape");
     terminal.wait_for(PATIENCE, |screen| screen.contains("a~openai-m~1 · failed"));

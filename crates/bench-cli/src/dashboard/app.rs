@@ -309,7 +309,9 @@ impl App {
     fn run_message(&mut self, message: RunMessage) {
         let effect = self.run.as_mut().and_then(|(run, _)| run::update(run, message));
         let row = self.run.as_ref().and_then(|(run, _)| run.row());
-        if self.around == Around::Attached && row.is_some_and(|row| !row.is_going()) {
+        // Whoever reads a trial of it is left in peace.
+        let reads = self.trial.is_some();
+        if self.around == Around::Attached && !reads && row.is_some_and(|row| !row.is_going()) {
             self.over = Some(Over::RunEnded);
         }
         match effect {
@@ -333,6 +335,8 @@ impl App {
             Some(TrialEffect::Help) => self.help = true,
             Some(TrialEffect::Back) => self.trial = None,
             Some(TrialEffect::Quit) => self.over = Some(Over::Quit),
+            // A terminal that cannot be written to is found out about by the next drawing.
+            Some(TrialEffect::Copy(text)) => terminal::copy(&text).unwrap_or_default(),
         }
     }
 

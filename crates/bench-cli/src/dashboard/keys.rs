@@ -21,6 +21,7 @@ pub(crate) enum Action {
     Open,
     Fold,
     NextTab,
+    Copy,
     PreviousTab,
     Filter,
     Sort,
@@ -350,6 +351,14 @@ const PREVIOUS_TAB: Binding = binding(
     None,
 );
 
+const COPY: Binding = binding(
+    &[Key::char('y')],
+    Action::Copy,
+    "y",
+    "show the path of the transcript, and copy it where the terminal allows that",
+    Some("path"),
+);
+
 /// The conversation of a trial.
 pub(crate) const TALK: &[Binding] = &[
     HELP,
@@ -390,6 +399,7 @@ pub(crate) const TALK: &[Binding] = &[
         "to the last, and on with what comes; ends a replay",
         Some("follow"),
     ),
+    COPY,
 ];
 
 /// What else is known of a trial.
@@ -405,6 +415,7 @@ pub(crate) const SHEET: &[Binding] = &[
     PAGE_DOWN,
     FIRST,
     LAST,
+    COPY,
 ];
 
 /// A box with something to read; any other key closes it.

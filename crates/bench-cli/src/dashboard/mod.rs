@@ -11,7 +11,7 @@
 //! | [`enter`], [`beside`] | the ways in: all runs, one that is attached to, the run of this process |
 //! | [`home`] | runs in progress and completed ones |
 //! | [`mod@run`] | one run: its models, its trials, what they wait for |
-//! | [`trial`] | one trial: what was said, and its verdicts |
+//! | [`trial`] | one trial: what was said, its verdicts, its requests, its log |
 //! | [`acts`] | what can be done about runs: asked, done, told, above every screen |
 //! | [`data`] | threads that read the store |
 //! | [`keys`] | which key does what, on which screen: for decoding, footers and help alike |

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
@@ -84,10 +86,38 @@ fn take() -> io::Result<()> {
     execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, Hide).inspect_err(|_| give_back())
 }
 
+/// Asks the terminal to put a text on its clipboard, as far as the terminal is ours. Many do, also over SSH; none says.
+pub(crate) fn copy(text: &str) -> io::Result<()> {
+    if !TAKEN.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    execute!(stdout(), Print(clipboard(text)))
+}
+
+/// OSC 52: the text is encoded, so that none of it can be anything else.
+fn clipboard(text: &str) -> String {
+    format!("\x1b]52;c;{}\x07", BASE64_STANDARD.encode(text))
+}
+
 /// Gives the terminal back, if it is ours. One that is gone cannot take it, and nobody misses it.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, Show).unwrap_or_default();
         disable_raw_mode().unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_copied_cannot_command_the_terminal() {
+        assert_eq!(
+            clipboard("/runs/a~b~1.jsonl"),
+            "\x1b]52;c;L3J1bnMvYX5ifjEuanNvbmw=\x07"
+        );
+        let nasty = clipboard("\x07\x1b[2J");
+        assert_eq!(nasty.matches(['\x07', '\x1b']).count(), 2, "{nasty:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! A trial, drawn: how it stands, what is shown of it, that, and what it is at.
 
 use bench_report::conversation::Tone;
-use bench_report::text::count;
+use bench_report::text::{clean_line, count};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,6 +12,7 @@ use super::talk::Seen;
 use super::{BEFORE, TABS, TrialScreen};
 use crate::dashboard::look::{Look, Sign};
 use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, slots, width};
+use crate::dashboard::wrap::wrap;
 
 /// Columns of a time of day.
 const CLOCK: u16 = 8;
@@ -32,6 +33,9 @@ pub(crate) fn draw(trial: &TrialScreen, look: Look, frame: &mut Frame<'_>) {
         Some(sheet) => pen.sheet(sheet, area),
     }
     pen.at_what(line(area, area.height - 2));
+    if trial.path_shown {
+        pen.path(area);
+    }
     footer(
         pen.buffer,
         look,
@@ -153,6 +157,18 @@ impl Pen<'_> {
                 [(area.width.saturating_sub(BEFORE), BEFORE)],
             );
             self.put(slot, &row.text, style(row.tone, self.look), Side::Left);
+        }
+    }
+
+    /// The path of the transcript above the keys, all of it.
+    fn path(&mut self, area: Rect) {
+        let rows = wrap(&clean_line(&self.trial.file), area.width.into());
+        let first = area.height.saturating_sub(1 + cells(rows.len()));
+        for (n, row) in rows.iter().enumerate() {
+            let [slot] = slots(line(area, first + cells(n)), [(area.width, 0)]);
+            let blank = " ".repeat(area.width.into());
+            self.put(slot, &blank, Style::reset(), Side::Left);
+            self.put(slot, row, self.look.key(), Side::Left);
         }
     }
 

@@ -67,6 +67,9 @@ pub(crate) struct TrialScreen {
     /// The entry whose requests are shown.
     raw_of: Option<usize>,
     log: Sheet,
+    /// The path of its transcript, and whether it is shown.
+    file: String,
+    path_shown: bool,
     /// Whether anything was read.
     read: bool,
     /// Why nothing is shown, or why what is shown may be old.
@@ -100,6 +103,8 @@ impl Wish {
 
 /// What the trial's thread tells.
 pub(crate) enum TrialNews {
+    /// Where its transcript is.
+    File(String),
     Entries(Entries),
     Record(Option<Box<TrialRecord>>),
     /// The requests that belong to an entry.
@@ -126,6 +131,8 @@ pub(crate) enum TrialEffect {
     Quit,
     Back,
     Help,
+    /// This is for the clipboard.
+    Copy(String),
 }
 
 impl TrialScreen {
@@ -142,6 +149,8 @@ impl TrialScreen {
             raw: Sheet::default(),
             raw_of: None,
             log: Sheet::pinned(),
+            file: String::new(),
+            path_shown: false,
             read: false,
             trouble: None,
             size: (80, 24),
@@ -249,9 +258,12 @@ fn faint(text: &str) -> Piece {
 pub(crate) fn update(trial: &mut TrialScreen, message: TrialMessage) -> Option<TrialEffect> {
     match message {
         TrialMessage::Key(key) => {
+            // Any key takes it away.
+            trial.path_shown = false;
             return decode(trial.bindings(), &key).and_then(|action| act(trial, action));
         }
         TrialMessage::Wheel(lines) => scroll(trial, lines),
+        TrialMessage::News(TrialNews::File(file)) => trial.file = file,
         TrialMessage::News(TrialNews::Entries(entries)) => {
             trial.read = true;
             trial.talk.read(entries);
@@ -278,6 +290,10 @@ fn act(trial: &mut TrialScreen, action: Action) -> Option<TrialEffect> {
         Action::Back => return Some(TrialEffect::Back),
         Action::Help => return Some(TrialEffect::Help),
         Action::Quit => return Some(TrialEffect::Quit),
+        Action::Copy if !trial.file.is_empty() => {
+            trial.path_shown = true;
+            return Some(TrialEffect::Copy(trial.file.clone()));
+        }
         Action::NextTab => turn(trial, 1),
         Action::PreviousTab => turn(trial, TABS.len() - 1),
         action => match trial.sheet_mut() {

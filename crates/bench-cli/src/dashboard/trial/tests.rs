@@ -279,7 +279,7 @@ fn a_trial_that_is_over_on_a_large_terminal() {
 
 
 
-    ? help  q quit  Esc back  Tab next view  Enter unfold  → n l step  End G follow
+    ? help  q quit  Esc back  Tab next view  Enter unfold  → n l step  End G follow  y path
     "#);
 }
 
@@ -317,7 +317,7 @@ fn what_its_verifiers_said() {
       talk        2 turns, 1 tool call
       tokens      —
 
-    ? help  q quit  Esc back  Tab next view
+    ? help  q quit  Esc back  Tab next view  y path
     "#);
     press(&mut trial, KeyCode::Char('G'));
     assert!(shown(&trial).contains("talk"), "{}", shown(&trial));
@@ -407,6 +407,25 @@ fn requests_of_the_chosen_entry_and_the_end_of_the_log_are_wished_for_where_they
         TrialMessage::News(TrialNews::Raw(6, lines("POST", 41))),
     );
     assert!(shown(&trial).contains("rows 1–20 of 41"), "another entry");
+}
+
+#[test]
+fn the_path_of_the_transcript_is_shown_whole_and_copied() {
+    let mut trial = trial(over(), 80, 24, 11);
+    assert_eq!(press(&mut trial, KeyCode::Char('y')), None, "it is not known yet");
+    let path = format!("/{}/a\u{1b}.jsonl", "folder/".repeat(20));
+    update(&mut trial, TrialMessage::News(TrialNews::File(path.clone())));
+    assert_eq!(
+        press(&mut trial, KeyCode::Char('y')),
+        Some(TrialEffect::Copy(path))
+    );
+    let text = shown(&trial).replace('\n', "");
+    assert!(
+        text.contains(&"folder/".repeat(20)) && text.contains("a␛.jsonl"),
+        "{text}"
+    );
+    press(&mut trial, KeyCode::Down);
+    assert!(!shown(&trial).contains("folder"), "any key takes it away");
 }
 
 #[test]

@@ -104,6 +104,10 @@ impl Trial {
 
     /// Returns when nobody listens.
     fn follow(&mut self, wished: &Receiver<Wish>, say: &dyn Fn(TrialNews) -> bool) {
+        let file = TrialNews::File(self.pages.file());
+        if !say(file) {
+            return;
+        }
         let mut wish = Wish::default();
         loop {
             if self.look(&wish).into_iter().any(|news| !say(news)) {
@@ -268,6 +272,9 @@ mod tests {
                 Message::Trial(_, _, TrialNews::Record(found)) => {
                     assert!(found.is_none_or(|record| record.outcome == Outcome::Passed));
                     record = true;
+                }
+                Message::Trial(_, _, TrialNews::File(file)) => {
+                    assert_eq!(file, bed.transcript.display().to_string());
                 }
                 _ => panic!("nothing else should be told"),
             }

@@ -50,6 +50,11 @@ impl Pages {
         }
     }
 
+    /// The path of the transcript.
+    pub(super) fn file(&self) -> String {
+        self.index.path().display().to_string()
+    }
+
     /// What changed since the last time.
     pub(super) fn look(&mut self, wish: &Wish) -> Changed {
         let entries = self.read(wish).map_err(super::said)?;
