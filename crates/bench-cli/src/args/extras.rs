@@ -27,11 +27,11 @@ pub(crate) struct ModelsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
     /// Of what
-    #[arg(value_name = "FILES", default_value = "harness")]
+    #[arg(value_name = "WHAT", default_value = "harness")]
     pub(crate) of: SchemaOf,
 }
 
-/// Which files a schema is about.
+/// What a schema is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaOf {
     /// Harness files, every form.

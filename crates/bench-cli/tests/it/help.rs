@@ -40,7 +40,7 @@ fn the_program() {
       retry        Try the trials of a run that did not pass again, as a new run
       rescore      Judge a run again without asking its models, as a new run, and show what has changed
       compare      Compare models of a run, or runs, with a verdict and a gate
-      report       Make a document of a run: a page to look at or to send, Markdown, JUnit XML, CSV, JSON
+      report       Make a document of a run: an HTML page, Markdown, JUnit XML, CSV or JSON
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove finished runs, old or named ones; shows them first
       check        Look at harness files without trying any model
@@ -362,10 +362,10 @@ fn everything_else() {
     insta::assert_snapshot!(help("schema"), @r"
     Print the JSON Schema of harness, gym or model files, or of reports
 
-    Usage: bench-cli schema [OPTIONS] [FILES]
+    Usage: bench-cli schema [OPTIONS] [WHAT]
 
     Arguments:
-      [FILES]  Of which files [default: harness] [possible values: harness, gyms, models]
+      [WHAT]  Of what [default: harness] [possible values: harness, gyms, models, report]
 
     Options:
       -h, --help  Print help (see more with '--help')
