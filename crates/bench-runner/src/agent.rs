@@ -107,6 +107,9 @@ struct Waits {
 pub(crate) enum Broken {
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Its provider refuses everything, for so long that nobody waits for it any more.
+    #[error("{error}; its provider has refused everything for {} min", long.as_secs() / 60)]
+    Refused { error: ModelError, long: Duration },
     #[error(transparent)]
     Gym(#[from] GymError),
     /// The run's budget has no room for another turn.
@@ -373,7 +376,10 @@ impl Agent<'_> {
         if let Some(changed) = asking.pace.into_inner() {
             self.reporter.note(changed).await;
         }
-        let mut reply = reply?;
+        let mut reply = reply.map_err(|error| match self.refused_for(&error) {
+            Some(long) => Broken::Refused { error, long },
+            None => Broken::Model(error),
+        })?;
         self.tell_changed(&reply.tools_changed).await;
         if let Some(limit) = reply.recorded.as_mut().and_then(|recorded| recorded.limit.take()) {
             self.end_by_limit(said, limit).await?;
@@ -415,6 +421,13 @@ impl Agent<'_> {
             self.note_drift(said, String::new(), what).await;
         }
         Ok(Some((reply.turn, reply.recorded)))
+    }
+
+    /// For how long the provider has refused everything, if that is longer than anybody waits.
+    fn refused_for(&self, error: &ModelError) -> Option<Duration> {
+        let limited = error.class == ErrorClass::RateLimit;
+        let long = limited.then(|| self.rate.refused_for()).flatten();
+        long.filter(|long| *long >= self.retry.max_refusal)
     }
 
     /// Waits until the run's budget has room for a turn, without a work slot: those that have its room now may need it.
@@ -774,7 +787,12 @@ impl ModelClient for Asking<'_> {
                 }
                 Err(error) => self.came_to_nothing(call, error, changed).await,
             }
-            reply
+            reply.map_err(|error| ModelError {
+                should_retry: agent
+                    .refused_for(&error)
+                    .map_or(error.should_retry, |_| Some(false)),
+                ..error
+            })
         })
     }
 }

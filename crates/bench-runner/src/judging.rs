@@ -143,8 +143,11 @@ impl Bench<'_> {
     /// A judge that refuses everything is asked by no trial any more.
     async fn failed(&self, broken: &Broken) -> NoReply {
         let error = format!("the judge {broken}");
-        let permanent = matches!(broken, Broken::Model(error) if !error.may_heal());
-        let refuses = matches!(broken, Broken::Model(error) if error.class.concerns_all_requests());
+        let refuses = match broken {
+            Broken::Model(error) => error.class.concerns_all_requests(),
+            other => matches!(other, Broken::Refused { .. }),
+        };
+        let permanent = refuses || matches!(broken, Broken::Model(error) if !error.may_heal());
         if refuses && self.seat.judge.given_up.set(error.clone()).is_ok() {
             let (model, cause) = (self.model().to_string(), error.clone());
             self.agent

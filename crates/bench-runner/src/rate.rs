@@ -57,6 +57,9 @@ const SLOWEST: f64 = 1.0 / 60.0;
 /// So many seconds are looked back at to know what is let through.
 const LOOK_BACK: u32 = 60;
 
+/// Fewer refusals say nothing of how long they last.
+const SOME_REFUSALS: u32 = 3;
+
 /// The gate is closed no longer than this at a time: then somebody tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -81,6 +84,8 @@ struct State {
     before: f64,
     /// Something was answered since it was made slower.
     answered: bool,
+    /// Since when everything was refused, and how often.
+    refused_since: Option<(Instant, u32)>,
     /// As it was told last.
     told: Option<f64>,
     /// What was sent before is known to have been too much.
@@ -126,6 +131,7 @@ impl Rate {
                 answers: 0,
                 before: 0.0,
                 answered: false,
+                refused_since: None,
                 told: None,
                 cut_at: None,
                 open_at: None,
@@ -218,9 +224,16 @@ impl Rate {
         Some(turn).filter(|turn| *turn >= now + Duration::from_secs(1))
     }
 
+    /// For how long every request was refused; none if one was answered, or too few were sent to say so.
+    pub(crate) fn refused_for(&self) -> Option<Duration> {
+        let (since, refusals) = self.lock().refused_since?;
+        (refusals >= SOME_REFUSALS).then(|| since.elapsed())
+    }
+
     /// `hold` is how long the provider says that it takes no other.
     fn answered(&self, hold: Option<Duration>) -> Option<Event> {
         let mut state = self.lock();
+        state.refused_since = None;
         if let Some(hold) = hold {
             let until = Some(Instant::now() + hold.min(LONGEST_PAUSE));
             state.used_up |= until > state.open_at;
@@ -241,6 +254,7 @@ impl Rate {
     fn refused(&self, began: Instant, error: &ModelError) -> Option<Event> {
         let mut state = self.lock();
         let now = Instant::now();
+        state.refused_since.get_or_insert((now, 0)).1 += 1;
         let asked = error.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
         state.open_at = state.open_at.max(Some(now + asked));
         state.used_up = false;

@@ -121,7 +121,7 @@ impl Attempt<'_> {
         let admitted = tokio::select! {
             biased;
             () = self.cancel.cancelled() => None,
-            admitted = self.let_in(&scratch) => Some(admitted),
+            admitted = self.slot.aside(self.admitted(&scratch)) => Some(admitted),
         };
         // Waiting for room is nobody's time.
         let (started_at, started) = (Utc::now(), Instant::now());
@@ -133,12 +133,6 @@ impl Attempt<'_> {
         self.reporter.log(id, &format!("{}{cause}", end.outcome.name()));
         let next = end.next;
         (self.record(end, started_at, started.elapsed()), next)
-    }
-
-    /// Waits for a work slot, which a panic may have left the trial without, and for room in the gyms.
-    async fn let_in(&self, scratch: &Scratch) -> Vec<Admission> {
-        self.slot.hold().await;
-        self.slot.aside(self.admitted(scratch)).await
     }
 
     /// Waits until there is room for the trial in all its gyms. Without a deadline: other trials end. They may need the
@@ -485,6 +479,7 @@ impl End {
 fn next_after(broken: &Broken) -> Next {
     match broken {
         Broken::Model(error) if error.class.concerns_all_requests() => Next::OtherModel,
+        Broken::Refused { .. } => Next::OtherModel,
         Broken::Model(error) if error.may_heal() => Next::Attempt,
         Broken::Gym(error) if error.may_heal() => Next::Attempt,
         Broken::Model(_) | Broken::Gym(_) | Broken::Budget(_) | Broken::Unkept(_) => Next::OtherTrial,

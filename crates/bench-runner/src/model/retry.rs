@@ -28,10 +28,14 @@ pub struct RetryPolicy {
     pub max_doubtful: u32,
     /// Sum of all delays of one turn. What would exceed it is not waited for.
     pub max_total_delay: Duration,
+    /// How long a provider may refuse everything for its rate limit until the model is given up: far longer than the limit of
+    /// a minute or of an hour, for a run should outlive a bad night. That of a day is not waited for.
+    pub max_refusal: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// 1 s doubling to 60 s, up to 8 retries (2 where the address may be wrong: malformed answers, nobody there), at most 10 minutes of waiting.
+    /// 1 s doubling to 60 s, up to 8 retries (2 where the address may be wrong: malformed answers, nobody there), at most 10 minutes of waiting; 2 hours of
+    /// nothing but refusals.
     fn default() -> Self {
         Self {
             base_delay: Duration::from_secs(1),
@@ -39,6 +43,7 @@ impl Default for RetryPolicy {
             max_retries: 8,
             max_doubtful: 2,
             max_total_delay: Duration::from_secs(600),
+            max_refusal: Duration::from_secs(2 * 3600),
         }
     }
 }
@@ -168,9 +173,11 @@ impl Spent {
             }
         }
         // Up to a tenth more than asked for, so that trials that were told the same do not all come back
-        // in the same instant.
+        // in the same instant. Where there were too many requests, no time at all says nothing: mostly it is a date by a
+        // clock that is behind ours.
         let asked = error
             .retry_after
+            .filter(|after| !after.is_zero() || error.class != ErrorClass::RateLimit)
             .map(|after| after.saturating_add(after.mul_f64(fastrand::f64() / 10.0)));
         let delay = asked.unwrap_or(drawn);
         self.waited = self.waited.saturating_add(delay);
@@ -380,6 +387,15 @@ mod tests {
         let (outcome, waits, _) = run(&client, &RetryPolicy::default(), &()).await;
         outcome.unwrap_err();
         assert_eq!(waits, []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_no_wait_is_not_asked_eight_times_at_once() {
+        fastrand::seed(7);
+        let client = Flaky::new(vec![failure(ErrorClass::RateLimit, Some(0)); 8]);
+        let (outcome, _, took) = run(&client, &RetryPolicy::default(), &()).await;
+        outcome.unwrap();
+        assert!(took > Duration::from_secs(10), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

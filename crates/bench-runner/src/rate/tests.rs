@@ -251,6 +251,21 @@ async fn minutes_in_which_everything_is_refused_are_made_good_in_minutes() {
     assert!(after > 1000, "{after} in the fourth minute");
 }
 
+#[tokio::test(start_paused = true)]
+async fn only_refusals_without_an_answer_between_them_are_refusals_of_everything() {
+    let rate = rate(4);
+    let refuse = async || drop(rate.next_permit().await.ended(&Err(refusal(None))));
+    for _ in 1..SOME_REFUSALS {
+        refuse().await;
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(rate.refused_for(), None, "too few to say so");
+    }
+    refuse().await;
+    assert_eq!(rate.refused_for().unwrap().as_secs() / 3600, 2);
+    drop(rate.next_permit().await.ended(&Ok(TurnReply::default())));
+    assert_eq!(rate.refused_for(), None);
+}
+
 #[tokio::test]
 async fn other_failures_and_requests_that_are_given_up_change_nothing() {
     let rate = rate(2);

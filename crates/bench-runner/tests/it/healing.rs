@@ -116,6 +116,42 @@ async fn a_model_with_a_wrong_key_is_asked_once_and_then_no_more() {
     }
 }
 
+#[tokio::test]
+async fn a_provider_that_lets_nothing_through_is_not_asked_for_days() {
+    /// So many are answered, before everything is refused.
+    const GOOD: u32 = 40;
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let turns: Turns = Arc::new(move |_| {
+        let good = count.fetch_add(1, Ordering::SeqCst) < GOOD;
+        let limited = failure(ErrorClass::RateLimit, Some(Duration::from_millis(1)));
+        async move { if good { Ok(says("done")) } else { Err(limited) } }.boxed()
+    });
+    let mut plan = plan(vec![scenario("s")], GOOD + 30);
+    (plan.retries, plan.max_concurrency) = (2, 2);
+    let mut retry = RetryPolicy::default();
+    retry.max_refusal = Duration::from_millis(10);
+    let run = run(plan, turns, Misbehave::No, retry);
+    let memory = tokio::time::timeout(PATIENCE, run).await.unwrap().snapshot();
+    let given_up = |(event, _): &&_| matches!(event, Event::ModelGivenUp { .. });
+    assert_eq!(memory.events.iter().filter(given_up).count(), 1);
+    let errored: Vec<_> = memory
+        .records
+        .values()
+        .filter_map(|r| r.cause.as_deref())
+        .collect();
+    assert_eq!(errored.len(), 30);
+    let says = |words: &str| errored.iter().filter(|cause| cause.contains(words)).count();
+    assert_eq!(
+        says("its provider has refused everything for 0 min"),
+        30,
+        "{errored:?}"
+    );
+    assert!(says("not tried: ") > 15, "{errored:?}");
+    let refused = asked.load(Ordering::SeqCst) - GOOD;
+    assert!(refused < 30, "{refused} requests of 30 trials");
+}
+
 /// Fails once in this way, then answers.
 fn once(class: ErrorClass, retry_after: Option<Duration>) -> Turns {
     let failed = AtomicBool::new(false);
@@ -276,7 +312,7 @@ async fn what_the_provider_says_of_asking_again_counts() {
             count.fetch_add(1, Ordering::SeqCst);
             let error = ModelError {
                 should_retry,
-                ..failure(class, Some(Duration::ZERO))
+                ..failure(class, Some(Duration::from_millis(1)))
             };
             async move { Err(error) }.boxed()
         });
