@@ -11,7 +11,8 @@
 //! | `loopback` | one server, one thread, one runtime: stopping it closes every socket at once |
 //!
 //! Each server also exists as a small binary, so that it can run in a process of its own. The tests
-//! themselves are in `tests/e2e` and `tests/battery`, the benchmark is the binary `perf`. Nothing here is used by the product.
+//! themselves are in `tests/e2e` and `tests/battery`, the benchmarks are the binaries `perf` and
+//! `dashboard-perf`. Nothing here is used by the product.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -355,7 +355,7 @@ const COPY: Binding = binding(
     &[Key::char('y')],
     Action::Copy,
     "y",
-    "show the path of the transcript, and copy it where the terminal allows that",
+    "show and copy the path of the transcript",
     Some("path"),
 );
 

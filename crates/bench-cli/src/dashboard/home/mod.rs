@@ -41,6 +41,8 @@ pub(crate) struct Home {
     typing: bool,
     sort: Sort,
     chosen: Option<Key>,
+    /// Somebody has chosen it; before, it is the first.
+    touched: bool,
     /// Runs that are marked, in that order.
     marked: Vec<Key>,
     /// The first line of the list that is on the screen.
@@ -110,6 +112,7 @@ impl Home {
             typing: false,
             sort: Sort::Newest,
             chosen: None,
+            touched: false,
             marked: Vec::new(),
             top: 0,
             size: (80, 24),
@@ -207,6 +210,7 @@ impl Home {
 
 /// Takes in a message.
 pub(crate) fn update(home: &mut Home, message: HomeMessage) -> Option<HomeEffect> {
+    home.touched |= matches!(message, HomeMessage::Key(_) | HomeMessage::Wheel(_));
     let effect = match message {
         HomeMessage::Key(key) if home.typing => {
             typed(home, key);
@@ -332,6 +336,8 @@ fn learn(home: &mut Home, news: RunsNews) {
                 moved |= put(home, row);
             }
             if moved {
+                // What goes on is read after what is over, and stands above it.
+                home.chosen.take_if(|_| !home.touched);
                 arrange(home);
             }
         }

@@ -288,6 +288,16 @@ fn a_filter_cannot_command_the_terminal() {
 }
 
 #[test]
+fn the_first_run_is_chosen_until_somebody_chooses() {
+    let mut home = Home::new("results".into(), now());
+    let (going, over): (Vec<Row>, Vec<Row>) = rows().into_iter().partition(Row::is_going);
+    update(&mut home, HomeMessage::News(RunsNews::Rows(over)));
+    assert_eq!(chosen(&home), "run_20260101_000000_00000005");
+    update(&mut home, HomeMessage::News(RunsNews::Rows(going)));
+    assert_eq!(chosen(&home), "run_20260102_010405_0badcafe");
+}
+
+#[test]
 fn the_choice_stays_on_its_run_while_others_come_and_go() {
     let mut home = home(80, 24);
     for _ in 0..3 {
