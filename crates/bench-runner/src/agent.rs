@@ -1,19 +1,30 @@
 //! The agent loop: prompt → model reply → tool calls → results → … until a final answer or a limit.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `toolbox` | the tools of a trial: what the model sees, and where each is called |
+//! | `asking` | one turn's requests: each is let through, paid and told by itself |
+//! | `seen` | what went over the wire, on its way into the evidence |
+//! | `drift` | where a replay goes otherwise than its recording |
+//! | `cut` | texts that are too long for a model |
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+mod asking;
+mod cut;
+mod drift;
+mod seen;
+mod toolbox;
+
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bench_core::drift::{Drift, Likeness, ToolSaid, compare};
+use bench_core::drift::Drift;
 use bench_core::event::{Awaited, ToolChange};
 use bench_core::evidence::{Asker, Keep};
 use bench_core::outcome::Conversation;
 use bench_core::transcript::{Entry, ToolCall};
-use bench_core::{Event, Limits, ModelRef, ModelSettings, Scenario, TrialId, Usage};
+use bench_core::{Event, Limits, ModelSettings, Scenario, TrialId, Usage};
 use chrono::{DateTime, Utc};
-use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -21,27 +32,27 @@ use crate::dispatch::Reporter;
 use crate::evidence::Place;
 use crate::gym::{GymError, GymSession, ToolDeadline, ToolOutput};
 use crate::judging;
-use crate::model::exchange::{Ended, Exchange, Witness};
-use crate::model::retry::{RetryPolicy, Wait, WorkSlot, take_turn_with_retries};
+use crate::model::exchange::Witness;
+use crate::model::retry::{RetryPolicy, Wait, take_turn_with_retries};
 use crate::model::{
-    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, Recorded, RecordedAnswer, ToolAnswer,
-    ToolSpec, TurnReply, TurnRequest, qualified_tool_name,
+    AssistantTurn, ErrorClass, Message, ModelClient, ModelError, Recorded, ToolAnswer, TurnRequest,
 };
-use crate::rate::{Permit, Rate};
+use crate::rate::Rate;
 use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
-use crate::spend::{Call, Meter, Turn, lost_call};
+use crate::spend::{Meter, Turn, lost_call};
 use crate::verify::CallRecord;
 use crate::watch::{LONG_WAIT, Waiting, Watch};
+use asking::Asking;
+pub(crate) use cut::cut_middle;
+use seen::Seen;
+pub(crate) use toolbox::Toolbox;
 
 /// The clock of a trial is not looked at more often than this.
 const SHORTEST_LOOK: Duration = Duration::from_millis(20);
 
 /// How much later than its deadline a gym may say that it has passed.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// A longer run of characters, in bytes, is no word: it is cut like any other text.
-const LONGEST_WORD: usize = 512;
 
 /// What the loop works with.
 pub(crate) struct Agent<'a> {
@@ -118,73 +129,6 @@ pub(crate) enum Broken {
     /// A limit of the trial cannot be kept.
     #[error("{0}")]
     Unkept(String),
-}
-
-/// The tools of a trial: what the model sees, and which gym's tool each is.
-#[derive(Debug, Default)]
-pub(crate) struct Toolbox {
-    pub(crate) offered: Vec<ToolSpec>,
-    /// For each offered tool: index of its gym, and its name there.
-    homes: Vec<(usize, String)>,
-    restricted: BTreeSet<String>,
-    /// What their schemas are sent without, as the transcript has it.
-    told: Mutex<Vec<ToolChange>>,
-}
-
-impl Toolbox {
-    /// Merges the gyms' tools in order. Of equal names the first gym's keeps the name, the others are
-    /// offered as `gym__tool`. Restricted tools, and with an allow-list all others, are hidden in every
-    /// gym.
-    pub(crate) fn new(scenario: &Scenario, gyms: &[(String, Box<dyn GymSession>)]) -> Self {
-        let restricted = scenario.restricted_tools.iter().cloned().collect();
-        let mut toolbox = Self {
-            restricted,
-            ..Self::default()
-        };
-        let mut taken = BTreeSet::new();
-        for (gym, (name, session)) in gyms.iter().enumerate() {
-            for tool in session.tools() {
-                let allowed = scenario
-                    .allowed_tools
-                    .as_ref()
-                    .is_none_or(|list| list.contains(&tool.name));
-                if !allowed || toolbox.restricted.contains(&tool.name) {
-                    continue;
-                }
-                let qualified = || qualified_tool_name(name, &tool.name);
-                let seen_as = if taken.contains(&tool.name) {
-                    qualified()
-                } else {
-                    tool.name.clone()
-                };
-                if taken.insert(seen_as.clone()) {
-                    toolbox.offered.push(ToolSpec {
-                        name: seen_as,
-                        ..tool.clone()
-                    });
-                    toolbox.homes.push((gym, tool.name.clone()));
-                }
-            }
-        }
-        toolbox
-    }
-
-    /// The gym of an offered tool, and the tool's name there.
-    fn home(&self, tool: &str) -> Option<(usize, &str)> {
-        let index = self.offered.iter().position(|t| t.name == tool)?;
-        self.homes.get(index).map(|(gym, name)| (*gym, name.as_str()))
-    }
-
-    fn unknown(&self, tool: &str) -> String {
-        if self.restricted.contains(tool) {
-            return format!("The tool `{tool}` is not allowed here.");
-        }
-        let names: Vec<&str> = self.offered.iter().map(|t| t.name.as_str()).collect();
-        format!(
-            "There is no tool `{tool}`. Available tools: {}.",
-            names.join(", ")
-        )
-    }
 }
 
 impl Agent<'_> {
@@ -480,38 +424,6 @@ impl Agent<'_> {
         self.reporter.entry(self.trial, Entry::Note { text }).await;
     }
 
-    /// Writes down that a replay went otherwise than its recording.
-    async fn note_drift(&self, said: &mut Said, tool: String, what: String) {
-        let turn = said.turns;
-        let of = if tool.is_empty() {
-            String::new()
-        } else {
-            format!("{tool}: ")
-        };
-        let text = format!("drift: {of}{what}");
-        self.reporter.log(self.trial, &format!("  {text}"));
-        self.reporter.entry(self.trial, Entry::Note { text }).await;
-        said.drift.push(Drift { turn, tool, what });
-    }
-
-    /// How like the recorded answer one is, all of it. Recordings hold no secrets, so they are left out here as well.
-    fn likeness(&self, recorded: Option<&RecordedAnswer>, output: &ToolOutput) -> Likeness {
-        let Some(recorded) = recorded else {
-            return Likeness {
-                difference: Some("the recording has no answer to this call".to_owned()),
-                ..Likeness::default()
-            };
-        };
-        let text = self.reporter.redact(&output.text);
-        let structured = self.reporter.redact_value(&output.structured);
-        let now = ToolSaid {
-            is_error: output.is_error,
-            text: &text,
-            structured: &structured,
-        };
-        compare(recorded.said(), now)
-    }
-
     /// Writes the waits so far into the transcript.
     async fn tell_waits(&self, waits: &Mutex<Waits>) {
         let told = std::mem::take(&mut waits.lock().unwrap_or_else(PoisonError::into_inner).told);
@@ -681,187 +593,6 @@ impl Agent<'_> {
     }
 }
 
-/// What went over the wire for one turn, until it is written down: mostly one exchange, for what failed is written down
-/// before the next one.
-struct Seen<'a> {
-    agent: &'a Agent<'a>,
-    place: Place,
-    exchanges: Mutex<Vec<Exchange>>,
-}
-
-impl Seen<'_> {
-    fn take(&self) -> Vec<Exchange> {
-        std::mem::take(&mut *self.exchanges.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn write_down(&self) {
-        for exchange in self.take() {
-            self.agent
-                .reporter
-                .evidence(self.agent.trial, exchange, self.place.clone())
-                .await;
-        }
-    }
-}
-
-impl Drop for Seen<'_> {
-    /// Something is left only where the turn was given up half way.
-    fn drop(&mut self) {
-        for exchange in self.take() {
-            self.agent
-                .reporter
-                .last_evidence(self.agent.trial, exchange, self.place.clone());
-        }
-    }
-}
-
-impl fmt::Debug for Seen<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seen")
-            .field("place", &self.place)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Witness for Seen<'_> {
-    fn saw(&self, exchange: Exchange) {
-        if self.agent.evidence == Keep::Errors && exchange.ended == Ended::Replied {
-            return;
-        }
-        self.exchanges
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(exchange);
-    }
-}
-
-/// The model of a trial, whose every request is watched by itself: what lies between two of them is told apart.
-struct Asking<'a> {
-    agent: &'a Agent<'a>,
-    seen: &'a Seen<'a>,
-    paid: &'a Turn<'a>,
-    waits: &'a Mutex<Waits>,
-    asked: AtomicU32,
-    /// How many came to nothing and are written down as that.
-    lost: AtomicU32,
-    /// Of those, how many have a cost that nobody knows.
-    unknown: AtomicU32,
-    /// Why the run's budget has no room for another one.
-    over: OnceLock<String>,
-    /// How the reply changed the pace. It is told later: between a reply that is paid and its entry in the transcript nothing
-    /// is waited for that the trial's time could end.
-    pace: OnceLock<Event>,
-}
-
-impl ModelClient for Asking<'_> {
-    fn model(&self) -> &ModelRef {
-        self.agent.model.model()
-    }
-
-    fn take_turn<'a>(&'a self, request: &'a TurnRequest<'a>) -> BoxFuture<'a, Result<TurnReply, ModelError>> {
-        Box::pin(async move {
-            let agent = self.agent;
-            agent.tell_waits(self.waits).await;
-            if self.lost.load(Ordering::Relaxed) > 0
-                && let Err(cause) = self.paid.again()
-            {
-                return Err(self.not_sent(cause));
-            }
-            let (permit, waited) = self.permit().await;
-            if let Err(cause) = self.paid.goes_on() {
-                return Err(self.not_sent(cause));
-            }
-            let limit = request.timeout.min(agent.time_left().unwrap_or_default());
-            let waiting = Waiting::at_most(limit, Awaited::Reply, format!("reply of {}", self.model()));
-            if self.asked.fetch_add(1, Ordering::Relaxed) > 0 || waited {
-                agent.watch().goes_on(&waiting).await;
-            }
-            let call = agent.meter.begin(self.paid);
-            let reply = agent.model.take_turn(request);
-            let reply = agent.watch().busy(reply, &waiting).await;
-            let changed = permit.ended(&reply);
-            match &reply {
-                Ok(reply) => {
-                    call.answered(&reply.usage);
-                    changed.and_then(|changed| self.pace.set(changed).err()); // there is but one reply
-                }
-                Err(error) => self.came_to_nothing(call, error, changed).await,
-            }
-            reply.map_err(|error| ModelError {
-                should_retry: agent
-                    .refused_for(&error)
-                    .map_or(error.should_retry, |_| Some(false)),
-                ..error
-            })
-        })
-    }
-}
-
-impl Asking<'_> {
-    /// Writes down what a request that failed leaves, before the next one is sent.
-    async fn came_to_nothing(&self, call: Call<'_>, error: &ModelError, changed: Option<Event>) {
-        let agent = self.agent;
-        if let Some(lost) = call.failed(error.maybe_paid, error.usage.as_deref().copied()) {
-            let unknown = matches!(lost, Entry::Lost { cost_usd: None, .. });
-            agent.keep(lost).await;
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            self.unknown.fetch_add(unknown.into(), Ordering::Relaxed);
-        }
-        if let Some(changed) = changed {
-            agent.reporter.note(changed).await;
-        }
-        self.seen.write_down().await; // not kept through the wait: there may be many of them, and large
-        agent.note_adjusted(error).await;
-    }
-
-    /// There is no room for another request. Ends the retries; what it says is told as the end of the budget.
-    fn not_sent(&self, cause: String) -> ModelError {
-        let error = ModelError {
-            model: self.model().to_string(),
-            class: ErrorClass::OutOfCredit,
-            status: None,
-            retry_after: None,
-            maybe_paid: false,
-            usage: None,
-            adjusted: None,
-            should_retry: None,
-            message: cause.clone(),
-        };
-        self.over.set(cause).unwrap_or_default(); // there is but one
-        error
-    }
-
-    /// Waits until the provider may be asked, without a work slot. Also whether that was told.
-    async fn permit(&self) -> (Permit<'_>, bool) {
-        let agent = self.agent;
-        if let Some(permit) = agent.rate.try_permit() {
-            return (permit, false);
-        }
-        let mut told = false;
-        loop {
-            agent.slot.release();
-            let at = agent.rate.turn_at();
-            let waiting = Waiting {
-                kind: Awaited::RateLimit,
-                what: format!("{}: {}", self.model(), agent.rate.why()),
-                then: match at {
-                    Some(_) => "sent",
-                    None => "sent as soon as the requests before it are answered",
-                },
-                at,
-            };
-            let next = agent.rate.next_permit();
-            let (permit, long) = agent.watch().idle(next, &waiting).await;
-            told |= long;
-            agent.slot.reacquire().await;
-            // Others may have been refused while this one waited for the slot.
-            if let Some(permit) = permit.if_open() {
-                return (permit, told);
-            }
-        }
-    }
-}
-
 /// A sentence for the model in place of a tool's answer.
 fn told(text: String) -> ToolOutput {
     ToolOutput {
@@ -882,37 +613,6 @@ fn arguments_of(call: &ToolCall) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// The text, or its head and tail with a note between them, and how many bytes were left out. Words stay whole: half of
-/// a secret would be known as one by nobody.
-pub(crate) fn cut_middle(text: &str, most: usize) -> (String, usize) {
-    if text.len() <= most {
-        return (text.to_owned(), 0);
-    }
-    let head = end_of_word_before(text, most / 2);
-    let tail = start_of_word_after(text, text.len() - most / 2);
-    let cut = tail - head;
-    let note = format!("\n[… {cut} of {} bytes left out here …]\n", text.len());
-    (format!("{}{note}{}", &text[..head], &text[tail..]), cut)
-}
-
-fn end_of_word_before(text: &str, at: usize) -> usize {
-    let at = text.floor_char_boundary(at);
-    let near = text.floor_char_boundary(at.saturating_sub(LONGEST_WORD));
-    text[near..at]
-        .rfind(between_words)
-        .map_or(at, |found| near + found)
-}
-
-fn start_of_word_after(text: &str, at: usize) -> usize {
-    let at = text.ceil_char_boundary(at);
-    let near = text.ceil_char_boundary(at.saturating_add(LONGEST_WORD));
-    text[at..near].find(between_words).map_or(at, |found| at + found)
-}
-
-fn between_words(c: char) -> bool {
-    c.is_whitespace() || "\"',;|()[]{}<>".contains(c)
-}
-
 fn describe_turn(turn: u32, reply: &AssistantTurn) -> String {
     let names: Vec<&str> = reply.tool_calls.iter().map(|c| c.name.as_str()).collect();
     if names.is_empty() {
@@ -928,32 +628,4 @@ fn seconds(seconds: f64) -> Duration {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_results_keep_head_and_tail_at_character_boundaries() {
-        assert_eq!(cut_middle("short", 5), ("short".to_owned(), 0));
-        let (text, cut) = cut_middle(&"ä".repeat(100), 21);
-        assert!(
-            text.starts_with("äää") && text.ends_with("äää") && text.contains("left out"),
-            "{text}"
-        );
-        assert_eq!(cut, 200 - 20);
-    }
-
-    #[test]
-    fn a_cut_leaves_words_whole() {
-        let word = "sk-canary-0123456789";
-        let text = format!("{{\"a\":\"{word}\",\"b\":[\"{}\",\"{word}\"]}}", "x".repeat(2000));
-        for most in 2..text.len() {
-            let (kept, cut) = cut_middle(&text, most);
-            assert!(!kept.replace(word, "").contains("canary"), "{most}: {kept}");
-            assert!(!kept.replace(word, "").contains("6789"), "{most}: {kept}");
-            assert!(cut > 0 && kept.len() <= most + 60, "{most}: {kept}");
-        }
-    }
 }
