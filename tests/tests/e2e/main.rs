@@ -53,6 +53,7 @@ mod isolation;
 mod judges;
 mod leftovers;
 mod on_disk;
+mod pager;
 mod rates;
 mod replays;
 mod reports;

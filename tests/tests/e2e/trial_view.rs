@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{answers, harness, one_new_issue, scenario};
 
 /// A model that files a bug and says so, with something in it that no terminal should obey.
-fn talkative() -> (ModelStub, TestBed) {
+pub(crate) fn talkative() -> (ModelStub, TestBed) {
     let arguments = json!({
         "projectKey": "WEB", "issueType": "Bug", "summary": "\u{1b}]0;owned\u{7}the start page crashes at once",
         "description": "first line\nsecond line",

@@ -33,6 +33,7 @@ mod view;
 pub(crate) use background::this_program;
 pub(crate) use list::row as row_of;
 pub(crate) use older::row as row_of_older;
+pub(crate) use show::write_trial;
 pub(crate) use sweep::quietly as sweep_quietly;
 
 use crate::args::Command;

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use bench_core::TrialRecord;
+use bench_core::event::TrialFinished;
 use bench_core::transcript::{Entry, Line};
 use bench_report::conversation::{self, Detail};
 use bench_report::{text, trial};
@@ -18,6 +19,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::paint;
+use crate::sink::Sink;
 
 /// Trials that an error message names.
 const MOST_NAMED: usize = 8;
@@ -80,31 +82,53 @@ fn show_trial(
     args: &ShowArgs,
     cx: &mut Context,
 ) -> Result<(), CliError> {
-    let end = evidence::end_of(view, id)?;
-    if let Some(end) = &end {
-        for problem in evidence::problems(view, end, Depth::Content)? {
-            writeln!(cx.err, "warning: {}", text::clean_line(&problem))?;
-        }
-    }
-    let lines = view.item_log::<Line>(id)?;
-    let Some(record) = view.item(id)? else {
-        if let Some(end) = end {
-            return Err(CliError::unfinished(format!(
-                "the record of trial `{id}` is lost; by the journal of the run it ended as `{}`",
-                end.outcome.name()
-            )));
-        }
-        let lines = lines.ok_or_else(|| CliError::usage(format!("trial `{id}` has not begun")))?;
-        writeln!(cx.err, "this trial is not over; what was said so far:")?;
-        return write_conversation(lines, Detail::Brief, cx);
-    };
-    let lines = lines.into_iter().flatten();
-    if args.json {
+    if args.json
+        && let Some(record) = view.item(id)?
+    {
+        warn(view, id, &mut cx.err)?;
+        let lines = view.item_log::<Line>(id)?.into_iter().flatten();
         let lines = lines.collect::<Result<Vec<_>, StateError>>()?;
         return write_json(&json!({"record": record, "transcript": lines}), cx);
     }
-    write_record(&record, cx)?;
-    write_conversation(lines, if args.full { Detail::Full } else { Detail::Brief }, cx)
+    let detail = if args.full { Detail::Full } else { Detail::Brief };
+    write_trial(view, id, detail, cx.out_look.width, (&mut cx.out, &mut cx.err))
+}
+
+/// Writes what is known of a trial as text: its record, tables in so many columns, and what was said. Warnings and what is
+/// missing go to the second stream.
+pub(crate) fn write_trial(
+    view: &RunView<BenchJob>,
+    id: &ItemId,
+    detail: Detail,
+    columns: usize,
+    (out, err): (&mut Sink, &mut Sink),
+) -> Result<(), CliError> {
+    let end = warn(view, id, err)?;
+    let lines = view.item_log::<Line>(id)?;
+    if let Some(record) = view.item(id)? {
+        write_record(&record, columns, out)?;
+        return write_conversation(lines.into_iter().flatten(), detail, (out, err));
+    }
+    if let Some(end) = end {
+        return Err(CliError::unfinished(format!(
+            "the record of trial `{id}` is lost; by the journal of the run it ended as `{}`",
+            end.outcome.name()
+        )));
+    }
+    let lines = lines.ok_or_else(|| CliError::usage(format!("trial `{id}` has not begun")))?;
+    writeln!(err, "this trial is not over; what was said so far:")?;
+    write_conversation(lines, detail, (out, err))
+}
+
+/// How a trial ended, and warnings of what is not as it was then.
+fn warn(view: &RunView<BenchJob>, id: &ItemId, err: &mut Sink) -> Result<Option<TrialFinished>, CliError> {
+    let end = evidence::end_of(view, id)?;
+    if let Some(end) = &end {
+        for problem in evidence::problems(view, end, Depth::Content)? {
+            writeln!(err, "warning: {}", text::clean_line(&problem))?;
+        }
+    }
+    Ok(end)
 }
 
 /// Everything that went over the wire to the trial's model.
@@ -138,14 +162,14 @@ fn show_raw(view: &RunView<BenchJob>, id: &ItemId, json: bool, cx: &mut Context)
     Ok(())
 }
 
-fn write_record(record: &TrialRecord, cx: &mut Context) -> Result<(), CliError> {
-    write!(cx.out, "{}", trial::facts(record))?;
+fn write_record(record: &TrialRecord, columns: usize, out: &mut Sink) -> Result<(), CliError> {
+    write!(out, "{}", trial::facts(record))?;
     if !record.verdicts.is_empty() {
-        let table = trial::verdicts(&record.verdicts).render(cx.out_look.width);
-        write!(cx.out, "\n{}", paint::table(&table))?;
+        let table = trial::verdicts(&record.verdicts).render(columns);
+        write!(out, "\n{}", paint::table(&table))?;
         let judged = trial::judgements(&record.verdicts);
         if !judged.is_empty() {
-            write!(cx.out, "\n{judged}")?;
+            write!(out, "\n{judged}")?;
         }
     }
     Ok(())
@@ -154,15 +178,15 @@ fn write_record(record: &TrialRecord, cx: &mut Context) -> Result<(), CliError> 
 fn write_conversation(
     lines: impl IntoIterator<Item = Result<Line, StateError>>,
     detail: Detail,
-    cx: &mut Context,
+    (out, err): (&mut Sink, &mut Sink),
 ) -> Result<(), CliError> {
     for (n, line) in lines.into_iter().enumerate() {
         match line {
             // The beginning needs no heading; each further one, of an attempt or after a resume, does.
             Ok(line) if n == 0 && matches!(line.entry, Entry::Attempt { .. }) => {}
-            Ok(line) => write!(cx.out, "{}", conversation::entry(&line, detail))?,
+            Ok(line) => write!(out, "{}", conversation::entry(&line, detail))?,
             // One damaged line does not hide the others.
-            Err(error) => writeln!(cx.err, "{}", text::clean_line(&error.to_string()))?,
+            Err(error) => writeln!(err, "{}", text::clean_line(&error.to_string()))?,
         }
     }
     Ok(())

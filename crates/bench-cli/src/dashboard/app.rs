@@ -15,9 +15,11 @@ use super::acts::{Acts, Begin};
 use super::data::trial::TrialReader;
 use super::data::{self, Reader};
 use super::home::{self, Home, HomeEffect, HomeMessage};
+use super::input::Keys;
 use super::keys::{Binding, HOME, RUN, RUN_ATTACHED, RUN_HERE, always_quits};
 use super::look::Look;
 use super::message::{Message, Tell};
+use super::pager::{Paging, Transcript};
 use super::paint;
 use super::run::{self, RunEffect, RunMessage, RunScreen};
 use super::terminal::{self, Screen};
@@ -51,6 +53,8 @@ pub(super) struct App {
     trial: Option<(TrialScreen, TrialReader)>,
     /// What is asked and done, above whichever screen.
     pub(super) acts: Acts,
+    /// The pager that has the terminal meanwhile.
+    paging: Paging,
     help: bool,
     turn: usize,
     /// The terminal's bell is to be heard once.
@@ -101,6 +105,7 @@ impl App {
         around: Around,
         home: Home,
         acts: Acts,
+        paging: Paging,
     ) -> Self {
         Self {
             look,
@@ -113,6 +118,7 @@ impl App {
             run: None,
             trial: None,
             acts,
+            paging,
             help: false,
             turn: 0,
             rings: false,
@@ -121,18 +127,37 @@ impl App {
         }
     }
 
-    /// Takes in messages and draws until something ends it.
+    /// Takes in messages and draws until something ends it. A pager ends with it.
     pub(super) fn follow(
         &mut self,
         messages: &Receiver<Message>,
         screen: &mut Screen,
+        keys: &mut Keys,
     ) -> std::io::Result<Over> {
-        let size = screen.terminal.size()?;
-        self.resize(size.width, size.height);
+        let over = self.go_on(messages, screen, keys);
+        self.paging.close();
+        over
+    }
+
+    fn go_on(
+        &mut self,
+        messages: &Receiver<Message>,
+        screen: &mut Screen,
+        keys: &mut Keys,
+    ) -> std::io::Result<Over> {
+        self.measure(screen)?;
         let (mut changed, mut drawn, mut ticked) = (true, None::<Instant>, Instant::now());
         loop {
+            if let Some(back) = self.paging.turn(screen, keys, &self.tell)? {
+                self.measure(screen)?;
+                changed = true;
+                if let Some(words) = back.words {
+                    self.acts.refuse(words);
+                }
+            }
+            let draws = changed && !self.paging.is_open();
             let rest = drawn.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
-            if changed && rest.is_zero() {
+            if draws && rest.is_zero() {
                 screen.terminal.draw(|frame| self.draw(frame))?;
                 (changed, drawn) = (false, Some(Instant::now()));
                 if std::mem::take(&mut self.rings) {
@@ -140,7 +165,7 @@ impl App {
                 }
                 assert!(!self.panics, "made to panic");
             }
-            let patience = match (changed, self.ticks()) {
+            let patience = match (draws && changed, self.ticks()) {
                 (true, _) => Some(rest),
                 (false, true) => Some(TICK.saturating_sub(ticked.elapsed())),
                 (false, false) => None,
@@ -155,6 +180,13 @@ impl App {
                 return Ok(over);
             }
         }
+    }
+
+    /// Looks how large the terminal is.
+    fn measure(&mut self, screen: &Screen) -> std::io::Result<()> {
+        let size = screen.terminal.size()?;
+        self.resize(size.width, size.height);
+        Ok(())
     }
 
     /// Takes in what comes within so much time; whether anything came.
@@ -180,7 +212,10 @@ impl App {
         // Ages are counted from when something is known.
         self.now();
         match message {
+            // Typed before the pager was there, and not meant for what comes after it.
+            Message::Input(_) if self.paging.is_open() => {}
             Message::Input(event) => self.input(&event),
+            Message::Paged => self.paging.ended(),
             Message::Runs(news) => self.home_message(HomeMessage::News(news)),
             Message::Run(id, news) => {
                 // It may have been left meanwhile.
@@ -201,6 +236,7 @@ impl App {
                 }
             }
             Message::Leave => self.over = Some(Over::Quit),
+            Message::Signal(name) if self.paging.takes(name) => {}
             Message::Signal(name) => self.over = Some(Over::Signal(name)),
             Message::InputGone(error) => {
                 let error = CliError::unfinished("cannot read from the terminal").because(error);
@@ -337,6 +373,12 @@ impl App {
             Some(TrialEffect::Quit) => self.over = Some(Over::Quit),
             // A terminal that cannot be written to is found out about by the next drawing.
             Some(TrialEffect::Copy(text)) => terminal::copy(&text).unwrap_or_default(),
+            Some(TrialEffect::Page) => self.paging.want(Transcript {
+                store: self.store.clone(),
+                run: trial.run.clone(),
+                trial: trial.trial.clone(),
+                columns: self.size.0.into(),
+            }),
         }
     }
 
@@ -388,7 +430,8 @@ impl App {
     fn open_trial(&mut self, trial: TrialId) {
         let Some((run, _)) = &self.run else { return };
         let id = run.id.clone();
-        let screen = TrialScreen::new(id.clone(), trial.clone(), run.standing(&trial), Utc::now());
+        let mut screen = TrialScreen::new(id.clone(), trial.clone(), run.standing(&trial), Utc::now());
+        screen.pages = self.around == Around::All;
         match data::trial::start(self.store.clone(), id, trial, self.tell.clone()) {
             Ok(reader) => {
                 self.trial = Some((screen, reader));

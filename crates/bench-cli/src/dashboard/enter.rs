@@ -11,11 +11,13 @@ use chrono::Utc;
 use super::acts::Acts;
 use super::acts::child::Program;
 use super::app::{App, Around, Over};
+use super::data;
 use super::home::Home;
+use super::input::{self, Keys};
 use super::look::Look;
 use super::message::{Message, Tell};
+use super::pager::{Paging, Programs};
 use super::terminal::Screen;
-use super::{data, input};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -76,6 +78,7 @@ pub(super) struct World {
     store: RunStore<BenchJob>,
     folder: String,
     program: Program,
+    pagers: Programs,
     /// What is written to it meanwhile would tear the screen.
     pub(super) err: Sink,
     /// Whether it goes to the terminal.
@@ -94,6 +97,7 @@ impl World {
             program: Program {
                 results: cx.results.clone(),
             },
+            pagers: Programs::of(&cx.variables),
             err: cx.err.clone(),
             err_tears: cx.err_look.terminal,
             panics: made_to_panic(&cx.variables),
@@ -118,6 +122,7 @@ impl World {
             around,
             Home::new(self.folder.clone(), now),
             Acts::new(self.program.clone(), now),
+            Paging::new(self.pagers.clone()),
         );
         app.panics = panics("drawing");
         let held = self.err_tears.then(|| self.err.hold());
@@ -129,11 +134,11 @@ impl World {
             let runs = data::runs::start(self.store.clone(), panics("runs"), tell.clone());
             app.runs = Some(runs.map_err(broken)?);
         }
-        let keys = input::keys(tell.clone()).map_err(broken)?;
+        let mut keys = Keys::read(tell.clone()).map_err(broken)?;
         if let Some(id) = open {
             app.open(id);
         }
-        let ended = app.follow(messages, &mut screen);
+        let ended = app.follow(messages, &mut screen, &mut keys);
         drop(keys);
         drop(screen);
         drop(held);

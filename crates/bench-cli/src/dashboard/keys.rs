@@ -22,6 +22,8 @@ pub(crate) enum Action {
     Fold,
     NextTab,
     Copy,
+    /// Read the transcript in a pager.
+    Page,
     PreviousTab,
     Filter,
     Sort,
@@ -359,6 +361,14 @@ const COPY: Binding = binding(
     Some("path"),
 );
 
+const PAGE: Binding = binding(
+    &[Key::char('o')],
+    Action::Page,
+    "o",
+    "read the transcript as text in $PAGER, else in less",
+    Some("pager"),
+);
+
 /// The conversation of a trial.
 pub(crate) const TALK: &[Binding] = &[
     HELP,
@@ -400,6 +410,7 @@ pub(crate) const TALK: &[Binding] = &[
         Some("follow"),
     ),
     COPY,
+    PAGE,
 ];
 
 /// What else is known of a trial.
@@ -416,7 +427,21 @@ pub(crate) const SHEET: &[Binding] = &[
     FIRST,
     LAST,
     COPY,
+    PAGE,
 ];
+
+/// The same beside a run: Ctrl-C in a pager would reach the run.
+pub(crate) const TALK_BESIDE: &[Binding] = without_last(TALK);
+/// The same beside a run.
+pub(crate) const SHEET_BESIDE: &[Binding] = without_last(SHEET);
+
+/// Those of a trial without the pager.
+const fn without_last(bindings: &'static [Binding]) -> &'static [Binding] {
+    match bindings.split_last() {
+        Some((_, others)) => others,
+        None => bindings,
+    }
+}
 
 /// A box with something to read; any other key closes it.
 pub(crate) const BOX: &[Binding] = &[UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST];
@@ -440,7 +465,16 @@ mod tests {
     use crate::dashboard::paint::width;
 
     /// Every table of a screen.
-    const SCREENS: &[&[Binding]] = &[HOME, RUN, RUN_ATTACHED, RUN_HERE, TALK, SHEET];
+    const SCREENS: &[&[Binding]] = &[
+        HOME,
+        RUN,
+        RUN_ATTACHED,
+        RUN_HERE,
+        TALK,
+        SHEET,
+        TALK_BESIDE,
+        SHEET_BESIDE,
+    ];
 
     #[test]
     fn no_key_means_two_things_on_one_screen() {
@@ -470,6 +504,15 @@ mod tests {
                 assert!(keys + width(binding.words) + 6 <= 80, "{}", binding.words);
             }
             assert!(bindings.len() + 3 <= 24, "{} keys", bindings.len());
+        }
+    }
+
+    #[test]
+    fn beside_a_run_everything_but_the_pager_is_there() {
+        for (all, beside) in [(TALK, TALK_BESIDE), (SHEET, SHEET_BESIDE)] {
+            assert_eq!(all.len(), beside.len() + 1);
+            assert!(all.iter().any(|binding| binding.action == Action::Page));
+            assert!(beside.iter().all(|binding| binding.action != Action::Page));
         }
     }
 

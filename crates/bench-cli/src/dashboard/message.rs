@@ -27,6 +27,8 @@ pub(crate) enum Message {
     Trial(RunId, TrialId, TrialNews),
     /// The command of this number ended.
     Acted(usize, Outcome),
+    /// The pager has ended.
+    Paged,
     /// There is nothing to be shown any more.
     Leave,
     /// A thread panicked.

@@ -14,6 +14,7 @@
 //! | [`trial`] | one trial: what was said, its verdicts, its requests, its log |
 //! | [`acts`] | what can be done about runs: asked, done, told, above every screen |
 //! | [`data`] | threads that read the store |
+//! | [`pager`] | a transcript in a program of the user's own choice, which has the terminal meanwhile |
 //! | [`keys`] | which key does what, on which screen: for decoding, footers and help alike |
 //! | [`terminal`] | taking over the terminal, and giving it back whatever happens |
 //! | [`input`] | threads that send keys and signals |
@@ -29,6 +30,7 @@ mod input;
 mod keys;
 mod look;
 mod message;
+mod pager;
 mod paint;
 mod run;
 mod terminal;

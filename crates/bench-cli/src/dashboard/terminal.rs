@@ -6,7 +6,7 @@
 //! Signals that ask the program to end arrive as messages and lead to an ordinary return. Ctrl-Z is a key like any other
 //! while the dashboard has the terminal: nothing is stopped by it.
 
-use std::io::{self, Stdout, stdout};
+use std::io::{self, Stdout, stdin, stdout};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,9 +23,13 @@ use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// Whether the terminal is ours, so that it is given back once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether there is a screen, on a terminal that is ours or lent to another program.
+static OPEN: AtomicBool = AtomicBool::new(false);
 
 /// What a thread said that panicked while the terminal was ours.
 static LAST_WORDS: Mutex<Option<String>> = Mutex::new(None);
@@ -34,6 +38,8 @@ static LAST_WORDS: Mutex<Option<String>> = Mutex::new(None);
 pub(crate) struct Screen {
     /// What is drawn on.
     pub(crate) terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// How the terminal was set up before it was lent, as long as it is.
+    lent: Option<Termios>,
 }
 
 impl Screen {
@@ -41,7 +47,7 @@ impl Screen {
     pub(crate) fn take() -> io::Result<Self> {
         let (before, drawing) = (panic::take_hook(), thread::current().id());
         panic::set_hook(Box::new(move |info| {
-            if TAKEN.load(Ordering::SeqCst) && thread::current().id() != drawing {
+            if OPEN.load(Ordering::SeqCst) && thread::current().id() != drawing {
                 let place = info
                     .location()
                     .map(|place| format!(" ({place})"))
@@ -55,8 +61,25 @@ impl Screen {
         }));
         take()?;
         let made = Terminal::new(CrosstermBackend::new(stdout()));
-        made.map(|terminal| Self { terminal })
-            .inspect_err(|_| give_back())
+        let terminal = made.inspect_err(|_| give_back())?;
+        OPEN.store(true, Ordering::SeqCst);
+        Ok(Self { terminal, lent: None })
+    }
+
+    /// Leaves the terminal to another program, as the shell would.
+    pub(crate) fn lend(&mut self) -> io::Result<()> {
+        give_back();
+        self.lent = Some(tcgetattr(stdin())?);
+        Ok(())
+    }
+
+    /// Takes the terminal again, whatever it was left like. All of it has to be drawn.
+    pub(crate) fn take_back(&mut self) -> io::Result<()> {
+        if let Some(before) = self.lent.take() {
+            tcsetattr(stdin(), OptionalActions::Now, &before)?;
+        }
+        take()?;
+        self.terminal.clear()
     }
 }
 
@@ -71,7 +94,12 @@ fn last_words_kept() -> MutexGuard<'static, Option<String>> {
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        if self.lent.is_some() {
+            // Only what was taken is given back in order.
+            self.take_back().unwrap_or_default();
+        }
         give_back();
+        OPEN.store(false, Ordering::SeqCst);
     }
 }
 

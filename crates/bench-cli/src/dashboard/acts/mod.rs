@@ -134,13 +134,15 @@ impl Acts {
             }) => Some(self.begin(words, Purpose::Do)),
             Ok(First::Do { words, to_read: true }) => Some(self.begin(words, Purpose::Read)),
             Err(why) => {
-                self.said = Some(Said {
-                    words: why.to_owned(),
-                    done: false,
-                });
+                self.refuse(why.to_owned());
                 None
             }
         }
+    }
+
+    /// Says that something could not be done, until a key is pressed.
+    pub(crate) fn refuse(&mut self, words: String) {
+        self.said = Some(Said { words, done: false });
     }
 
     fn begin(&mut self, words: Words, purpose: Purpose) -> Begin {

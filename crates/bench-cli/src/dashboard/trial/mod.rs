@@ -23,7 +23,7 @@ use ratatui::crossterm::event::KeyEvent;
 
 use self::rows::Sheet;
 use self::talk::Talk;
-use super::keys::{Action, Binding, SHEET, TALK, decode};
+use super::keys::{Action, Binding, SHEET, SHEET_BESIDE, TALK, TALK_BESIDE, decode};
 use super::look::Sign;
 use super::run::picture::Standing;
 
@@ -56,6 +56,8 @@ const TABS: [(Tab, &str); 4] = [
 pub(crate) struct TrialScreen {
     pub(crate) run: RunId,
     pub(crate) trial: TrialId,
+    /// Whether a pager is offered.
+    pub(crate) pages: bool,
     standing: Standing,
     /// How often it ended: what was read before may be old.
     ends: u32,
@@ -133,6 +135,8 @@ pub(crate) enum TrialEffect {
     Help,
     /// This is for the clipboard.
     Copy(String),
+    /// The transcript is to be read in a pager.
+    Page,
 }
 
 impl TrialScreen {
@@ -141,6 +145,7 @@ impl TrialScreen {
         let mut screen = Self {
             run,
             trial,
+            pages: true,
             ends: 0,
             record: None,
             tab: Tab::Talk,
@@ -180,9 +185,11 @@ impl TrialScreen {
 
     /// The keys of what is shown.
     pub(crate) fn bindings(&self) -> &'static [Binding] {
-        match self.tab {
-            Tab::Talk => TALK,
-            Tab::Verdicts | Tab::Raw | Tab::Log => SHEET,
+        match (self.tab, self.pages) {
+            (Tab::Talk, true) => TALK,
+            (Tab::Talk, false) => TALK_BESIDE,
+            (Tab::Verdicts | Tab::Raw | Tab::Log, true) => SHEET,
+            (Tab::Verdicts | Tab::Raw | Tab::Log, false) => SHEET_BESIDE,
         }
     }
 
@@ -289,6 +296,7 @@ fn act(trial: &mut TrialScreen, action: Action) -> Option<TrialEffect> {
     match action {
         Action::Back => return Some(TrialEffect::Back),
         Action::Help => return Some(TrialEffect::Help),
+        Action::Page => return Some(TrialEffect::Page),
         Action::Quit => return Some(TrialEffect::Quit),
         Action::Copy if !trial.file.is_empty() => {
             trial.path_shown = true;

@@ -279,7 +279,7 @@ fn a_trial_that_is_over_on_a_large_terminal() {
 
 
 
-    ? help  q quit  Esc back  Tab next view  Enter unfold  → n l step  End G follow  y path
+    ? help  q quit  Esc back  Tab next view  Enter unfold  → n l step  End G follow  y path  o pager
     "#);
 }
 
@@ -317,7 +317,7 @@ fn what_its_verifiers_said() {
       talk        2 turns, 1 tool call
       tokens      —
 
-    ? help  q quit  Esc back  Tab next view  y path
+    ? help  q quit  Esc back  Tab next view  y path  o pager
     "#);
     press(&mut trial, KeyCode::Char('G'));
     assert!(shown(&trial).contains("talk"), "{}", shown(&trial));
@@ -426,6 +426,20 @@ fn the_path_of_the_transcript_is_shown_whole_and_copied() {
     );
     press(&mut trial, KeyCode::Down);
     assert!(!shown(&trial).contains("folder"), "any key takes it away");
+}
+
+#[test]
+fn the_transcript_is_read_in_a_pager_but_not_beside_a_run() {
+    for tab in [Tab::Talk, Tab::Verdicts, Tab::Raw, Tab::Log] {
+        let mut trial = trial(over(), 200, 24, 11);
+        trial.tab = tab;
+        assert!(shown(&trial).contains("o pager"), "{}", shown(&trial));
+        assert_eq!(press(&mut trial, KeyCode::Char('o')), Some(TrialEffect::Page));
+        trial.pages = false;
+        assert!(!shown(&trial).contains("o pager"), "{}", shown(&trial));
+        assert!(shown(&trial).contains("y path"), "{}", shown(&trial));
+        assert_eq!(press(&mut trial, KeyCode::Char('o')), None);
+    }
 }
 
 #[test]
