@@ -40,7 +40,7 @@ fn open_trial(terminal: &Terminal, pager: &str) {
     terminal.enter(&format!(
         r#"clear; export PAGER="{pager}"; sh -c 'echo $$ > pid; exec bench-cli view latest'"#
     ));
-    terminal.wait_for(PATIENCE, |screen| screen.contains("next not passed"));
+    terminal.wait_for(PATIENCE, |screen| screen.contains("❯ a"));
     terminal.press("Enter");
     terminal.wait_for(PATIENCE, in_view);
 }
