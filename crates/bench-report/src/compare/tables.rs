@@ -143,21 +143,13 @@ fn p_value(p: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{both, of_five};
+    use super::super::tests::{a_little_better, both, of_five};
     use super::super::words::words;
     use super::*;
 
     #[test]
     fn who_is_compared_what_came_of_it_and_where_they_differ() {
-        let before = of_five(
-            "run_20260101_030405_0badcafe",
-            [5, 5, 5, 4, 4, 3, 2, 2, 1, 0, 5, 3],
-        );
-        let after = of_five(
-            "run_20260102_030405_0badcafe",
-            [5, 5, 5, 5, 4, 5, 2, 3, 2, 0, 4, 4],
-        );
-        let (all, outcome) = both(before, after);
+        let (all, outcome) = a_little_better();
         let one = &outcome.comparisons[0];
         insta::assert_snapshot!(sides(&all, 80).render(80), @r"
            run                           model  scenarios  trials  pass rate (95%)

@@ -50,6 +50,19 @@ pub(crate) fn both(baseline: Side, candidate: Side) -> (Vec<Side>, Outcome) {
     (sides, outcome)
 }
 
+/// A run that passed a little more often than the one before it.
+pub(crate) fn a_little_better() -> (Vec<Side>, Outcome) {
+    let before = of_five(
+        "run_20260101_030405_0badcafe",
+        [5, 5, 5, 4, 4, 3, 2, 2, 1, 0, 5, 3],
+    );
+    let after = of_five(
+        "run_20260102_030405_0badcafe",
+        [5, 5, 5, 5, 4, 5, 2, 3, 2, 0, 4, 4],
+    );
+    both(before, after)
+}
+
 #[test]
 fn only_scenarios_with_a_verdict_on_both_sides_are_compared() {
     let before = side(

@@ -196,20 +196,12 @@ fn plain(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{both, of_five, side};
+    use super::super::tests::{a_little_better, both, of_five, side};
     use super::*;
 
     #[test]
     fn what_cannot_be_told_is_said_with_what_it_takes() {
-        let before = of_five(
-            "run_20260101_030405_0badcafe",
-            [5, 5, 5, 4, 4, 3, 2, 2, 1, 0, 5, 3],
-        );
-        let after = of_five(
-            "run_20260102_030405_0badcafe",
-            [5, 5, 5, 5, 4, 5, 2, 3, 2, 0, 4, 4],
-        );
-        let (all, outcome) = both(before, after);
+        let (all, outcome) = a_little_better();
         let one = &outcome.comparisons[0];
         insta::assert_snapshot!(words(one, &all).join("\n"), @r"
         cannot tell yet: chance may explain the 8.3 points
