@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicBool;
 
 use bench_core::model::Api;
 use bench_core::{ModelSpec, Provider, Setting};
-use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 use url::Url;
@@ -19,7 +18,7 @@ use super::ModelClient;
 use super::anthropic::{Anthropic, VERSION};
 use super::format::HttpModel;
 use super::gemini::Gemini;
-use super::http::{Endpoint, is_loopback, model_client, shown};
+use super::http::{Clients, Endpoint, is_loopback, shown};
 use super::noop::Noop;
 use super::openai_chat::OpenAiChat;
 use super::openai_responses::OpenAiResponses;
@@ -154,7 +153,7 @@ pub struct Connector<'a> {
     env: &'a Environment,
     launch_dir: &'a Path,
     max_concurrency: usize,
-    clients: BTreeMap<String, Client>,
+    clients: BTreeMap<String, Clients>,
 }
 
 impl<'a> Connector<'a> {
@@ -328,7 +327,7 @@ impl<'a> Connector<'a> {
         }
         Ok(Endpoint {
             model: spec.model.clone(),
-            client: self.client(spec, &url)?,
+            clients: self.clients(spec, &url)?,
             url,
             headers,
             key_variable: access.key,
@@ -401,17 +400,17 @@ impl<'a> Connector<'a> {
         Ok(key)
     }
 
-    fn client(&mut self, spec: &ModelSpec, base: &Url) -> Result<Client, ConnectError> {
+    fn clients(&mut self, spec: &ModelSpec, base: &Url) -> Result<Clients, ConnectError> {
         let place = shown(base);
-        if let Some(client) = self.clients.get(&place) {
-            return Ok(client.clone());
+        if let Some(clients) = self.clients.get(&place) {
+            return Ok(clients.clone());
         }
-        let client = model_client(base, self.max_concurrency).map_err(|source| ConnectError::Http {
+        let clients = Clients::to(base, self.max_concurrency).map_err(|source| ConnectError::Http {
             model: spec.model.to_string(),
             source,
         })?;
-        self.clients.insert(place, client.clone());
-        Ok(client)
+        self.clients.insert(place, clients.clone());
+        Ok(clients)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bench_core::ModelRef;
-use reqwest::header::{CONNECTION, HeaderMap};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, Response, redirect};
 use url::{Host, Url};
 
@@ -53,10 +53,31 @@ pub(crate) fn client_builder() -> ClientBuilder {
         .pool_idle_timeout(POOL_IDLE)
 }
 
-/// A client for one provider address, with as many connections kept as there can be requests at once.
-pub(super) fn model_client(base: &Url, max_concurrency: usize) -> Result<Client, reqwest::Error> {
+/// The clients for one provider address.
+#[derive(Clone)]
+pub(super) struct Clients {
+    whole: Client,
+    streamed: Client,
+}
+
+impl Clients {
+    /// They share connections, and keep as many as there can be requests at once. Without TLS a streamed reply comes on a
+    /// connection of its own: llama.cpp promises to keep it, and closes it behind every stream.
+    pub(super) fn to(base: &Url, max_concurrency: usize) -> Result<Self, reqwest::Error> {
+        let whole = model_client(base, max_concurrency.max(1))?;
+        let streamed = if is_plain(base) {
+            model_client(base, 0)?
+        } else {
+            whole.clone()
+        };
+        Ok(Self { whole, streamed })
+    }
+}
+
+/// A client that keeps so many idle connections.
+fn model_client(base: &Url, kept: usize) -> Result<Client, reqwest::Error> {
     let mut builder = client_builder()
-        .pool_max_idle_per_host(max_concurrency.max(1))
+        .pool_max_idle_per_host(kept)
         .tcp_keepalive(KEEP_ALIVE)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .http2_keep_alive_timeout(KEEP_ALIVE);
@@ -92,7 +113,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 pub(super) struct Endpoint {
     /// Who answers there.
     pub(super) model: ModelRef,
-    pub(super) client: Client,
+    pub(super) clients: Clients,
     pub(super) url: Url,
     /// Sent with every request; credentials are marked sensitive.
     pub(super) headers: HeaderMap,
@@ -117,16 +138,16 @@ impl Endpoint {
         timeout: Duration,
     ) -> Result<Response, ModelError> {
         let exchange = &underway.exchange;
-        let mut request = self
-            .client
+        let client = if stream {
+            &self.clients.streamed
+        } else {
+            &self.clients.whole
+        };
+        let request = client
             .post(exchange.url.clone())
             .headers(self.headers.clone())
             .timeout(timeout)
             .body(exchange.request.clone());
-        if stream && is_plain(&self.url) {
-            // llama.cpp promises to keep the connection, and closes it behind every streamed reply.
-            request = request.header(CONNECTION, "close");
-        }
         let mut response = request
             .send()
             .await
