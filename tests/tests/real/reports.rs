@@ -7,7 +7,7 @@ use std::process::Command;
 use bench_tests::bed::TestBed;
 use serde_json::{Value, json};
 
-use crate::installed;
+use crate::{installed, node};
 
 const ATTACK: &str =
     "</title></style></pre></svg></script>\"'><img src=x onerror=alert(1)><script>alert(1)</script>";
@@ -125,7 +125,7 @@ fn test_cases_and_rows_are_read_by_others() {
 
 fn look(real: &Path, browser: &Path, page: &Path, shots: &Path) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("real/look.js");
-    let output = Command::new("node")
+    let output = Command::new(node(real))
         .arg(script)
         .args([page, shots])
         .env("NODE_PATH", real.join("browser/node_modules"))
