@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::classify::{LeaseSign, Standing};
 use crate::create;
+use crate::damage;
 use crate::error::Result;
 use crate::ids::RunId;
 use crate::job::Job;
@@ -171,7 +172,7 @@ impl<J: Job> RunStore<J> {
             path: dir.path().to_owned(),
             error,
         };
-        let settled = match settle::read_run(&dir, &id, plan.made_at, Reading::Looks) {
+        let mut settled = match settle::read_run(&dir, &id, plan.made_at, Reading::Looks) {
             Ok(settled) => settled,
             Err(_) if !dir.path().exists() => return,
             Err(error) => {
@@ -185,6 +186,7 @@ impl<J: Job> RunStore<J> {
                 return;
             }
         };
+        damage::look(&dir, &mut settled);
         let damaged = !settled.problems.is_empty();
         let rebuilt = settled
             .problems

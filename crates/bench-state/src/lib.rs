@@ -116,6 +116,7 @@ mod cancel;
 mod classify;
 mod cleanup;
 mod create;
+mod damage;
 mod debug;
 mod durable;
 mod error;

@@ -8,6 +8,7 @@ use std::fs;
 
 use chrono::{DateTime, Utc};
 
+use crate::damage;
 use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::format::{self, StoreNote};
@@ -159,15 +160,9 @@ impl<J: Job> Replay<J> {
         }
     }
 
-    /// Damage to tell about, if there is any.
-    pub(crate) fn damage(&self, dir: &RunDir) -> Option<StateError> {
-        let first = self.report.faults.first()?;
-        Some(StateError::JournalDamaged {
-            path: dir.journal(),
-            faults: self.report.faults.len(),
-            line: first.line,
-            reason: first.kind.to_string(),
-        })
+    /// Damage to tell about, if there is any. So far it was recorded at least.
+    pub(crate) fn damage(&self, dir: &RunDir, recorded: Checkpoint) -> Option<StateError> {
+        damage::told(dir, &self.report, self.journal, recorded)
     }
 
     /// Writes what was folded into `state`. A noted ending is one: the run is over from that line on.

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::altered::Depth;
 use crate::classify::{LeaseSign, Signs, Standing, classify};
+use crate::damage;
 use crate::durable;
 use crate::error::{Result, StateError};
 use crate::format::{self, FORMAT};
@@ -77,6 +79,7 @@ pub(crate) fn read_run<J: Job>(
         });
     }
     if state.status.is_over() {
+        problems.extend(damage::of_ended(dir, &mut state, Depth::Length));
         return Ok(Settled {
             summary: summary(state, dir, Standing::Over, None),
             problems,
@@ -225,8 +228,8 @@ fn catch_up<J: Job>(
 ) -> Result<Option<Replay<J>>> {
     match Replay::onto(dir, state) {
         Ok(replay) => {
+            problems.extend(replay.damage(dir, state.journal));
             replay.apply_to(state);
-            problems.extend(replay.damage(dir));
             Ok(Some(replay))
         }
         Err(error) if may_pass(&error) => Err(error),

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use crate::active::ActiveRun;
+use crate::altered::Depth;
 use crate::create;
+use crate::damage;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::ids::RunId;
 use crate::job::Job;
@@ -182,15 +184,35 @@ impl<J: Job> RunStore<J> {
     /// # Errors
     /// [`StateError::UnknownRun`], or what makes the run unreadable.
     pub fn read(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
-        self.read_as(id, now, Reading::SETTLES)
+        self.read_as(id, now, Reading::SETTLES, Depth::Length)
     }
 
-    fn read_as(&self, id: &RunId, now: DateTime<Utc>, reading: Reading) -> Result<RunView<J>> {
+    /// The same, and if the run is over, reads its journal from beginning to end: what it lacks is among the
+    /// [problems](RunView::problems), and counters and totals are those of the lines that are there. For whoever tells
+    /// what became of its items.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn inspect(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
+        self.read_as(id, now, Reading::SETTLES, Depth::Content)
+    }
+
+    fn read_as(
+        &self,
+        id: &RunId,
+        now: DateTime<Utc>,
+        reading: Reading,
+        journal: Depth,
+    ) -> Result<RunView<J>> {
         let dir = self.dirs.run(id);
-        match settle::read_run(&dir, id, now, reading) {
-            Err(_) if !dir.path().exists() => Err(self.unknown(id.as_str())),
-            outcome => Ok(RunView::new(dir, outcome?)),
+        let mut found = match settle::read_run(&dir, id, now, reading) {
+            Err(_) if !dir.path().exists() => return Err(self.unknown(id.as_str())),
+            outcome => outcome?,
+        };
+        if journal == Depth::Content {
+            damage::look(&dir, &mut found);
         }
+        Ok(RunView::new(dir, found))
     }
 
     /// The same, but changes nothing on the disk: see [`list_without_settling`](Self::list_without_settling).
@@ -198,7 +220,7 @@ impl<J: Job> RunStore<J> {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_without_settling(&self, id: &RunId, now: DateTime<Utc>) -> Result<RunView<J>> {
-        self.read_as(id, now, Reading::Looks)
+        self.read_as(id, now, Reading::Looks, Depth::Length)
     }
 
     /// The name of every run, newest first; opens none of them.

@@ -7,6 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::altered::{self, Altered, Depth};
+use crate::damage;
 use crate::durable;
 use crate::error::{At, FileAction, Result, StateError};
 use crate::format;
@@ -90,8 +91,14 @@ impl<J: Job> RunView<J> {
         altered::since(self.dir.item_log(id), written, depth)
     }
 
-    /// The results: final if the run is over, else with every event recorded until now.
+    /// The results: final if the run is over, else with every event recorded until now. Of a journal that is damaged, as
+    /// the [problems](Self::problems) then say, those of the lines that are left.
     pub fn session(&self) -> Result<J::Session> {
+        if damage::is_known(&self.problems)
+            && let Ok(replay) = Replay::<J>::from_scratch(&self.dir)
+        {
+            return Ok(replay.session);
+        }
         if self.summary.state.status.is_over()
             && let Ok(Some(bytes)) = durable::read(&self.dir.session(), durable::LIMIT)
             && let Ok((session, mark)) = format::decode_session(&bytes)

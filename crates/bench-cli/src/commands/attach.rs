@@ -99,7 +99,7 @@ fn in_the_view(id: &RunId, over: bool, args: &AttachArgs, cx: &mut Context) -> R
 fn results(id: &RunId, args: &AttachArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let store = cx.store()?;
     sweep::leftovers(&store, cx);
-    let page = Page::read(&store.read(id, Utc::now())?)?;
+    let page = Page::read(&store.inspect(id, Utc::now())?)?;
     let gate = args.score.over(page.gate);
     start::finish(end_of(page.run_status()), &page, &gate, args.json, cx)
 }

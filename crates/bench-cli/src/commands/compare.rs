@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use self::operands::Operands;
-use super::{gate, sweep, write_json};
+use super::{evidence, gate, sweep, write_json};
 use crate::args::compare::CompareArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -35,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) outcome: Outcome,
     /// Models that the first run does not have, with their runs: not compared.
     pub(crate) left_out: Vec<String>,
+    /// What is wrong with the files of the runs: less may be compared than there was.
+    pub(crate) problems: Vec<String>,
 }
 
 /// Compares runs, or models of a run, as they are typed: `RUN` or `RUN#MODEL`, and models to look at only.
@@ -44,8 +46,10 @@ pub(crate) fn between(
     runs: &[String],
     models: &[String],
 ) -> Result<Report, CliError> {
-    let matched = Operands::read(store, now, runs, models)?.matched()?;
+    let operands = Operands::read(store, now, runs, models)?;
+    let matched = operands.matched()?;
     Ok(Report {
+        problems: operands.problems(),
         outcome: compare(&matched.sides, matched.couples),
         sides: matched.sides,
         left_out: matched.left_out,
@@ -57,6 +61,9 @@ pub(super) fn cmd(args: &CompareArgs, cx: &mut Context) -> Result<Exit, CliError
     let store = cx.store()?;
     let report = between(&store, cx.now, &args.runs, &args.models)?;
     sweep::leftovers(&store, cx);
+    for problem in &report.problems {
+        evidence::warning(problem, &mut cx.err)?;
+    }
     let (exit, missed) = gate::compared(&report.sides, &report.outcome, &args.gate);
     if args.json {
         let asked = args.gate.asks();
@@ -85,6 +92,7 @@ fn document(report: &Report, gate: Option<&Value>) -> Value {
         "comparisons": report.outcome.comparisons,
         "refused": report.outcome.refused,
         "left_out": report.left_out,
+        "problems": report.problems,
         "gate": gate,
     })
 }
@@ -103,6 +111,7 @@ fn write(report: &Report, cx: &mut Context) -> Result<(), CliError> {
         sides,
         outcome,
         left_out,
+        problems: _,
     } = report;
     if let Some(first) = sides.first()
         && sides.iter().all(|side| side.run == first.run)

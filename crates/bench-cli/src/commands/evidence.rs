@@ -1,11 +1,16 @@
-//! Whether the files of a finished trial are still what the run wrote: its journal names their length and hash.
+//! Whether the files of a run are still what it wrote: its journal names length and hash of those of each finished trial,
+//! and the store knows up to where the journal itself went.
+
+use std::io::Write;
 
 use bench_core::event::{Event, TrialFinished};
 use bench_core::record::FileRef;
+use bench_report::text;
 use bench_runner::BenchJob;
-use bench_state::{Depth, ItemId, ItemRef, RunView};
+use bench_state::{Depth, ItemId, ItemRef, RunView, StateError};
 
-use crate::error::CliError;
+use crate::error::{CliError, sources};
+use crate::sink::Sink;
 
 /// What is wrong with the record and the transcript of a finished trial, a sentence each.
 pub(super) fn problems(
@@ -24,6 +29,25 @@ pub(super) fn problems(
         altered.extend(view.altered_item_log(&id, &written, depth)?);
     }
     Ok(altered.iter().map(ToString::to_string).collect())
+}
+
+/// Tells what is wrong with the files of a run, for commands that go on all the same.
+pub(super) fn warn(view: &RunView<BenchJob>, err: &mut Sink) -> Result<(), CliError> {
+    view.problems()
+        .iter()
+        .try_for_each(|problem| warning(&in_words(problem), err))
+}
+
+/// A warning, on a line of its own.
+pub(super) fn warning(problem: &str, err: &mut Sink) -> Result<(), CliError> {
+    Ok(writeln!(err, "warning: {}", text::clean_line(problem))?)
+}
+
+/// An error and everything below it.
+pub(super) fn in_words(error: &StateError) -> String {
+    let mut words = vec![error.to_string()];
+    words.extend(sources(error));
+    words.join(": ")
 }
 
 /// The end of a trial that its files are about; none if it is not over, or is tried again since.

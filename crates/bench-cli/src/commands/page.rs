@@ -93,7 +93,7 @@ impl Page {
     /// Reads everything that the page shows.
     pub(super) fn read(view: &RunView<BenchJob>) -> Result<Self, CliError> {
         let mut session = view.session()?;
-        let mut problems: Vec<String> = view.problems().iter().map(ToString::to_string).collect();
+        let mut problems: Vec<String> = view.problems().iter().map(evidence::in_words).collect();
         // The results can be shown without it.
         let mut plan = view.plan().map_err(|error| problems.push(error.to_string())).ok();
         let mut last: BTreeMap<_, TrialFinished> = BTreeMap::new();
@@ -302,10 +302,11 @@ impl Page {
         error(&self.run.state.status)
     }
 
-    /// Tables: per model, then where not all passed, then why trials have no verdict. Empty before the first trial is over.
+    /// Tables: per model, then where not all passed, then why trials have no verdict; then what is wrong with the files.
+    /// Before the first trial is over, only that.
     pub(super) fn results(&self, width: usize) -> String {
         if self.run.state.progress.trials_done == 0 {
-            return String::new();
+            return self.wrong().unwrap_or_default();
         }
         let notes = summary::notes(&self.session).into_iter();
         let notes = notes.map(|note| paint::paint(FAINT, &note) + "\n");
@@ -331,17 +332,18 @@ impl Page {
             let lines = drift::lines(&self.drifted, MOST_CAUSES);
             parts.push(titled("Not as recorded", &painted(&lines)));
         }
-        if !self.problems.is_empty() {
-            let lines = self
-                .problems
-                .iter()
-                .map(|problem| text::clean_line(problem) + "\n");
-            parts.push(titled(
-                "Wrong with the files of this run",
-                &lines.collect::<Vec<_>>().concat(),
-            ));
-        }
+        parts.extend(self.wrong());
         parts.join("\n")
+    }
+
+    /// What is wrong with the files of the run.
+    fn wrong(&self) -> Option<String> {
+        let lines = self
+            .problems
+            .iter()
+            .map(|problem| text::clean_line(problem) + "\n");
+        let title = "Wrong with the files of this run";
+        (!self.problems.is_empty()).then(|| titled(title, &lines.collect::<Vec<_>>().concat()))
     }
 
     /// How the run ended, in a coloured word: `completed`.

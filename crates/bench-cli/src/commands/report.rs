@@ -15,7 +15,7 @@ use bench_state::{RunStore, RunView, StateError};
 use chrono::{DateTime, Utc};
 
 use self::gather::Gathered;
-use super::sweep;
+use super::{evidence, sweep};
 use crate::args::report::{ReportArgs, ReportFormat};
 use crate::context::Context;
 use crate::error::CliError;
@@ -47,6 +47,10 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
     for run in &args.run {
         let view = find(&store, run, cx.now)?;
         let gathered = gather::gather(view, cx.now)?;
+        // Not every form has a place for it.
+        for problem in &gathered.report.problems {
+            evidence::warning(problem, &mut cx.err)?;
+        }
         if args.output.as_deref() == Some(Path::new("-")) {
             let mut out = BufWriter::with_capacity(CHUNK, cx.out.clone());
             document.write(&gathered, &mut out, None)?;
@@ -74,7 +78,7 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
 
 fn find(store: &RunStore<BenchJob>, run: &str, now: DateTime<Utc>) -> Result<RunView<BenchJob>, CliError> {
     match store.resolve(run) {
-        Ok(id) => Ok(store.read(&id, now)?),
+        Ok(id) => Ok(store.inspect(&id, now)?),
         Err(error @ StateError::UnknownRun { .. }) => {
             let older = store.legacy().map(|legacy| legacy.rows).unwrap_or_default();
             if older.iter().any(|row| row.id == run) {

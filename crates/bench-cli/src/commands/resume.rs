@@ -11,7 +11,7 @@ use bench_runner::{BenchJob, Earlier};
 use bench_state::{RunId, RunView, StateError};
 
 use super::start::{self, How, Start};
-use super::sweep;
+use super::{evidence, sweep};
 use crate::args::EnvFileAgainArgs;
 use crate::args::life::{HowArgs, ResumeArgs, RetryArgs};
 use crate::context::Context;
@@ -72,7 +72,7 @@ pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError
         chosen.extend(open.iter().cloned());
     }
     if chosen.is_empty() {
-        return Err(nothing_to_retry(&id, open.len(), cx));
+        return Err(nothing_to_retry(&view, open.len(), cx));
     }
     let mut plan = plan.retry_of(id.to_string(), chosen.into_iter().collect());
     check_seeds(&plan.gyms)?;
@@ -81,8 +81,10 @@ pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError
     start::start(Start::anew(plan, environment), how(&args.how), cx)
 }
 
-fn nothing_to_retry(id: &RunId, open: usize, cx: &Context) -> CliError {
-    let hint = if open > 0 {
+fn nothing_to_retry(view: &RunView<BenchJob>, open: usize, cx: &Context) -> CliError {
+    let id = view.id();
+    // With damaged files nobody knows what ended, and `resume` refuses.
+    let hint = if open > 0 && view.problems().is_empty() {
         let resume = cx.command(&format!("resume {id}"));
         format!("`{resume}` runs the {} that never ended", count(open, "trial"))
     } else {
@@ -94,12 +96,13 @@ fn nothing_to_retry(id: &RunId, open: usize, cx: &Context) -> CliError {
     CliError::usage(format!("run `{id}` has no such trial to be tried again")).hint(hint)
 }
 
-/// A run that is over.
-pub(super) fn over(wanted: &str, cx: &Context) -> Result<(RunId, RunView<BenchJob>), CliError> {
+/// A run that is over; tells what is wrong with its files.
+pub(super) fn over(wanted: &str, cx: &mut Context) -> Result<(RunId, RunView<BenchJob>), CliError> {
     let store = cx.store()?;
     let id = store.resolve(wanted)?;
-    let view = store.read(&id, cx.now)?;
+    let view = store.inspect(&id, cx.now)?;
     sweep::leftovers(&store, cx);
+    evidence::warn(&view, &mut cx.err)?;
     let state = &view.summary().state;
     if state.status.is_over() {
         return Ok((id, view));

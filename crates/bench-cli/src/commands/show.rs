@@ -31,7 +31,7 @@ pub(super) fn cmd(args: &ShowArgs, cx: &mut Context) -> Result<Exit, CliError> {
         Ok(id) => id,
         Err(error) => return older::show(&store, &args.run, args.json, error, cx),
     };
-    let view = store.read(&id, cx.now)?;
+    let view = store.inspect(&id, cx.now)?;
     sweep::leftovers(&store, cx);
     match &args.trial {
         Some(wanted) if args.raw => show_raw(&view, &find_trial(&view, wanted)?, args.json, cx)?,
@@ -122,10 +122,11 @@ pub(crate) fn write_trial(
 
 /// How a trial ended, and warnings of what is not as it was then.
 fn warn(view: &RunView<BenchJob>, id: &ItemId, err: &mut Sink) -> Result<Option<TrialFinished>, CliError> {
+    evidence::warn(view, err)?;
     let end = evidence::end_of(view, id)?;
     if let Some(end) = &end {
         for problem in evidence::problems(view, end, Depth::Content)? {
-            writeln!(err, "warning: {}", text::clean_line(&problem))?;
+            evidence::warning(&problem, err)?;
         }
     }
     Ok(end)

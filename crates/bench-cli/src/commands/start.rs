@@ -83,7 +83,7 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
         return background::launch(&start, how, cx);
     }
     let ran = here(start, how, cx)?;
-    let page = Page::read(&cx.store()?.read(&ran.id, Utc::now())?)?;
+    let page = Page::read(&cx.store()?.inspect(&ran.id, Utc::now())?)?;
     if ran.reader_stuck {
         return Ok(gate::exit(&ran.end, &page.session, &page.gate).0);
     }

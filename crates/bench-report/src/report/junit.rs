@@ -1,7 +1,7 @@
 //! Trials as test cases, for the CI systems that show `JUnit` XML.
 //!
 //! A suite is a model, a case is a trial: `failed` and `limit` are failures, `errored` is an error, what was not judged is
-//! skipped. Only attributes that the schema of Jenkins (`junit-10.xsd`) knows are written; the library escapes, and
+//! skipped. Trials that are lost with files of the run are one error. Only attributes that the schema of Jenkins (`junit-10.xsd`) knows are written; the library escapes, and
 //! [`text::clean_line`] leaves nothing that XML cannot hold.
 
 use std::io::{self, Write};
@@ -26,7 +26,8 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let name = text::clean_line(run.label.as_ref().unwrap_or(&run.harness_name));
     let end = run.completed_at.unwrap_or(report.made_at);
     let ms = u64::try_from((end - run.started_at).num_milliseconds()).unwrap_or(0);
-    let [tests, failures, errors, _] = counts(&report.trials.iter().collect::<Vec<_>>());
+    let lost = lost(report);
+    let [tests, failures, errors, _] = counts(&report.trials.iter().collect::<Vec<_>>(), lost.is_some());
     xml.create_element("testsuites")
         .with_attributes([
             ("name", name.as_str()),
@@ -39,23 +40,57 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             report
                 .models
                 .iter()
-                .try_for_each(|model| suite(report, model, xml))
+                .try_for_each(|model| suite(report, model, xml))?;
+            lost.map_or(Ok(()), |lost| suite_of_files(report, &lost, xml))
         })?;
     xml.get_mut().write_all(b"\n")
 }
 
-/// Cases, failures, errors and what is skipped.
-fn counts(trials: &[&Trial]) -> [String; 4] {
+/// What is missing of a run that came to its end: its files are damaged. Without a case of its own that would look as if
+/// there had been less to do, and all of it had gone well.
+fn lost(report: &Report) -> Option<String> {
+    let (told, total) = (report.trials.len(), report.run.trials_total as usize);
+    (report.run.status == "completed" && told < total && !report.problems.is_empty())
+        .then(|| format!("{told} of {total} trials are told, because files of the run are damaged"))
+}
+
+fn suite_of_files(report: &Report, lost: &str, xml: &mut Xml<'_>) -> io::Result<()> {
+    let name = "files of the run";
+    let lines: Vec<String> = report
+        .problems
+        .iter()
+        .map(|problem| text::clean_line(problem))
+        .collect();
+    xml.create_element("testsuite")
+        .with_attributes([("name", name), ("tests", "1"), ("failures", "0"), ("errors", "1")])
+        .write_inner_content(|xml| {
+            xml.create_element("testcase")
+                .with_attributes([("name", name), ("classname", "bench-cli")])
+                .write_inner_content(|xml| {
+                    xml.create_element("error")
+                        .with_attributes([("message", lost), ("type", "damaged")])
+                        .write_text_content(BytesText::new(&lines.join("\n")))?;
+                    Ok(())
+                })?;
+            Ok(())
+        })?;
+    Ok(())
+}
+
+/// Cases, failures, errors and what is skipped; with the case that tells what is lost.
+fn counts(trials: &[&Trial], lost: bool) -> [String; 4] {
     let of = |outcomes: &[Outcome]| {
         let those = trials.iter().filter(|trial| outcomes.contains(&trial.outcome));
-        those.count().to_string()
+        those.count()
     };
-    [
-        trials.len().to_string(),
+    let lost = usize::from(lost);
+    let counts = [
+        trials.len() + lost,
         of(&[Outcome::Failed, Outcome::Limit]),
-        of(&[Outcome::Errored]),
+        of(&[Outcome::Errored]) + lost,
         of(&[Outcome::Unscored, Outcome::Cancelled]),
-    ]
+    ];
+    counts.map(|count| count.to_string())
 }
 
 fn seconds(ms: u64) -> String {
@@ -69,7 +104,7 @@ fn suite(report: &Report, model: &Model, xml: &mut Xml<'_>) -> io::Result<()> {
         .iter()
         .filter(|trial| trial.model == *name)
         .collect();
-    let [tests, failures, errors, skipped] = counts(&trials);
+    let [tests, failures, errors, skipped] = counts(&trials, false);
     let began = report.run.started_at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     xml.create_element("testsuite")
         .with_attributes([
@@ -101,7 +136,11 @@ fn properties(report: &Report, model: &Model, xml: &mut Xml<'_>) -> io::Result<(
         ("pass rate (95%)", rate),
         ("few scenarios", few.then(|| "true".to_owned())),
     ];
-    for (name, value) in properties {
+    let problems = report
+        .problems
+        .iter()
+        .map(|problem| ("problem", Some(text::clean_line(problem))));
+    for (name, value) in properties.into_iter().chain(problems) {
         if let Some(value) = value {
             xml.create_element("property")
                 .with_attributes([("name", name), ("value", &value)])
@@ -207,6 +246,24 @@ mod tests {
         ] {
             assert!(document.contains(part), "`{part}` is missing in {document}");
         }
+    }
+
+    #[test]
+    fn trials_that_are_lost_with_files_of_a_run_are_an_error() {
+        let mut report = report();
+        report.run.status = "completed".to_owned();
+        report.run.trials_total = 16;
+        report.problems = vec!["`events.jsonl` is <damaged>".to_owned()];
+        let whole = document(&report);
+        assert!(whole.contains(r#"tests="16" failures="4" errors="3""#), "{whole}");
+        assert!(
+            whole.contains(r#"<property name="problem" value="`events.jsonl` is &lt;damaged&gt;"/>"#),
+            "{whole}"
+        );
+        report.trials.clear();
+        let lost = document(&report);
+        assert!(lost.contains(r#"tests="1" failures="0" errors="1""#), "{lost}");
+        assert!(lost.contains(r#"<error message="0 of 16 trials are told, because files of the run are damaged" type="damaged">`events.jsonl` is &lt;damaged&gt;</error>"#), "{lost}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bench_state::{FaultKind, Standing, StateError};
+use bench_state::{Action, FaultKind, Standing, StateError, Why};
 use chrono::TimeDelta;
 
 use crate::job::{Bed, at, now, told};
@@ -190,6 +190,78 @@ fn damage_inside_a_journal_is_reported_and_the_rest_counts() {
             }
         ]
     );
+}
+
+/// Cut since, or copied while the run went on and the other files after its end.
+#[test]
+fn a_journal_that_lacks_its_end_is_told_to_every_reader_and_counted_as_it_is() {
+    let bed = Bed::new();
+    let run = bed.finished(now());
+    let journal = bed.dir(&run).join("events.jsonl");
+    let whole = fs::read_to_string(&journal).unwrap();
+    let state = fs::read(bed.dir(&run).join("state.json")).unwrap();
+    let ends: Vec<usize> = whole.match_indices('\n').map(|(at, _)| at + 1).collect();
+    assert_eq!(bed.store.inspect(&run, now()).unwrap().problems().len(), 0);
+    // A note, two events, a note.
+    for (length, packed) in [(ends[2], 2), (ends[1] + 5, 1), (ends[1], 1), (ends[0], 0), (3, 0)] {
+        fs::write(&journal, &whole[..length]).unwrap();
+        let said = problems(&bed);
+        assert_eq!(said.len(), 1, "{length}: {said:?}");
+        assert!(
+            said[0].contains("it ends there, but 4 lines were recorded"),
+            "{said:?}"
+        );
+        assert_eq!(
+            told(&bed.store.list(None, now()).unwrap().runs[0]),
+            format!("completed {packed}/3")
+        );
+        for view in [bed.view(&run), bed.store.inspect(&run, now()).unwrap()] {
+            assert_eq!(view.problems().len(), 1);
+            assert_eq!(view.summary().state.progress.packed, packed);
+            assert_eq!(view.session().unwrap().weights.len(), packed as usize);
+            assert_eq!(view.events().unwrap().count(), packed as usize);
+        }
+        let plan = bed.store.plan_cleanup(now(), TimeDelta::hours(1)).unwrap();
+        assert_eq!((plan.rows.len(), plan.problems.len()), (1, 1));
+        assert_eq!(
+            (plan.rows[0].why, plan.rows[0].action),
+            (Why::Broken, Action::Leave)
+        );
+        let refused = bed.store.resume(&run, now()).map(drop).unwrap_err();
+        assert!(matches!(refused, StateError::NotResumable { .. }), "{refused}");
+        assert_eq!(
+            fs::read(bed.dir(&run).join("state.json")).unwrap(),
+            state,
+            "left as it was"
+        );
+    }
+    fs::remove_file(&journal).unwrap();
+    assert_eq!(problems(&bed).len(), 1, "there is none at all");
+    assert_eq!(bed.store.inspect(&run, now()).unwrap().problems().len(), 1);
+    fs::write(&journal, whole).unwrap();
+    assert_eq!(problems(&bed), Vec::<String>::new());
+    assert_eq!(told(&bed.only()), "completed 2/3");
+}
+
+#[test]
+fn a_changed_line_of_a_run_that_is_over_is_told_by_who_reads_all_of_it() {
+    let bed = Bed::new();
+    let run = bed.finished(now());
+    bed.edit(&run, "events.jsonl", r#""weight":1"#, r#""weight":9"#);
+    let view = bed.store.inspect(&run, now()).unwrap();
+    assert!(matches!(
+        view.problems(),
+        [StateError::JournalDamaged {
+            faults: 2,
+            line: 2,
+            ..
+        }]
+    ));
+    assert_eq!(view.summary().state.progress.packed, 1);
+    assert_eq!(view.session().unwrap().weights, [2]);
+    let plan = bed.store.plan_cleanup(now(), TimeDelta::hours(1)).unwrap();
+    assert_eq!((plan.rows.len(), plan.problems.len()), (1, 1));
+    assert_eq!(problems(&bed), Vec::<String>::new(), "a list opens no journal");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bench_state::{RunStore, StateError};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::super::list;
+use super::super::{evidence, list};
 use crate::error::CliError;
 
 /// A run, as far as comparing needs it.
@@ -23,6 +23,8 @@ pub(super) struct Run {
     plan: Option<Plan>,
     /// By gym: name and version of its server, and how many tools it offers.
     servers: BTreeMap<String, String>,
+    /// What is wrong with its files.
+    problems: Vec<String>,
 }
 
 /// A model of a run: places of both.
@@ -70,6 +72,12 @@ impl Operands {
         }
         operands.check_models(models)?;
         Ok(operands)
+    }
+
+    /// What is wrong with the files of the runs.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let problems = self.runs.iter().flat_map(|run| run.problems.iter().cloned());
+        problems.collect()
     }
 
     /// Its place; a run that was named twice is there once.
@@ -246,7 +254,7 @@ impl Run {
             Ok(id) => id,
             Err(error) => return Self::of_older_tool(store, wanted, error),
         };
-        let view = store.read(&id, now)?;
+        let view = store.inspect(&id, now)?;
         let mut plan = view.plan().ok();
         let mut servers = BTreeMap::new();
         for recorded in view.events()? {
@@ -270,6 +278,7 @@ impl Run {
             session: view.session()?,
             plan,
             servers,
+            problems: view.problems().iter().map(evidence::in_words).collect(),
         })
     }
 
@@ -294,6 +303,7 @@ impl Run {
             session,
             plan: None,
             servers: BTreeMap::new(),
+            problems: Vec::new(),
         })
     }
 

@@ -12,8 +12,9 @@ use bench_runner::{BenchJob, item_id};
 use bench_state::{Depth, RunView};
 use chrono::{DateTime, Utc};
 
-use crate::commands::{evidence, list, page};
-use crate::error::{CliError, sources};
+use crate::commands::evidence::{self, in_words};
+use crate::commands::{list, page};
+use crate::error::CliError;
 use crate::worlds;
 
 /// A report, and the files that it is written from.
@@ -110,13 +111,6 @@ fn harness_files(plan: &Plan) -> Vec<String> {
         format!("{path} (SHA-256 {hash}…)")
     };
     plan.sources.iter().map(file).collect()
-}
-
-/// An error and everything below it.
-fn in_words(error: &bench_state::StateError) -> String {
-    let mut words = vec![error.to_string()];
-    words.extend(sources(error));
-    words.join(": ")
 }
 
 /// The files of a run's trials.

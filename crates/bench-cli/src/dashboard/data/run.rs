@@ -12,7 +12,7 @@ use chrono::Utc;
 
 use super::live::{Became, Live};
 use super::{Asked, Reader, runs};
-use crate::dashboard::home::row::{Row, Waiting};
+use crate::dashboard::home::row::{Row, Stand, Waiting};
 use crate::dashboard::message::{Message, Tell};
 use crate::dashboard::run::RunNews;
 use crate::dashboard::run::picture::{Grid, Picture, Places, UnderWay, model_rows};
@@ -60,6 +60,8 @@ struct Watch {
     run: RunSummary<BenchJob>,
     places: Places,
     over: bool,
+    /// What is wrong with the files of a run that was over when it was opened.
+    damage: Option<String>,
     /// What was last shown of the run itself.
     said: Option<Row>,
     fresh: bool,
@@ -68,12 +70,14 @@ struct Watch {
 impl Watch {
     fn open(store: &RunStore<BenchJob>, id: &RunId) -> Result<Self, StateError> {
         let now = Utc::now();
-        let view = store.read(id, now)?;
+        let view = store.inspect(id, now)?;
+        let damage = view.problems().first().map(ToString::to_string);
         let run = view.summary().clone();
         let places = Places::new(Grid::of(&view.plan()?));
         Ok(Self {
             live: Live::open(store, &run, now)?,
             over: false,
+            damage,
             run,
             places,
             said: None,
@@ -123,6 +127,16 @@ impl Watch {
         if self.over {
             let mut row = runs::over(&self.run);
             row.progress = self.live.board().progress.clone();
+            if let (Stand::Over(over), Some(damage)) = (&mut row.stand, &self.damage) {
+                let damage = format!(
+                    "`show` tells what is wrong with its files: {}",
+                    clean_line(damage)
+                );
+                over.cause = Some(match over.cause.take() {
+                    Some(cause) => format!("{cause}; {damage}"),
+                    None => damage,
+                });
+            }
             return row;
         }
         runs::going(&self.run, &self.live, Utc::now())

@@ -1,0 +1,115 @@
+//! Files of a run that are not what it wrote: whoever tells of the run says so, and tells the same everywhere.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::Bed;
+
+const MODELS: &str = "--model oracle --model noop";
+
+/// A run of three scenarios by two models, and its folder.
+fn ran() -> (Bed, PathBuf) {
+    let scenario = |id: &str| {
+        format!(
+            r#"{{"scenario_id": "{id}", "prompts": [{{"prompt_text": "Go.", "verifier": {{
+            "verifier_type": "response_check", "validation_config": {{"contains": "done"}}}}}}],
+            "solution": {{"calls": [], "answer": "done"}}}}"#
+        )
+    };
+    let scenarios = ["a", "b", "c"].map(scenario).join(",");
+    let bed = Bed::new().with("h.json", &format!(r#"{{"scenarios": [{scenarios}]}}"#));
+    bed.output(&format!("run h.json {MODELS} --max-concurrency 1"));
+    let runs = fs::read_dir(bed.path().join("results/runs")).unwrap();
+    let run = runs.map(|run| run.unwrap().path()).next().unwrap();
+    (bed, run)
+}
+
+fn json(bed: &Bed, args: &str) -> Value {
+    serde_json::from_slice(&bed.output(args).stdout).unwrap()
+}
+
+/// Every command that tells of trials warns; `told` are left of six.
+fn everybody_tells(bed: &Bed, told: usize, what: &str) {
+    let commands = [
+        "show latest",
+        "show latest --json",
+        "show latest --trial a~oracle~1",
+        "report latest -o -",
+        "report latest -o - --format md",
+        "report latest -o - --format csv",
+        "report latest -o - --format junit",
+        "report latest -o - --format json",
+        "compare latest",
+        "attach latest",
+        "retry latest --errored",
+        "rescore latest --harness gone.json",
+        "resume latest",
+        "cleanup",
+    ];
+    for command in commands {
+        let said = bed.bench(command);
+        assert!(said.contains("events.jsonl` is damaged in"), "{said}");
+        assert!(said.contains(what), "{said}");
+    }
+    assert!(!bed.bench("cleanup").contains("as it should be"));
+
+    let page = json(bed, "show latest --json");
+    assert_eq!(page["progress"]["trials_done"], told, "{page}");
+    assert_eq!(page["problems"].as_array().unwrap().len(), 1);
+    let report = json(bed, "report latest -o - --format json");
+    assert_eq!(report["trials"].as_array().unwrap().len(), told);
+    assert_eq!(report["problems"].as_array().unwrap().len(), 1);
+    let rows = bed.output("report latest -o - --format csv").stdout;
+    assert_eq!(String::from_utf8(rows).unwrap().lines().count(), told + 1);
+    let markdown = bed.bench("report latest -o - --format md");
+    assert!(
+        markdown.contains(&format!("{told} of 6 trials over")),
+        "{markdown}"
+    );
+    let junit = bed.bench("report latest -o - --format junit");
+    assert!(junit.contains(&format!("tests=\"{}\"", told + 1)), "{junit}");
+    assert!(junit.contains(&format!("{told} of 6 trials are told")), "{junit}");
+}
+
+#[test]
+fn a_journal_that_lacks_its_end_is_told_by_whoever_reads_it() {
+    let (bed, run) = ran();
+    let path = run.join("events.jsonl");
+    let journal = fs::read_to_string(&path).unwrap();
+    let ends: Vec<usize> = journal
+        .match_indices("\"trial_finished\"")
+        .map(|(at, _)| journal[..at].rfind('\n').unwrap() + 1)
+        .collect();
+    assert_eq!(ends.len(), 6);
+    for told in [4, 0] {
+        fs::write(&path, &journal[..ends[told]]).unwrap();
+        everybody_tells(&bed, told, "it ends there, but");
+        let listed = bed.bench("list");
+        assert!(listed.contains("events.jsonl` is damaged in"), "{listed}");
+    }
+    fs::write(&path, journal).unwrap();
+    for command in [
+        "show latest",
+        "report latest -o - --format junit",
+        "compare latest",
+        "cleanup",
+    ] {
+        let said = bed.bench(command);
+        assert!(!said.contains("damaged") && !said.contains("warning"), "{said}");
+    }
+}
+
+#[test]
+fn a_changed_line_of_a_journal_is_told_by_whoever_reads_it() {
+    let (bed, run) = ran();
+    let path = run.join("events.jsonl");
+    let journal = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        journal.replacen("\"trial_finished\"", "\"trial_finishes\"", 1),
+    )
+    .unwrap();
+    everybody_tells(&bed, 5, "the line is damaged");
+}
