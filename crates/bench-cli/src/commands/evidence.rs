@@ -12,21 +12,21 @@ use bench_state::{Depth, ItemId, ItemRef, RunView, StateError};
 use crate::error::{CliError, sources};
 use crate::sink::Sink;
 
-/// What is wrong with the record and the transcript of a finished trial, a sentence each.
+/// What is wrong with the record and the transcript of a finished trial, a sentence each; how closely each is looked at.
 pub(super) fn problems(
     view: &RunView<BenchJob>,
     finished: &TrialFinished,
-    depth: Depth,
+    (record, transcript): (Depth, Depth),
 ) -> Result<Vec<String>, CliError> {
     let Ok(id) = finished.trial.as_str().parse::<ItemId>() else {
         return Ok(Vec::new());
     };
     let mut altered = Vec::new();
     if let Some(written) = written(&finished.record) {
-        altered.extend(view.altered_item(&id, &written, depth)?);
+        altered.extend(view.altered_item(&id, &written, record)?);
     }
     if let Some(written) = written(&finished.transcript) {
-        altered.extend(view.altered_item_log(&id, &written, depth)?);
+        altered.extend(view.altered_item_log(&id, &written, transcript)?);
     }
     Ok(altered.iter().map(ToString::to_string).collect())
 }

@@ -125,7 +125,8 @@ impl Page {
             }
         }
         for finished in last.values() {
-            problems.extend(evidence::problems(view, finished, Depth::Length)?);
+            let depth = (Depth::Length, Depth::Length);
+            problems.extend(evidence::problems(view, finished, depth)?);
         }
         // The built-in tracker's databases end with its worker.
         let tracker = |key: &str| {

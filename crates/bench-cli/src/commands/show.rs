@@ -125,7 +125,7 @@ fn warn(view: &RunView<BenchJob>, id: &ItemId, err: &mut Sink) -> Result<Option<
     evidence::warn(view, err)?;
     let end = evidence::end_of(view, id)?;
     if let Some(end) = &end {
-        for problem in evidence::problems(view, end, Depth::Content)? {
+        for problem in evidence::problems(view, end, (Depth::Content, Depth::Content))? {
             evidence::warning(&problem, err)?;
         }
     }

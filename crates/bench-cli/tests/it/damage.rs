@@ -113,3 +113,29 @@ fn a_changed_line_of_a_journal_is_told_by_whoever_reads_it() {
     .unwrap();
     everybody_tells(&bed, 5, "the line is damaged");
 }
+
+#[test]
+fn a_record_that_holds_something_else_is_told_in_the_report() {
+    let (bed, run) = ran();
+    let record = run.join("trials/a~oracle~1.json");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replace("passed", "failed")).unwrap();
+    fs::remove_file(run.join("trials/b~oracle~1.json")).unwrap();
+    for format in ["html", "md", "csv", "junit", "json"] {
+        let said = bed.bench(&format!("report latest -o - --format {format}"));
+        for problem in [
+            "a~oracle~1.json` was changed after",
+            "b~oracle~1.json` is missing",
+        ] {
+            assert!(said.contains(problem), "{said}");
+        }
+    }
+    let report = json(&bed, "report latest -o - --format json");
+    assert!(
+        report["problems"][0]
+            .as_str()
+            .unwrap()
+            .contains("a~oracle~1.json` was changed")
+    );
+    assert_eq!(report["trials"].as_array().unwrap().len(), 6);
+}

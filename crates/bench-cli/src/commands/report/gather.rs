@@ -58,7 +58,9 @@ pub(super) fn gather(view: RunView<BenchJob>, now: DateTime<Utc>) -> Result<Gath
         }
     }
     for ended in last.values() {
-        problems.extend(evidence::problems(&view, &ended.end, Depth::Length)?);
+        // Verdicts are told from the record; of transcripts only some are shown.
+        let depth = (Depth::Content, Depth::Length);
+        problems.extend(evidence::problems(&view, &ended.end, depth)?);
     }
     let sources = Sources {
         made_by: format!("bench-cli {}", env!("CARGO_PKG_VERSION")),
