@@ -1,8 +1,8 @@
 //! Trials as test cases, for the CI systems that show `JUnit` XML.
 //!
 //! A suite is a model, a case is a trial: `failed` and `limit` are failures, `errored` is an error, what was not judged is
-//! skipped. Trials that are lost with files of the run are one error. Only attributes that the schema of Jenkins (`junit-10.xsd`) knows are written; the library escapes, and
-//! [`text::clean_line`] leaves nothing that XML cannot hold.
+//! skipped. Trials that are lost with files of the run are one error. Only attributes that the schema of Jenkins
+//! (`junit-10.xsd`) knows are written; the library escapes, and [`text::clean_line`] leaves nothing that XML cannot hold.
 
 use std::io::{self, Write};
 
