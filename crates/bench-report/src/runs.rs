@@ -65,7 +65,8 @@ pub fn table(rows: &[RunRow], times: Times, now: DateTime<Utc>) -> Table {
         Column::figure("pass rate"),
         Column::text("harness").dispensable(1),
         Column::text("models").dispensable(5),
-    ]);
+    ])
+    .one_line();
     for run in rows {
         let progress = &run.progress;
         table.row([
@@ -123,7 +124,7 @@ mod tests {
             started_at: at("2026-01-02T03:04:05Z"),
             completed_at,
             progress: progress.clone(),
-            harness: "quickstart".into(),
+            harness: "quickstart (the night before the release)".into(),
             models: "oracle, noop".into(),
         };
         let rows = [
@@ -137,16 +138,22 @@ mod tests {
         let now = at("2026-01-02T05:04:05Z");
         let table = table(&rows, Times::Ago(now), now);
         insta::assert_snapshot!(table.render(120), @r"
-        run                           status     started    time  trials  verifiers  pass rate  harness     models
-        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        run_20260102_030405_0badcafe  running    2h ago   2h 00m   (3/5)      45/50      66.7%  quickstart  oracle, noop
-        run_20260102_030405_0badcaff  completed  2h ago    1.00s   (3/5)      45/50      66.7%  quickstart  oracle, noop
+        run                           status     started    time  trials  verifiers  pass rate  harness             models
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        run_20260102_030405_0badcafe  running    2h ago   2h 00m   (3/5)      45/50      66.7%  quickstart (the…    oracle, noop
+        run_20260102_030405_0badcaff  completed  2h ago    1.00s   (3/5)      45/50      66.7%  quickstart (the…    oracle, noop
+        ");
+        insta::assert_snapshot!(table.render(100), @r"
+        run                           status     started    time  trials  verifiers  pass rate  harness
+        ────────────────────────────────────────────────────────────────────────────────────────────────────
+        run_20260102_030405_0badcafe  running    2h ago   2h 00m   (3/5)      45/50      66.7%  quickstart…
+        run_20260102_030405_0badcaff  completed  2h ago    1.00s   (3/5)      45/50      66.7%  quickstart…
         ");
         insta::assert_snapshot!(table.render(80), @r"
         run                           status       time  trials  pass rate  harness
-        ───────────────────────────────────────────────────────────────────────────────
-        run_20260102_030405_0badcafe  running    2h 00m   (3/5)      66.7%  quickstart
-        run_20260102_030405_0badcaff  completed   1.00s   (3/5)      66.7%  quickstart
+        ────────────────────────────────────────────────────────────────────────────────
+        run_20260102_030405_0badcafe  running    2h 00m   (3/5)      66.7%  quickstart…
+        run_20260102_030405_0badcaff  completed   1.00s   (3/5)      66.7%  quickstart…
         ");
         for (started, want) in [
             ("2026-01-02T05:04:06Z", "just now"),

@@ -1,7 +1,8 @@
-//! A plain table that fits a width: unimportant columns go first, then long cells wrap.
+//! A plain table that fits a width: unimportant columns go first, then long cells wrap, or are shortened.
 
 use comfy_table::{
-    Cell, CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, TableStyle, Width,
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, TableStyle,
+    Width,
 };
 
 use crate::text;
@@ -71,6 +72,7 @@ impl Column {
 pub struct Table {
     columns: Vec<(String, Column)>,
     rows: Vec<Vec<String>>,
+    one_line: bool,
 }
 
 impl Table {
@@ -80,7 +82,15 @@ impl Table {
         Self {
             columns,
             rows: Vec::new(),
+            one_line: false,
         }
+    }
+
+    /// Each row in one line: where the table is too wide, long text is shortened before columns are left out.
+    #[must_use]
+    pub fn one_line(mut self) -> Self {
+        self.one_line = true;
+        self
     }
 
     /// Adds a column whose title is not known beforehand, such as a model's name.
@@ -105,7 +115,8 @@ impl Table {
         let mut table = self.build();
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         let natural: Vec<u16> = table.column_max_content_widths();
-        while total(&shown, &natural) > u32::from(width) {
+        let needed = self.needed(&natural);
+        while total(&shown, &needed) > u32::from(width) {
             let Some(least) = self.least_important(&shown) else {
                 break;
             };
@@ -115,6 +126,17 @@ impl Table {
         let mut out: String = table.trim_fmt();
         out.push('\n');
         out
+    }
+
+    /// The width below which each column would rather have others left out.
+    fn needed(&self, natural: &[u16]) -> Vec<u16> {
+        let columns = self.columns.iter().zip(natural);
+        columns
+            .map(|((_, column), &width)| {
+                let shortened = self.one_line && column.wraps;
+                if shortened { width.min(NARROWEST) } else { width }
+            })
+            .collect()
     }
 
     fn build(&self) -> comfy_table::Table {
@@ -127,7 +149,11 @@ impl Table {
                 .collect::<Vec<_>>(),
         );
         for row in &self.rows {
-            table.add_row(row.iter().map(Cell::new).collect::<Vec<_>>());
+            let mut row = Row::from(row.iter().map(Cell::new).collect::<Vec<_>>());
+            if self.one_line {
+                row.max_height(1);
+            }
+            table.add_row(row);
         }
         table
     }
@@ -197,6 +223,40 @@ mod tests {
         ─────────────────────────────────────────────────
         anthropic:claude-sonnet-4-5      12    103   1.2s
         noop␛[2J                          0     12  0.01s
+        ");
+    }
+
+    #[test]
+    fn rows_of_one_line_lose_words_before_columns() {
+        let mut table = Table::new([
+            Column::word("run"),
+            Column::figure("time").dispensable(1),
+            Column::text("harness").dispensable(2),
+        ])
+        .one_line();
+        table.row([
+            "run_1".into(),
+            "1.2s".into(),
+            "quickstart (a label that says much)".into(),
+        ]);
+        table.row(["run_2".into(), "0.1s".into(), "quickstart".into()]);
+        insta::assert_snapshot!(table.render(80), @r"
+        run    time  harness
+        ────────────────────────────────────────────────
+        run_1  1.2s  quickstart (a label that says much)
+        run_2  0.1s  quickstart
+        ");
+        insta::assert_snapshot!(table.render(34), @r"
+        run    time  harness
+        ──────────────────────────────────
+        run_1  1.2s  quickstart (a label…
+        run_2  0.1s  quickstart
+        ");
+        insta::assert_snapshot!(table.render(20), @r"
+        run    time
+        ───────────
+        run_1  1.2s
+        run_2  0.1s
         ");
     }
 

@@ -248,6 +248,14 @@ impl Rate {
         let faster = pace * (1.0 + f64::from(state.answers) * GROWTH);
         let back = (pace * BACK).min(state.before * BACK_TO);
         state.pace = Some(faster.min(most.max(pace)).max(back));
+        // Slower than was told only because little was sent meanwhile: nobody was refused.
+        let slower = state
+            .told
+            .zip(state.pace_at(Instant::now()))
+            .is_some_and(|(told, pace)| pace < told);
+        if slower {
+            return None;
+        }
         self.tell(&mut state, "it answers")
     }
 

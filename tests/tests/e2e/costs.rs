@@ -129,7 +129,7 @@ fn a_budget_is_exceeded_by_no_more_than_a_call_in_each_slot_and_a_higher_one_goe
     assert!(
         first
             .stderr
-            .contains("of $0.7500; `resume` with a higher budget goes on"),
+            .contains("of $0.7500; `resume` with a new budget (`--max-cost`"),
         "{first}"
     );
     let (paid, unknown) = cost(&bed);

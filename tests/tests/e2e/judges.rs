@@ -417,7 +417,7 @@ fn what_a_judge_was_paid_outlives_the_worker_and_a_budget_holds_for_it_too() {
     assert!(
         tight
             .stderr
-            .contains("of $0.4500; `resume` with a higher budget goes on"),
+            .contains("of $0.4500; `resume` with a new budget (`--max-cost`"),
         "{tight}"
     );
     let state = bed.the_run().state();

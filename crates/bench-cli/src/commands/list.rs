@@ -6,7 +6,7 @@ use std::io::Write;
 use bench_report::runs::{self, RunRow};
 use bench_report::text;
 use bench_runner::BenchJob;
-use bench_state::{CleanupRow, LegacyRow, Listing, Problem, RunSummary, Standing, Why};
+use bench_state::{CleanupRow, LegacyRow, Listing, Problem, RunSummary, Standing, Why, Worker};
 use serde_json::{Value, json};
 
 use super::{older, sweep, write_json};
@@ -152,11 +152,21 @@ pub(super) fn write_problems(problems: &[Problem], cx: &mut Context) -> Result<(
     Ok(())
 }
 
+/// The worker of a run that goes on, if it is stopped: by SIGSTOP, Ctrl-Z or a debugger.
+pub(super) fn stopped_worker(run: &RunSummary<BenchJob>) -> Option<&Worker> {
+    let alive = matches!(run.standing, Standing::Alive);
+    run.state
+        .worker
+        .as_ref()
+        .filter(|worker| alive && worker.is_stopped())
+}
+
 /// A run in a list.
 pub(crate) fn row(run: &RunSummary<BenchJob>) -> RunRow {
     let state = &run.state;
     let status = match run.standing {
         Standing::Unknown { .. } => "unknown",
+        _ if stopped_worker(run).is_some() => "stopped",
         _ => state.status.word(),
     };
     let name = &state.summary.harness_name;

@@ -203,6 +203,8 @@ impl Page {
         ];
         facts.push(("status", status));
         facts.extend(self.error().map(|error| ("cause", error)));
+        facts.extend(self.stopped().map(|words| ("", words)));
+        facts.extend(self.unfinished(cx).map(|words| ("trials", words)));
         facts.extend(self.cost().map(|cost| ("cost", cost)));
         facts.extend(
             self.changes
@@ -236,6 +238,33 @@ impl Page {
             format!("{name} {}\n", text::clean_line(value))
         });
         lines.collect::<Vec<_>>().concat()
+    }
+
+    /// That its worker holds still, and what continues it.
+    fn stopped(&self) -> Option<String> {
+        let worker = list::stopped_worker(&self.run)?;
+        let (pid, id) = (worker.pid, self.id());
+        Some(format!(
+            "its worker does nothing until it is continued: `kill -CONT {pid}`; `bench-cli kill {id}` ends the run"
+        ))
+    }
+
+    /// How far it is, or was when it ended early, and what goes on with it.
+    fn unfinished(&self, cx: &Context) -> Option<String> {
+        let (status, progress) = (&self.run.state.status, &self.run.state.progress);
+        let far = format!("{} of {} over", progress.trials_done, progress.trials_total);
+        if !status.is_over() {
+            return Some(far);
+        }
+        let open = progress.trials_total.saturating_sub(progress.outcomes.scored());
+        if open == 0 || matches!(status.ending(), Some(Ending::Completed)) || !self.resume_may_help() {
+            return None;
+        }
+        let resume = cx.command(&format!("resume {}", self.id()));
+        let open = text::count(open as usize, "trial");
+        Some(format!(
+            "{far}; `{resume}` goes on with the {open} without a verdict"
+        ))
     }
 
     /// What the run cost, with what is not counted yet. None for runs that nobody pays.

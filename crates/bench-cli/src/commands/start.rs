@@ -237,7 +237,7 @@ pub(super) fn finish(
         End::OverBudget(cause) => {
             tell(
                 &format!(
-                    "{} {cause}; `resume` with a higher budget goes on",
+                    "{} {cause}; `resume` with a new budget (`--max-cost`, `--max-tokens-total`, `--max-duration`) goes on",
                     paint::signs("✗")
                 ),
                 cx,

@@ -232,8 +232,8 @@ impl Board {
         ))
     }
 
-    /// About how much longer it takes, from the pace so far; `None` before the first trial is over, and while nothing
-    /// moves.
+    /// About how much longer it takes, from the pace so far; `None` before the first trial is over, while nothing moves,
+    /// and where it is less than a second.
     pub(crate) fn time_left(&self, now: DateTime<Utc>) -> Option<Duration> {
         let done = Some(self.part.done).filter(|&n| n > 0)?;
         let left = self.part.trials.saturating_sub(done);
@@ -241,7 +241,8 @@ impl Board {
             return None;
         }
         let elapsed = (now - self.part.started?).to_std().ok()?;
-        Some(elapsed.mul_f64(f64::from(left) / f64::from(done)))
+        let left = elapsed.mul_f64(f64::from(left) / f64::from(done));
+        Some(left).filter(|left| *left >= Duration::from_secs(1))
     }
 
     /// `12/24 trials, 10 passed, 1 errored, 3 running`.
@@ -455,5 +456,8 @@ pub(crate) mod tests {
         );
         board.event(&started("a~oracle~1"), at(0));
         assert_eq!(board.time_left(at(9)), None);
+        board.event(&finished("a~oracle~1", Outcome::Passed, None), at(0));
+        assert_eq!(board.time_left(at(0)), None, "the first took no time at all");
+        assert!(board.time_left(at(2)).is_some());
     }
 }

@@ -474,6 +474,44 @@ fn resume_runs_exactly_what_has_no_verdict() {
 }
 
 #[test]
+fn a_run_that_stands_still_or_ended_early_says_what_goes_on_with_it() {
+    let bed = bed();
+    let (run, pid) = launch(&bed, "--model script:play.json");
+    let word = || {
+        bed.bench("list")
+            .lines()
+            .find(|line| line.contains(&run))
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
+    let shown = bed.bench("show latest");
+    assert!(
+        word().contains(" running ") && shown.contains("trials   1 of 2 over"),
+        "{shown}"
+    );
+    signal(pid, rustix::process::Signal::STOP);
+    until("it is stopped", || word().contains(" stopped "));
+    let shown = bed.bench("show latest");
+    assert!(
+        shown.contains("status   stopped for") && shown.contains(&format!("`kill -CONT {pid}`")),
+        "{shown}"
+    );
+    assert_eq!(
+        json(&bed, "show latest")["status"],
+        "running",
+        "for programs it is as in its file"
+    );
+    signal(pid, rustix::process::Signal::CONT);
+    until("it goes on", || word().contains(" running "));
+    signal(pid, rustix::process::Signal::KILL);
+    until("it is gone", || !lives(pid));
+    let shown = bed.bench("show latest");
+    let want =
+        format!("trials   1 of 2 over; `bench-cli resume {run}` goes on with the 1 trial without a verdict");
+    assert!(shown.contains(&want), "{shown}");
+}
+
+#[test]
 fn resume_of_a_finished_run_has_nothing_to_do() {
     let bed = bed();
     let run = |args: &str| bed.output(args).status.code();

@@ -225,6 +225,30 @@ async fn answers_bring_back_the_pace_slowly_and_then_fast() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_after_a_quiet_time_is_no_news_of_a_slower_pace() {
+    let rate = rate(20);
+    for _ in 0..600 {
+        rate.next_permit().await.ended(&Ok(TurnReply::default()));
+        sleep(Duration::from_millis(100)).await;
+    }
+    for _ in 0..12 {
+        sleep(Duration::from_secs(1)).await;
+        drop(rate.next_permit().await.ended(&Err(refusal(None))));
+    }
+    sleep(Duration::from_secs(300)).await;
+    let (told_before, now) = {
+        let mut state = rate.lock();
+        (state.told.unwrap(), state.pace_at(Instant::now()).unwrap())
+    };
+    assert!(
+        now < told_before / WORTH_TELLING,
+        "{now} is not slower than {told_before}"
+    );
+    let after = told(rate.next_permit().await.ended(&Ok(TurnReply::default())));
+    assert_eq!(after, None, "told before: {told_before}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn minutes_in_which_everything_is_refused_are_made_good_in_minutes() {
     let rate = rate(8);
     let answered = async |seconds| {

@@ -109,7 +109,7 @@ impl Live {
             doing: self.doing(run, now),
             cost: self.cost(),
             // A guess to the second would change all the time.
-            left: left.map(|time| Duration::from_secs(time.as_secs() / 5 * 5)),
+            left: left.map(|time| Duration::from_secs(time.as_secs().div_ceil(5) * 5)),
         }
     }
 

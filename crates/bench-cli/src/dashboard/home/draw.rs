@@ -49,7 +49,11 @@ pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
     let said = words::chosen(home).unwrap_or_default();
     say(buffer, look, chosen, &said, look.faint());
     let (row, marked) = (home.chosen_row(), home.marked());
-    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row, &marked).is_some());
+    let does = |action| match action {
+        Action::Open => row.is_some(),
+        Action::Act(act) => refusal(act, row, &marked).is_none(),
+        _ => true,
+    };
     footer(buffer, look, line(area, area.height - 1), HOME, does);
 }
 
