@@ -15,6 +15,7 @@
 //! | [`junit`] | trials as test cases |
 //! | [`csv`] | trials as rows |
 //! | [`json`] | the values as they are, and their schema |
+//! | [`eval`] | the trials of a model, with their transcripts, as an Inspect AI log |
 
 use bench_core::event::TrialFinished;
 use bench_core::session::{OutcomeCounts, Totals};
@@ -26,10 +27,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::causes::CauseCount;
+use crate::text;
 
 pub mod build;
 pub mod charts;
 pub mod csv;
+pub mod eval;
 pub mod html;
 pub mod json;
 pub mod junit;
@@ -209,6 +212,17 @@ pub struct Verdict {
     /// What a judge said, if one was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judged: Option<String>,
+}
+
+impl Verdict {
+    /// It in one line.
+    pub(crate) fn line(&self) -> String {
+        let line = format!(
+            "{} {}: expected {} {}, found {}",
+            self.verdict, self.verifier, self.comparison, self.expected, self.actual
+        );
+        text::clean_line(&line)
+    }
 }
 
 /// The end of a trial, as the journal has it.

@@ -128,6 +128,40 @@ fn other_forms_say_the_same() {
 }
 
 #[test]
+fn each_model_has_a_log_for_inspect_of_its_own() {
+    let bed = bed();
+    let run = bed.the_run().id();
+    let shot = bed.bench("report --format eval");
+    let names = ["oracle", "noop"].map(|model| format!("report-{run}-{model}.eval"));
+    assert_eq!(
+        (shot.code, shot.stdout.lines().collect::<Vec<_>>()),
+        (Some(0), names.each_ref().map(String::as_str).to_vec()),
+        "{shot}"
+    );
+    let first = fs::read(bed.path(&names[0])).unwrap();
+    assert!(first.starts_with(b"PK\x03\x04"), "it is an archive");
+    bed.bench("report --format inspect");
+    assert!(
+        fs::read(bed.path(&names[0])).unwrap() == first,
+        "the same run makes the same file"
+    );
+    for (line, why) in [
+        ("report --format eval -o both.eval", "is about one model"),
+        ("report --format eval -o -", "is for text"),
+    ] {
+        let shot = bed.bench(line);
+        assert!(shot.code == Some(2) && shot.stderr.contains(why), "{shot}");
+    }
+    assert!(!bed.path("both.eval").exists());
+    assert_eq!(
+        bed.bench("run harness.json --model noop --ui quiet").code,
+        Some(0)
+    );
+    let shot = bed.bench("report latest --format eval -o noop.eval");
+    assert_eq!((shot.code, shot.stdout.trim()), (Some(0), "noop.eval"), "{shot}");
+}
+
+#[test]
 fn what_cannot_be_done_is_told_before_anything_is_written() {
     let bed = bed();
     insta::assert_snapshot!(bed.bench("report latest latest -o page.html"), @r"
@@ -164,6 +198,8 @@ fn a_run_that_is_not_over_gives_a_partial_page() {
     assert!(shot.stderr.contains("not over"), "{shot}");
     let page = fs::read_to_string(bed.path("page.html")).unwrap();
     assert!(page.contains("Partial.") && page.contains("1 of 2 trials had ended"));
+    let shot = bed.bench("report --format eval -o half.eval");
+    assert!(shot.code == Some(0) && shot.stderr.contains("not over"), "{shot}");
     assert_eq!(bed.the_run().status(), "running", "a look changes nothing");
     started.signal(rustix::process::Signal::INT);
     started.finish(PATIENCE);

@@ -1,5 +1,5 @@
 //! The product against real parts: MCP servers from npm and from Python's package index, the public MCP conformance suite,
-//! a browser.
+//! a browser, Inspect AI.
 //!
 //! `tests/real/run` installs them and sets `BENCH_REAL` to the folder where they are. Without it each test
 //! here says that it is skipped, and why. Tests with a real model server want its address in `BENCH_TEST_LLM_URL`.
@@ -11,6 +11,7 @@
 )]
 
 mod conformance;
+mod inspect;
 mod leftovers;
 mod models;
 mod reports;

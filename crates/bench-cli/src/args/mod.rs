@@ -133,7 +133,7 @@ pub(crate) enum Command {
     Rescore(rescore::RescoreArgs),
     /// Compare models of a run, or runs, with a verdict and a gate
     Compare(compare::CompareArgs),
-    /// Make a document of a run: an HTML page, Markdown, JUnit XML, CSV or JSON
+    /// Make a document of a run: HTML, Markdown, JUnit XML, CSV, JSON or Inspect log
     Report(report::ReportArgs),
     /// Put right runs that are not as they should be, and what they left; shows it first
     Cleanup(upkeep::CleanupArgs),

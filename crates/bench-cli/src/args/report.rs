@@ -8,13 +8,15 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Prints the path of each file that it wrote. In a page, what was said in failed and errored trials is folded in, up to
-20 MB; of the others the file is named. A run that is not over is marked as partial.
+20 MB; of the others the file is named. A run that is not over is marked as partial. An `.eval` file holds the trials of
+one model with their transcripts: a run of several models makes one each.
 
 Examples:
   bench-cli report latest
   bench-cli report latest --format md -o - >> $GITHUB_STEP_SUMMARY
   bench-cli report latest --format junit -o results.xml
   bench-cli report latest -o results.html
+  bench-cli report latest --format eval && inspect view --log-dir .
   bench-cli report run_20260102 --template own.html")]
 pub(crate) struct ReportArgs {
     /// Ids of runs, prefixes that fit no other, or `latest`: one file each
@@ -45,6 +47,9 @@ pub(crate) enum ReportFormat {
     Csv,
     /// All values in one document; `schema report` describes it
     Json,
+    /// Logs of Inspect AI, one per model, with transcripts
+    #[value(alias = "inspect")]
+    Eval,
 }
 
 impl ReportFormat {
@@ -56,6 +61,7 @@ impl ReportFormat {
             Self::Junit => "xml",
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Eval => "eval",
         }
     }
 }

@@ -8,8 +8,9 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use bench_core::id::SlugBook;
 use bench_report::report::html::{self, HtmlError, Template};
-use bench_report::report::{csv, json, junit, markdown};
+use bench_report::report::{Model, csv, eval, json, junit, markdown};
 use bench_runner::BenchJob;
 use bench_state::{RunStore, RunView, StateError};
 use chrono::{DateTime, Utc};
@@ -26,6 +27,8 @@ mod gather;
 
 /// Bytes that are written at once.
 const CHUNK: usize = 256 * 1024;
+/// Characters of a model in the name of its file.
+const LONGEST_SLUG: usize = 45;
 
 /// Writes a report of each run.
 pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError> {
@@ -37,6 +40,13 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
     }
     if args.template.is_some() && args.format != ReportFormat::Html {
         return Err(CliError::usage("`--template` is for `--format html`"));
+    }
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && args.format == ReportFormat::Eval {
+        return Err(
+            CliError::usage("`--output -` is for text, and an `.eval` file is none")
+                .hint("name a file, or leave `--output` away"),
+        );
     }
     let template = args.template.as_deref().map(|path| read_template(path, cx));
     let document = Document {
@@ -51,22 +61,21 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
         for problem in &gathered.report.problems {
             evidence::warning(problem, &mut cx.err)?;
         }
-        if args.output.as_deref() == Some(Path::new("-")) {
+        let parts = parts(args, &gathered)?;
+        if to_stdout {
             let mut out = BufWriter::with_capacity(CHUNK, cx.out.clone());
-            document.write(&gathered, &mut out, None)?;
+            for part in &parts {
+                document.write(&gathered, part, &mut out, None)?;
+            }
             out.flush()?;
             continue;
         }
-        let name = || {
-            PathBuf::from(format!(
-                "report-{}.{}",
-                gathered.run_id(),
-                args.format.extension()
-            ))
-        };
-        let path = cx.absolute(&args.output.clone().unwrap_or_else(name));
-        document.write_file(&gathered, &path)?;
-        writeln!(cx.out, "{}", cx.shown(&path))?;
+        for part in &parts {
+            let path = args.output.clone().unwrap_or_else(|| part.name.clone());
+            let path = cx.absolute(&path);
+            document.write_file(&gathered, part, &path)?;
+            writeln!(cx.out, "{}", cx.shown(&path))?;
+        }
         if gathered.is_partial() {
             let again = cx.command(&format!("report {}", gathered.run_id()));
             writeln!(cx.err, "the run is not over; `{again}` writes it anew")?;
@@ -74,6 +83,41 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
     }
     sweep::leftovers(&store, cx);
     Ok(Exit::Success)
+}
+
+/// What one file holds.
+struct Part<'a> {
+    /// What it is called if nobody says otherwise.
+    name: PathBuf,
+    /// The model it is about, where the form is about one.
+    model: Option<&'a Model>,
+}
+
+/// The files of a run: one, or one for each model.
+fn parts<'a>(args: &ReportArgs, gathered: &'a Gathered) -> Result<Vec<Part<'a>>, CliError> {
+    let run = gathered.run_id();
+    let named = |of: &str| PathBuf::from(format!("report-{run}{of}.{}", args.format.extension()));
+    if args.format != ReportFormat::Eval {
+        let (name, model) = (named(""), None);
+        return Ok(vec![Part { name, model }]);
+    }
+    let models = &gathered.report.models;
+    if args.output.is_some() && models.len() > 1 {
+        let count = models.len();
+        return Err(CliError::usage(format!(
+            "an `.eval` file is about one model, and `{run}` has {count}"
+        ))
+        .hint("without `--output` each model has a file of its own"));
+    }
+    let mut slugs = SlugBook::new(LONGEST_SLUG);
+    let part = |model: &'a Model| Part {
+        name: match models.len() {
+            1 => named(""),
+            _ => named(&format!("-{}", slugs.slug(&model.totals.model))),
+        },
+        model: Some(model),
+    };
+    Ok(models.iter().map(part).collect())
 }
 
 fn find(store: &RunStore<BenchJob>, run: &str, now: DateTime<Utc>) -> Result<RunView<BenchJob>, CliError> {
@@ -111,16 +155,22 @@ struct Document {
 }
 
 impl Document {
-    fn write_file(&self, gathered: &Gathered, path: &Path) -> Result<(), CliError> {
+    fn write_file(&self, gathered: &Gathered, part: &Part<'_>, path: &Path) -> Result<(), CliError> {
         file::write(path, |file| {
             let mut out = BufWriter::with_capacity(CHUNK, file);
-            self.write(gathered, &mut out, Some(path))?;
+            self.write(gathered, part, &mut out, Some(path))?;
             out.flush().map_err(|error| file::refused(path, error))
         })
     }
 
     /// Writes it to a file, or to stdout if there is none.
-    fn write(&self, gathered: &Gathered, out: &mut dyn Write, path: Option<&Path>) -> Result<(), CliError> {
+    fn write(
+        &self,
+        gathered: &Gathered,
+        part: &Part<'_>,
+        out: &mut dyn Write,
+        path: Option<&Path>,
+    ) -> Result<(), CliError> {
         let report = &gathered.report;
         let refused = |error| match path {
             Some(path) => file::refused(path, error),
@@ -131,6 +181,12 @@ impl Document {
             ReportFormat::Junit => junit::write(report, out).map_err(refused),
             ReportFormat::Csv => csv::write(report, out).map_err(refused),
             ReportFormat::Json => json::write(report, out).map_err(refused),
+            ReportFormat::Eval => {
+                let mut models = part.model.into_iter();
+                models
+                    .try_for_each(|model| eval::write(report, model, &*gathered.files, out))
+                    .map_err(refused)
+            }
             ReportFormat::Html => {
                 let written = html::write(report, &gathered.files, self.template.as_ref(), out);
                 written.map_err(|error| match error {

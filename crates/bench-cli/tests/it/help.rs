@@ -40,7 +40,7 @@ fn the_program() {
       retry        Try the trials of a run that did not pass again, as a new run
       rescore      Judge a run again without asking its models, as a new run, and show what has changed
       compare      Compare models of a run, or runs, with a verdict and a gate
-      report       Make a document of a run: an HTML page, Markdown, JUnit XML, CSV or JSON
+      report       Make a document of a run: HTML, Markdown, JUnit XML, CSV, JSON or Inspect log
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove finished runs, old or named ones; shows them first
       check        Look at harness files without trying any model

@@ -197,21 +197,13 @@ fn ending(trial: &Trial, xml: &mut Xml<'_>) -> io::Result<()> {
     let element = xml
         .create_element(element)
         .with_attributes([("message", because.as_str()), ("type", trial.outcome.name())]);
-    let lines: Vec<String> = missed.into_iter().map(line).collect();
+    let lines: Vec<String> = missed.into_iter().map(Verdict::line).collect();
     if lines.is_empty() {
         element.write_empty()?;
     } else {
         element.write_text_content(BytesText::new(&lines.join("\n")))?;
     }
     Ok(())
-}
-
-fn line(verdict: &Verdict) -> String {
-    let line = format!(
-        "{} {}: expected {} {}, found {}",
-        verdict.verdict, verdict.verifier, verdict.comparison, verdict.expected, verdict.actual
-    );
-    text::clean_line(&line)
 }
 
 #[cfg(test)]
