@@ -30,18 +30,22 @@ use crate::store::RunStore;
 /// First and longest pause between two looks at a run that somebody waits for.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
+/// What came of asking a run to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    /// The request that stands.
+    pub request: CancelRequest,
+    /// Somebody asked before, so that the worker knows already; a signal would be a further request.
+    pub repeated: bool,
+}
+
 impl<J: Job> RunStore<J> {
     /// Writes down that the run should end. Its worker sees it with its next look; if the worker dies first, the run
-    /// ends as cancelled all the same. Of several requests the first one stands; returns the one that does.
+    /// ends as cancelled all the same. Of several requests the first one stands.
     ///
     /// # Errors
     /// [`StateError::AlreadyOver`] if there is nothing to end; [`StateError::UnknownRun`]; I/O and lock errors.
-    pub fn request_cancel(
-        &self,
-        id: &RunId,
-        reason: CancelReason,
-        now: DateTime<Utc>,
-    ) -> Result<CancelRequest> {
+    pub fn request_cancel(&self, id: &RunId, reason: CancelReason, now: DateTime<Utc>) -> Result<Requested> {
         let dir = self.dirs().run(id);
         // Whoever died before the request was lost, not cancelled.
         let view = self.read(id, now)?;
@@ -55,8 +59,11 @@ impl<J: Job> RunStore<J> {
             };
             state_file::check_running(&state)?;
             state_file::check_format(&state, &dir)?;
-            if let Some(first) = state.cancel_requested {
-                return Ok(first);
+            if let Some(request) = state.cancel_requested {
+                return Ok(Requested {
+                    request,
+                    repeated: true,
+                });
             }
             let request = CancelRequest {
                 at: format::to_millis(now),
@@ -64,7 +71,10 @@ impl<J: Job> RunStore<J> {
             };
             state.cancel_requested = Some(request.clone());
             state_file::write_state(&dir, &state)?;
-            Ok(request)
+            Ok(Requested {
+                request,
+                repeated: false,
+            })
         })
     }
 

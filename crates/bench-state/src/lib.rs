@@ -153,6 +153,7 @@ mod worker;
 
 pub use active::{ActiveRun, CompletionGuard};
 pub use altered::{Altered, Depth};
+pub use cancel::Requested;
 pub use classify::{HEARTBEAT_SECONDS, LeaseSign, SILENCE, Signs, Standing, classify};
 pub use cleanup::{Action, Applied, CleanupPlan, CleanupRow, Subject, Why};
 pub use error::{FileAction, Result, StateError};

@@ -104,9 +104,11 @@ pub(super) fn end_all(
 }
 
 /// Writes the request down and signals. One that cannot be written down is made by the signal alone, if there is
-/// somebody to signal.
+/// somebody to signal. What somebody else asked for already is only waited for: a second signal would tell the worker
+/// that nobody has patience any more, and throw the other's grace away.
 fn request(store: &RunStore<BenchJob>, run: &RunId) -> Result<Asked, CliError> {
     let unwritten = match store.request_cancel(run, CancelReason::Requested, Utc::now()) {
+        Ok(asked) if asked.repeated => return Ok(Asked::Told { unwritten: None }),
         Ok(_) => None,
         Err(StateError::AlreadyOver { .. }) => return Ok(Asked::NothingToEnd),
         Err(error @ StateError::UnknownRun { .. }) => return Err(error.into()),

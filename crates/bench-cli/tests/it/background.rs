@@ -131,6 +131,32 @@ fn a_run_in_the_background_is_listed_and_ends_when_it_is_killed() {
 }
 
 #[test]
+fn two_kills_at_the_same_time_are_one_request_and_keep_the_grace() {
+    let bed = bed();
+    let (run, _) = launch(&bed, "--model script:play.json");
+    let kill = || {
+        let mut command = bed.command(&format!("kill {run} --grace 1m"));
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    for mut kill in [kill(), kill()] {
+        assert!(kill.wait().unwrap().success());
+    }
+    let dir = bed.path().join("results/runs").join(&run);
+    let log = fs::read_to_string(dir.join("worker.log")).unwrap();
+    let impatient = log.contains("stopping at once") || log.contains("leaving without waiting");
+    assert!(!impatient, "{log}");
+    let journal = fs::read_to_string(dir.join("events.jsonl")).unwrap();
+    let ends = journal
+        .lines()
+        .filter(|line| line.contains(r#""event":"trial_finished""#));
+    assert_eq!(ends.count(), 2, "the trial under way has its end: {journal}");
+}
+
+#[test]
 fn a_person_sees_the_id_and_what_to_type() {
     let bed = bed();
     let shown = bed.bench("run h.json --model script:play.json --background --fail-under 90%");

@@ -120,6 +120,7 @@ fn a_run_is_handed_over_and_ends_in_its_worker() {
         .store
         .request_cancel(&id, CancelReason::Requested, now())
         .unwrap();
+    let request = request.request;
     assert_eq!((request.at, request.reason), (now(), CancelReason::Requested));
     let log = launched.log.clone();
     assert_eq!(reap(&bed, launched), "cancelled 2/3 requested");
@@ -312,16 +313,16 @@ fn a_request_to_end_survives_snapshots_and_the_death_of_the_worker() {
     let reason = CancelReason::Other("too_expensive".to_owned());
     let first = bed.store.request_cancel(run.id(), reason, now()).unwrap();
     let later = now() + chrono::TimeDelta::seconds(9);
-    assert_eq!(
-        bed.store
-            .request_cancel(run.id(), CancelReason::Requested, later)
-            .unwrap(),
-        first,
-        "the first stands"
-    );
+    assert!(!first.repeated);
+    let second = bed
+        .store
+        .request_cancel(run.id(), CancelReason::Requested, later)
+        .unwrap();
+    assert!(second.repeated);
+    assert_eq!(second.request, first.request, "the first stands");
     run.record(packed(1), now()).unwrap();
     run.snapshot(now()).unwrap();
-    assert_eq!(run.cancel_requested().unwrap(), Some(first));
+    assert_eq!(run.cancel_requested().unwrap(), Some(first.request));
     let state = fs::read_to_string(run.dir().join("state.json")).unwrap();
     assert!(
         state.contains(r#""cancel_requested_at": "2026-01-02T03:04:05.678Z""#),
