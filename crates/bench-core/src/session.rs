@@ -1,6 +1,7 @@
 //! Progress and totals: what the events of a run add up to.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -152,8 +153,19 @@ pub struct Totals {
     /// What all attempts cost together, judges included; none in files of older versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-    /// Wall-clock milliseconds of all trials together.
+    /// Wall-clock milliseconds of the trials that are over, together.
     pub took_ms: u64,
+    /// … of those, milliseconds of trials without a verdict.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub without_verdict_ms: u64,
+    /// Milliseconds of ends without a verdict that a resumed run tried again; not in `took_ms`.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub tried_again_ms: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_nothing(ms: &u64) -> bool {
+    *ms == 0
 }
 
 /// The trials of one scenario with one model.
@@ -187,6 +199,9 @@ impl Totals {
         self.turns = self.turns.saturating_add(u64::from(trial.turns));
         self.tool_calls = self.tool_calls.saturating_add(u64::from(trial.tool_calls));
         self.took_ms = self.took_ms.saturating_add(trial.took_ms);
+        if !trial.outcome.is_verdict() {
+            self.without_verdict_ms = self.without_verdict_ms.saturating_add(trial.took_ms);
+        }
         let mut usage = trial.usage;
         usage += trial.retried_usage;
         self.spend(
@@ -194,6 +209,14 @@ impl Totals {
             trial.judge_usage,
             trial.cost.unwrap_or_else(|| uncounted(trial)),
         );
+    }
+
+    /// Forgets ends without a verdict, and their time with them: those trials are tried again.
+    fn begin_again(&mut self) {
+        self.outcomes.begin_again();
+        let ms = mem::take(&mut self.without_verdict_ms);
+        self.took_ms = self.took_ms.saturating_sub(ms);
+        self.tried_again_ms = self.tried_again_ms.saturating_add(ms);
     }
 
     /// Adds what was used up, whatever came of it.
@@ -249,8 +272,8 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
 }
 
 /// Adds one event. When a runner begins again, all trials without a verdict are open again, because it tries all of
-/// them; the tokens and the time of their earlier ends stay, for they were spent, and their verifiers were never
-/// counted.
+/// them; the tokens of their earlier ends stay, for they were spent, their time is kept apart, and their verifiers were
+/// never counted.
 pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
     let trial = match event {
         Event::TrialFinished(trial) => trial,
@@ -259,7 +282,7 @@ pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
                 .models
                 .iter_mut()
                 .chain(session.cells.iter_mut().map(|c| &mut c.totals));
-            rows.for_each(|totals| totals.outcomes.begin_again());
+            rows.for_each(Totals::begin_again);
             progress.outcomes.begin_again();
             progress.trials_done = progress.outcomes.done();
             return;

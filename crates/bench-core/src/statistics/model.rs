@@ -101,7 +101,7 @@ fn per_pass(totals: &Totals) -> Option<PerPass> {
         turns: share(totals.turns),
         tool_calls: share(totals.tool_calls),
         tokens: counted.then(|| share(totals.usage.total())),
-        took_ms: share(totals.took_ms),
+        took_ms: share(totals.took_ms.saturating_add(totals.tried_again_ms)),
         usd: totals.cost.map(|cost| f64::from(cost.usd) / f64::from(passed)),
         usd_is_a_lower_bound: totals.cost.is_some_and(|cost: Cost| cost.unknown_calls > 0),
     })
@@ -182,6 +182,7 @@ mod tests {
     fn a_pass_costs_what_failures_and_errors_cost_too() {
         let mut session = session(&[("a", 2, 1, 1)]);
         session.models[0].turns = 20;
+        (session.models[0].took_ms, session.models[0].tried_again_ms) = (600, 400);
         session.models[0].usage = Usage {
             input_tokens: Some(900),
             output_tokens: Some(100),
@@ -193,6 +194,8 @@ mod tests {
         });
         let per_pass = of(&session)[0].per_pass.unwrap();
         assert_eq!((per_pass.turns, per_pass.tokens), (10.0, Some(500.0)));
+        // What was tried again took its time, too.
+        assert_eq!((per_pass.took_ms, per_pass.tool_calls), (500.0, 0.0));
         assert_eq!((per_pass.usd, per_pass.usd_is_a_lower_bound), (Some(0.25), true));
     }
 }
