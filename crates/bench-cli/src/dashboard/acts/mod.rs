@@ -28,6 +28,8 @@ use super::keys::{Action, BOX, decode};
 use super::wrap::wrap;
 use crate::commands::REPEAT;
 
+/// Rows of a terminal that has room for a box.
+const LOWEST: u16 = 5;
 /// Columns of a question, if the terminal has them.
 const WIDEST: u16 = 110;
 /// The same of something to be read, which may be a table.
@@ -226,7 +228,9 @@ impl Acts {
         match self.open.as_ref()? {
             Dialog::Ask(ask) => match (key.code, key.modifiers.difference(KeyModifiers::SHIFT)) {
                 (KeyCode::Char(c), KeyModifiers::NONE) => {
-                    let choice = ask.choices.iter().find(|choice| choice.key == c);
+                    // Nobody says yes to what is not to be seen.
+                    let asked = self.asks(ask);
+                    let choice = ask.choices.iter().find(|choice| asked && choice.key == c);
                     let words = choice.map(|choice| choice.command.clone());
                     if words.is_some() || matches!(c, 'n' | 'q') {
                         self.close();
@@ -274,6 +278,14 @@ impl Acts {
     /// Lines of a box that is to be read: title, blank and the line of keys not counted.
     fn rows(&self) -> usize {
         usize::from(self.size.1.saturating_sub(2 + 4)).max(1)
+    }
+
+    /// Lines of a question.
+    fn rows_of_question(&self) -> usize {
+        if self.size.1 < LOWEST {
+            return 0; // no box is drawn
+        }
+        self.size.1.saturating_sub(2).into()
     }
 
     /// The terminal's columns and rows.

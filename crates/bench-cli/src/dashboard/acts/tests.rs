@@ -74,6 +74,108 @@ fn a_question_on_a_large_terminal() {
 }
 
 #[test]
+fn in_a_low_terminal_the_text_of_a_question_is_shortened_first() {
+    let mut acts = acts(60, 10);
+    acts.want(Act::Delete, Some(&over("failed")), &[]);
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ────────────────────────────────────────────────────────────
+      Remove run_20260102_020405_0badcafe?
+      quickstart · oracle, openai:gpt-4o
+      60 trials with their transcripts, logs and verdicts are
+      removed from the disk. They cannot be brought back.
+      y  remove it for good
+         bench-cli prune run_20260102_020405_0badcafe
+         --no-dry-run
+      n  no: leave everything as it is; Esc and Enter, too
+    ────────────────────────────────────────────────────────────
+    ");
+    acts.resize(80, 9);
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ────────────────────────────────────────────────────────────────────────────
+      Remove run_20260102_020405_0badcafe?
+      quickstart · oracle, openai:gpt-4o
+      60 trials with their transcripts, logs and verdicts are removed from the
+      disk. They cannot be brought back.
+      y  remove it for good
+         bench-cli prune run_20260102_020405_0badcafe --no-dry-run
+      n  no: leave everything as it is; Esc and Enter, too
+    ────────────────────────────────────────────────────────────────────────────
+    ");
+    acts.resize(30, 8);
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ──────────────────────────────
+      Remove
+      run_20260102_020405_0badca
+      fe?
+      y  remove it for good
+      n  no: leave everything as
+      it is; Esc and Enter, too
+    ──────────────────────────────
+    ");
+    acts.resize(60, 5);
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ────────────────────────────────────────────────────────
+      Remove run_20260102_020405_0badcafe?
+      y  remove it for good
+      n  no: leave everything as it is; Esc and Enter, too
+    ────────────────────────────────────────────────────────
+    ");
+    acts.resize(30, 7);
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ──────────────────────────────
+      the terminal is too small
+      to ask
+    ──────────────────────────────
+    ");
+}
+
+#[test]
+fn nobody_says_yes_to_a_question_that_is_not_to_be_seen() {
+    for act in [Act::Kill, Act::Delete, Act::Retry] {
+        let row = if act == Act::Kill { going() } else { over("failed") };
+        for (columns, rows) in (0..90).flat_map(|columns| (0..26).map(move |rows| (columns, rows))) {
+            let mut acts = acts(columns, rows);
+            acts.want(act, Some(&row), &[]);
+            let Some(Dialog::Ask(ask)) = &acts.open else {
+                panic!("nothing is asked");
+            };
+            let (title, keys) = (ask.title.clone(), ask.choices.clone());
+            let screen = if columns > 0 && rows > 0 {
+                shown(&acts)
+            } else {
+                String::new()
+            };
+            // Without what comes of breaking lines.
+            let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+            let seen = |text: &str| squeezed(&screen).contains(&squeezed(text));
+            let asked = seen(&title) && seen("Esc and Enter, too");
+            let asked = asked
+                && keys
+                    .iter()
+                    .all(|choice| seen(&format!("{}  {}", choice.key, choice.words)));
+            let begun = press(&mut acts, KeyCode::Char(keys[0].key)).is_some();
+            assert_eq!(begun, asked, "{act:?} {columns}×{rows}: {screen}");
+            assert_eq!(acts.is_open(), !begun);
+            if !asked && columns >= 20 && rows >= 5 {
+                assert!(
+                    seen("the terminal is too small to ask"),
+                    "{columns}×{rows}: {screen}"
+                );
+            }
+            press(&mut acts, KeyCode::Esc);
+            assert!(!acts.is_open(), "{columns}×{rows}");
+        }
+    }
+    // What does not fit is asked as soon as there is room.
+    let mut acts = acts(80, 4);
+    acts.want(Act::Kill, Some(&going()), &[]);
+    assert_eq!(press(&mut acts, KeyCode::Char('y')), None);
+    acts.resize(80, 24);
+    assert!(shown(&acts).contains("End run_"), "{}", shown(&acts));
+    assert!(press(&mut acts, KeyCode::Char('y')).is_some());
+}
+
+#[test]
 fn nothing_is_done_unless_it_is_confirmed() {
     let mut acts = acts(80, 24);
     for no in [
