@@ -294,3 +294,18 @@ fn gyms_can_be_looked_at_and_called() {
             .any(|tool| tool["name"] == "create_issue")
     );
 }
+
+#[test]
+fn a_model_that_is_not_named_is_said_to_be_missing() {
+    let bed = bed();
+    bed.output("run h.json --model oracle --model noop --ui quiet");
+    filters().bind(|| {
+        insta::assert_snapshot!(bed.bench("compare latest#"), @r"
+        $ bench-cli compare latest#
+        --- stderr
+        error: the name of a model is missing behind `run_ID#`
+          try: one of oracle, noop
+        --- exit 2
+        ");
+    });
+}

@@ -338,6 +338,10 @@ impl Run {
             let found = models.iter().map(|wanted| self.find(wanted));
             return Ok(found.filter(|fitting| fitting.len() == 1).flatten().collect());
         };
+        if wanted.is_empty() {
+            let what = format!("the name of a model is missing behind `{}#`", self.id);
+            return Err(CliError::usage(what).hint(format!("one of {}", self.names().join(", "))));
+        }
         let fitting = self.find(wanted);
         if let [only] = fitting.as_slice() {
             return Ok(vec![*only]);
