@@ -17,6 +17,7 @@
 //! | [`rescore`] | what judging a run again has changed |
 //! | [`runs`] | a list of runs |
 //! | [`report`] | a run as a document: values, and an HTML page made of them |
+//! | [`json`] | values for programs, harmless on a terminal too |
 //! | [`table`], [`text`] | what they are made of |
 //!
 //! ```
@@ -42,6 +43,7 @@ pub mod compare;
 pub mod conversation;
 pub mod drift;
 pub mod evidence;
+pub mod json;
 pub mod report;
 pub mod rescore;
 pub mod runs;

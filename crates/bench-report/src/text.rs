@@ -25,6 +25,11 @@ pub fn clean_line(text: &str) -> String {
         .collect()
 }
 
+/// Whether [`clean`] replaces it.
+pub(crate) fn is_command(c: char) -> bool {
+    picture(c) != c
+}
+
 fn picture(c: char) -> char {
     match c {
         '\n' | '\t' => c,

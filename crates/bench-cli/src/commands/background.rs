@@ -91,7 +91,7 @@ fn announce(launched: &Launched, trials: u32, how: How, cx: &mut Context) -> Res
         let event = json!({
             "event": "run_launched", "run_id": id, "dir": dir, "pid": pid, "log": log, "trials": trials,
         });
-        writeln!(cx.out, "{event}")?;
+        writeln!(cx.out, "{}", bench_report::json::line(&event)?)?;
         return Ok(());
     }
     writeln!(cx.out, "{id}")?;

@@ -75,7 +75,7 @@ pub(crate) fn run(command: Command, cx: &mut Context) -> Result<Exit, CliError> 
 /// Writes one JSON document.
 fn write_json(value: &impl serde::Serialize, cx: &mut Context) -> Result<(), CliError> {
     use std::io::Write;
-    let text = serde_json::to_string_pretty(value)
+    let text = bench_report::json::pretty(value)
         .map_err(|error| CliError::unfinished("cannot write the result as JSON").because(error))?;
     writeln!(cx.out, "{text}")?;
     Ok(())

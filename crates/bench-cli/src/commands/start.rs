@@ -191,7 +191,8 @@ fn here(start: Start, how: How, cx: &mut Context) -> Result<Ran, CliError> {
 fn announce(run: &ActiveRun<BenchJob>, trials: u32, open: u32, json: bool, cx: &mut Context) {
     if json {
         let line = json!({"event": "run_created", "run_id": run.id(), "dir": run.dir(), "trials": trials});
-        writeln!(cx.out, "{line}").unwrap_or_default(); // nobody reads; the run goes on all the same
+        let told = bench_report::json::line(&line).and_then(|line| writeln!(cx.out, "{line}"));
+        told.unwrap_or_default(); // nobody reads; the run goes on all the same
     } else {
         let folder = cx.shown(run.dir());
         let mut trials = count(trials as usize, "trial");
@@ -252,7 +253,7 @@ fn show(page: &Page, json: bool, cx: &mut Context) -> Result<(), CliError> {
     let written = if json {
         let mut document = serde_json::to_value(page.document()).unwrap_or_default();
         document["event"] = json!("run_over");
-        writeln!(cx.out, "{document}")
+        bench_report::json::line(&document).and_then(|line| writeln!(cx.out, "{line}"))
     } else {
         write!(cx.out, "{}", page.results(cx.out_look.width))
     };

@@ -35,7 +35,7 @@ impl Watcher for Lines {
             at: at.to_rfc3339_opts(SecondsFormat::Millis, true),
             event,
         };
-        let Ok(line) = serde_json::to_string(&line) else {
+        let Ok(line) = bench_report::json::line(&line) else {
             return;
         };
         if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {

@@ -309,3 +309,32 @@ fn a_model_that_is_not_named_is_said_to_be_missing() {
         ");
     });
 }
+
+#[test]
+fn nothing_that_a_model_says_commands_a_terminal_through_json() {
+    let said = "hello \u{9b}2J \u{85}\u{202e}\u{2066}\u{2028}\u{2029}\u{7f} é😀";
+    let play = serde_json::json!({"scenarios": {"*": [{"answer": said}]}});
+    let bed = bed().with("play.json", &play.to_string());
+    let mut shown = String::new();
+    for args in [
+        "run h.json --model script:play.json --json",
+        "attach latest --json",
+        "show latest --json",
+        "show latest --trial say-hello --json",
+        "report latest --format json -o -",
+    ] {
+        let output = String::from_utf8(bed.output(args).stdout).unwrap();
+        assert!(output.len() > 100, "{args}: {output}");
+        let harmless = bench_report::text::clean(&output);
+        assert_eq!(harmless, output, "{args}");
+        shown += &output;
+    }
+    assert!(shown.contains(r"hello \u009b2J \u0085\u202e"), "{shown}");
+    assert!(shown.contains("é😀"), "{shown}");
+    let trial = bed.output("show latest --trial say-hello --json").stdout;
+    let trial: Value = serde_json::from_slice(&trial).unwrap();
+    assert!(
+        trial.to_string().contains(said),
+        "the values are the same: {trial}"
+    );
+}

@@ -8,13 +8,14 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::Report;
+use crate::json;
 
 /// Writes the document on one line.
 ///
 /// # Errors
 /// `out` cannot be written.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, report).map_err(io::Error::from)?;
+    json::write(report, out)?;
     out.write_all(b"\n")
 }
 
