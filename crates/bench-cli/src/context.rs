@@ -73,8 +73,8 @@ impl Context {
             }
         };
         Ok(Self {
-            out: Sink::new(AutoStream::new(out, global.color.choice())),
-            err: Sink::new(AutoStream::new(err, global.color.choice())),
+            out: Sink::of_process(out, global.color.choice()),
+            err: Sink::of_process(err, global.color.choice()),
             out_look,
             err_look,
             now: Utc::now(),

@@ -8,6 +8,9 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use anstream::adapter::StripStr;
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use bench_runner::env::Secrets;
 use indicatif::MultiProgress;
 
@@ -22,6 +25,8 @@ pub(crate) struct Sink {
 
 struct Shared {
     stream: Box<dyn Write + Send>,
+    /// Takes colour out, where it does not reach the reader.
+    strip: Option<StripStr>,
     bars: Option<MultiProgress>,
     /// What was said while something else has the terminal.
     held: Option<String>,
@@ -29,11 +34,25 @@ struct Shared {
 }
 
 impl Sink {
-    /// A sink over a stream, which strips colour by itself if it has to.
-    pub(crate) fn new(stream: impl Write + Send + 'static) -> Self {
+    /// A sink over one of the streams of the process, with colour if that is wanted and reaches its reader.
+    pub(crate) fn of_process(stream: impl RawStream + Send + 'static, color: ColorChoice) -> Self {
+        let stream = AutoStream::new(stream, color);
+        let strip = (stream.current_choice() == ColorChoice::Never).then(StripStr::new);
+        Self::new(stream.into_inner(), strip)
+    }
+
+    /// A sink over anything, without colour.
+    pub(crate) fn plain(stream: impl Write + Send + 'static) -> Self {
+        Self::new(stream, Some(StripStr::new()))
+    }
+
+    /// Colour is taken out here and not by the stream, which would write what is left of a line in pieces: the other
+    /// stream may have the same file, and gets in between.
+    fn new(stream: impl Write + Send + 'static, strip: Option<StripStr>) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Shared {
                 stream: Box::new(stream),
+                strip,
                 bars: None,
                 held: None,
                 secrets: Secrets::default(),
@@ -78,7 +97,10 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut shared = self.lock();
         let text = String::from_utf8_lossy(bytes);
-        let text = shared.secrets.redact(&text).into_owned();
+        let mut text = shared.secrets.redact(&text).into_owned();
+        if let Some(strip) = &mut shared.strip {
+            text = strip.strip_next(&text).collect();
+        }
         if let Some(held) = &mut shared.held {
             if held.len() < MOST_HELD {
                 held.push_str(&text);
@@ -111,9 +133,7 @@ pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 #[cfg(test)]
 impl Kept {
     pub(crate) fn sink(&self) -> Sink {
-        Sink::new(anstream::StripStream::new(
-            Box::new(self.clone()) as Box<dyn Write + Send>
-        ))
+        Sink::plain(self.clone())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -147,6 +167,34 @@ mod tests {
         drop(held);
         writeln!(sink, "two").unwrap();
         assert_eq!(kept.text(), "one\ntwo\n");
+    }
+
+    /// A stream that keeps each piece by itself.
+    #[derive(Clone, Default)]
+    struct Pieces(Arc<Mutex<Vec<String>>>);
+
+    impl Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let piece = String::from_utf8(bytes.to_owned()).unwrap();
+            self.0.lock().unwrap().push(piece);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_in_one_piece_also_without_its_colours() {
+        let pieces = Pieces::default();
+        let mut sink = Sink::plain(pieces.clone());
+        let line = "\u{1b}[2ma~oracle~1 |\u{1b}[0m said, \u{1b}[1mé\u{1b}[0m";
+        writeln!(sink, "{line}").unwrap();
+        let held = sink.hold();
+        writeln!(sink, "{line}").unwrap();
+        drop(held);
+        assert_eq!(*pieces.0.lock().unwrap(), ["a~oracle~1 | said, é\n"; 2]);
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl Transcript {
     /// Writes it until it is all there, or until nobody reads it any more.
     fn write(&self, to: impl Write + Send + 'static) {
         let to: Box<dyn Write + Send> = Box::new(BufWriter::new(to));
-        let mut out = Sink::new(anstream::StripStream::new(to));
+        let mut out = Sink::plain(to);
         if let Err(error) = self.write_to(&mut out) {
             writeln!(out, "{}", in_a_line(&error)).unwrap_or_default(); // nobody reads it
         }
