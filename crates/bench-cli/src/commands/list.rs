@@ -93,6 +93,15 @@ fn document(listing: &Listing<BenchJob>, legacy: &[LegacyRow]) -> Value {
     })
 }
 
+/// Says that there are none, and where was looked.
+pub(super) fn write_none(status: Option<StatusFilter>, cx: &mut Context) -> Result<(), CliError> {
+    let which = status
+        .map(|status| format!("{} ", status.word()))
+        .unwrap_or_default();
+    writeln!(cx.err, "no {which}runs in {}", cx.shown(&cx.results_dir()))?;
+    Ok(())
+}
+
 fn write_table(
     listing: &Listing<BenchJob>,
     legacy: &[LegacyRow],
@@ -106,11 +115,7 @@ fn write_table(
         .chain(legacy.iter().map(older::row))
         .collect();
     if rows.is_empty() {
-        let which = args
-            .status
-            .map(|status| format!("{} ", status.word()))
-            .unwrap_or_default();
-        writeln!(cx.err, "no {which}runs in {}", cx.shown(&cx.results_dir()))?;
+        write_none(args.status, cx)?;
     } else {
         let table = runs::table(&rows, cx.times(), cx.now).render(cx.out_look.width);
         write!(cx.out, "{}", paint::table(&table))?;

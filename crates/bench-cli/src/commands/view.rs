@@ -69,6 +69,9 @@ fn write_list(limit: usize, cx: &mut Context) -> Result<Exit, CliError> {
     let entries = listing.runs.iter().map(entry);
     let entries: Vec<Entry> = entries.chain(legacy.iter().map(old)).take(room).collect();
     let (going, over): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.row.completed_at.is_none());
+    if entries.is_empty() {
+        list::write_none(None, cx)?;
+    }
     let mut number = 0;
     for (title, entries) in [("IN PROGRESS", going), ("COMPLETED", over)] {
         if entries.is_empty() {

@@ -336,6 +336,12 @@ fn a_run_that_does_not_exist_says_where_was_looked() {
         no runs in results
         --- exit 0
         ");
+        insta::assert_snapshot!(bed.bench("view list"), @r"
+        $ bench-cli view list
+        --- stderr
+        no runs in results
+        --- exit 0
+        ");
     });
     assert!(!bed.path().join("results").exists(), "looking makes nothing");
 }
