@@ -151,7 +151,7 @@ pub(crate) struct RunBudgetArgs {
     #[arg(long = "max-tokens-total", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) tokens: Option<u64>,
     /// End the run after this time, such as 90s, 30m or 2h
-    #[arg(long = "max-duration", value_name = "TIME", value_parser = span)]
+    #[arg(long = "max-duration", value_name = "TIME", value_parser = some_time)]
     pub(crate) duration: Option<Duration>,
 }
 
@@ -295,6 +295,15 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be a number above 0".into())
 }
 
+/// A span of time that is not over at once.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = span(text)?;
+    if time.is_zero() {
+        return Err("must be more than no time".into());
+    }
+    Ok(time)
+}
+
 fn not_negative(text: &str) -> Result<f64, String> {
     number(text)
         .filter(|n| *n >= 0.0)
@@ -357,9 +366,14 @@ mod tests {
             "run a --fail-under 90",
             "run a --fail-under -1%",
             "run a --ui curses",
+            "run a --max-cost 0",
+            "run a --max-tokens-total 0",
+            "run a --max-duration 0s",
+            "run a --max-duration 0d",
         ] {
             assert!(parse(args).is_err(), "{args}");
         }
+        assert!(parse("run a --max-duration 1s").is_ok());
         let args = parse("run a --fail-under 90% --min-verdicts 0.5 --temperature 0").unwrap();
         assert_eq!(
             (args.gate.score.fail_under, args.gate.score.min_verdicts),
