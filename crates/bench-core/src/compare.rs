@@ -312,7 +312,7 @@ pub fn any(answers: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
 
 /// The order of two numbers or of two texts (by code point); nothing else has one, and no numbers that
 /// [`compare_numbers`] cannot tell.
-fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+pub(crate) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => compare_numbers(a, b),
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),

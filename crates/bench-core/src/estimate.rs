@@ -450,17 +450,14 @@ mod tests {
             model: judge.parse().unwrap(),
             ..plan.models[0].clone()
         });
-        plan.scenarios[0].scenario.verifiers = vec![VerifierSpec {
-            name: "polite".into(),
-            description: None,
-            gym: None,
-            prompt: None,
-            check: Check::ResponseCheck(ResponseCheck::Judge {
+        plan.scenarios[0].scenario.verifiers = vec![VerifierSpec::new(
+            "polite",
+            Check::ResponseCheck(ResponseCheck::Judge {
                 comparison_prompt: "Is it polite?".into(),
                 minimum_comparison_value: 7.0,
                 sql_query: None,
             }),
-        }];
+        )];
         plan
     }
 

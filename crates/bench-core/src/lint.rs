@@ -1,23 +1,33 @@
-//! What can be read but is a mistake all the same, as far as that can be told without a gym.
+//! What can be read but is a mistake all the same.
 //!
-//! An [`Error`](crate::Severity::Error) here means that a scenario can never pass as it is written: a
+//! | part | what it needs to know |
+//! |---|---|
+//! | [`lint`] | the scenario alone |
+//! | [`constant_queries`] | what a database without tables can answer |
+//! | [`unknown_tools`], [`unknown_expected`] | the tools that gyms offer |
+//! | [`tried`] | what models that cost nothing made of the scenario |
+//! | `secrets` | the text of the file |
+//!
+//! An [`Error`](crate::Severity::Error) of [`lint`] means that a scenario can never pass as it is written: a
 //! [`PlanBuilder`](crate::PlanBuilder) refuses it, so that no model is paid for it. Everything else is a warning.
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
-use crate::compare::{Operator, equal, shortened};
 use crate::harness::{Scenario, Solution};
 use crate::problem::Problem;
 use crate::suggest::quoted_list;
-use crate::verifier::{Check, ResponseCheck, ToolExecution, VerifierSpec};
+use crate::verifier::{Check, ToolExecution, VerifierSpec};
 
+mod calls;
 pub(crate) mod secrets;
 mod sql;
 mod tools;
+mod tried;
+mod verifiers;
 
-pub use tools::{Offer, unknown_tools};
+pub use sql::constant_queries;
+pub use tools::{Offer, unknown_expected, unknown_tools};
+pub use tried::{came_to_nothing, tried};
 
 /// Looks at a scenario.
 pub fn lint(scenario: &Scenario) -> Vec<Problem> {
@@ -39,11 +49,11 @@ struct Linter<'s> {
 impl Linter<'_> {
     fn all(&mut self) {
         self.prompts();
-        self.repeated_verifiers();
-        self.contradictions();
+        self.verifiers();
         self.queries();
         self.tools();
         self.required_and_forbidden();
+        self.call_counts();
         self.limits();
     }
 
@@ -56,6 +66,12 @@ impl Linter<'_> {
     fn hopeless(&mut self, message: String, hint: &str) {
         self.problems
             .push(Problem::error(self.scenario.place(), message).hint(hint));
+    }
+
+    /// The same, because of one verifier.
+    fn hopeless_at(&mut self, verifier: &VerifierSpec, message: String, hint: &str) {
+        let place = self.scenario.place_of(verifier);
+        self.problems.push(Problem::error(place, message).hint(hint));
     }
 
     fn prompts(&mut self) {
@@ -73,71 +89,37 @@ impl Linter<'_> {
         }
     }
 
-    fn repeated_verifiers(&mut self) {
-        for (n, verifier) in self.scenario.verifiers.iter().enumerate() {
-            let same = |other: &VerifierSpec| other.gym == verifier.gym && other.check == verifier.check;
-            if let Some(first) = self.scenario.verifiers.iter().take(n).find(|other| same(other)) {
+    /// Verifiers that ask what an earlier one asks, and those that no state makes true together with an earlier one.
+    fn verifiers(&mut self) {
+        let scenario = self.scenario;
+        for (n, verifier) in scenario.verifiers.iter().enumerate() {
+            let earlier = &scenario.verifiers[..n];
+            if let Some(first) = verifiers::same_as(verifier, earlier) {
                 let message = format!(
                     "the verifiers `{}` and `{}` ask the same",
                     first.name, verifier.name
                 );
-                self.odd(message, "remove one: it counts twice in the verifier totals");
-            }
-        }
-    }
-
-    /// Verifiers that expect one value to equal two.
-    fn contradictions(&mut self) {
-        for (n, verifier) in self.scenario.verifiers.iter().enumerate() {
-            let Some((key, expected)) = asked(verifier) else {
-                continue;
-            };
-            for other in self
-                .scenario
-                .verifiers
-                .iter()
-                .take(n)
-                .filter(|other| other.gym == verifier.gym)
-            {
-                let Some((other_key, other_expected)) = asked(other) else {
-                    continue;
-                };
-                // What cannot be told is no contradiction.
-                let agree = equal(&expected, &other_expected) != Some(false)
-                    || equal(&other_expected, &expected) != Some(false);
-                if key == other_key && !agree {
-                    let message = format!(
-                        "the verifiers `{}` and `{}` ask the same and expect {} and {}",
-                        other.name,
-                        verifier.name,
-                        shortened(&other_expected),
-                        shortened(&expected)
-                    );
-                    self.hopeless(
-                        message,
-                        "both cannot be true: verifiers are judged at the end of the scenario",
-                    );
-                }
+                let problem = Problem::warning(scenario.place_of(verifier), message);
+                let hint = "remove one: it counts twice in the verifier totals";
+                self.problems.push(problem.hint(hint));
+            } else if let Some((other, expected)) = verifiers::contradicted_by(verifier, earlier) {
+                let message = format!(
+                    "the verifiers `{}` and `{}` ask the same and expect {expected}",
+                    other.name, verifier.name
+                );
+                let hint = "both cannot be true: verifiers are judged at the end of the scenario";
+                self.hopeless_at(verifier, message, hint);
             }
         }
     }
 
     fn queries(&mut self) {
-        for verifier in &self.scenario.verifiers {
-            let (Check::DatabaseState { query, .. }
-            | Check::ResponseCheck(ResponseCheck::Judge {
-                sql_query: Some(query),
-                ..
-            })) = &verifier.check
-            else {
-                continue;
-            };
+        for (verifier, query) in sql::queries(self.scenario) {
             if let Some(complaint) = sql::complaint(query) {
                 let message = format!("the query of the verifier `{}` {complaint}", verifier.name);
-                self.odd(
-                    message,
-                    "a verifier reads: write one SELECT or WITH … SELECT statement",
-                );
+                let problem = Problem::warning(self.scenario.place_of(verifier), message);
+                let hint = "a verifier reads: write one SELECT or WITH … SELECT statement";
+                self.problems.push(problem.hint(hint));
             }
         }
     }
@@ -165,7 +147,9 @@ impl Linter<'_> {
                 "take them out of `restricted_tools`, or add them to `allowed_tools`",
             );
         }
-        let required: BTreeSet<&str> = tool_checks(scenario).flat_map(required_tools).collect();
+        let required: BTreeSet<&str> = tool_checks(scenario)
+            .flat_map(|(_, check)| required_tools(check))
+            .collect();
         if required.iter().any(hidden) {
             let message = format!(
                 "tools that a verifier requires are hidden from the model: {}",
@@ -188,75 +172,6 @@ impl Linter<'_> {
             self.hopeless(message, "`oracle` is refused them like any other model");
         }
     }
-
-    fn required_and_forbidden(&mut self) {
-        for check in tool_checks(self.scenario) {
-            let both: Vec<&str> = required_tools(check)
-                .filter(|tool| check.forbidden.iter().any(|forbidden| forbidden == tool))
-                .collect();
-            if !both.is_empty() {
-                let message = format!("a verifier both requires and forbids {}", quoted_list(both));
-                self.hopeless(message, "keep one of the two");
-            }
-        }
-    }
-
-    fn limits(&mut self) {
-        let limits = &self.scenario.limits;
-        let turns = limits.max_turns.map(|turns| turns as usize);
-        let prompts = self.scenario.prompts.len();
-        if turns.is_some_and(|turns| turns < prompts) {
-            let message = format!(
-                "`max_turns` is {} for {prompts} prompts",
-                turns.unwrap_or_default()
-            );
-            self.hopeless(message, "each prompt needs at least one reply");
-        }
-        let Some(calls) = limits.max_tool_calls else {
-            return;
-        };
-        let needed = tool_checks(self.scenario)
-            .map(needed_calls)
-            .max()
-            .unwrap_or_default();
-        if u64::from(calls) < needed {
-            let message = format!("`max_tool_calls` is {calls}, but a verifier needs at least {needed}");
-            self.hopeless(message, "raise the limit");
-        }
-        let played = solutions(self.scenario)
-            .map(|solution| solution.calls.len())
-            .sum::<usize>();
-        if (calls as usize) < played {
-            let message = format!("`max_tool_calls` is {calls}, but the solution makes {played}");
-            self.hopeless(message, "raise the limit");
-        }
-    }
-}
-
-/// What a verifier compares, as a text that two share if they compare the same, and the one value that
-/// it must equal; `None` for any other comparison.
-fn asked(verifier: &VerifierSpec) -> Option<(String, Value)> {
-    match &verifier.check {
-        Check::DatabaseState { query, comparison } if comparison.operator == Operator::Equals => {
-            Some((normalised(query), comparison.expected.clone()))
-        }
-        Check::ToolResult {
-            tool,
-            arguments,
-            select,
-            comparison,
-        } if comparison.operator == Operator::Equals => {
-            let key = format!("{tool} {} {select:?}", Value::Object(arguments.clone()));
-            Some((key, comparison.expected.clone()))
-        }
-        Check::ResponseCheck(ResponseCheck::Text {
-            comparison,
-            ignore_case,
-        }) if comparison.operator == Operator::Equals => {
-            Some((format!("answer {ignore_case}"), comparison.expected.clone()))
-        }
-        _ => None,
-    }
 }
 
 fn solutions(scenario: &Scenario) -> impl Iterator<Item = &Solution> {
@@ -268,12 +183,13 @@ fn solutions(scenario: &Scenario) -> impl Iterator<Item = &Solution> {
     )
 }
 
-fn tool_checks(scenario: &Scenario) -> impl Iterator<Item = &ToolExecution> {
+/// The checks of tool calls, each with the verifier that it belongs to.
+fn tool_checks(scenario: &Scenario) -> impl Iterator<Item = (&VerifierSpec, &ToolExecution)> {
     scenario
         .verifiers
         .iter()
         .filter_map(|verifier| match &verifier.check {
-            Check::ToolExecution(check) => Some(check),
+            Check::ToolExecution(check) => Some((verifier, check)),
             _ => None,
         })
 }
@@ -281,24 +197,4 @@ fn tool_checks(scenario: &Scenario) -> impl Iterator<Item = &ToolExecution> {
 fn required_tools(check: &ToolExecution) -> impl Iterator<Item = &str> {
     let named = check.required.iter().chain(&check.ordered).map(String::as_str);
     named.chain(check.calls.iter().map(|call| call.tool.as_str()))
-}
-
-/// The fewest calls with which a check can be true.
-fn needed_calls(check: &ToolExecution) -> u64 {
-    let minimum = check.minimum_tool_calls.map_or(0, u64::from);
-    let different = required_tools(check)
-        .collect::<BTreeSet<_>>()
-        .len()
-        .max(check.ordered.len());
-    minimum.max(different as u64)
-}
-
-/// The query without differences that do not matter.
-fn normalised(query: &str) -> String {
-    query
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .trim_end_matches([';', ' '])
-        .to_owned()
 }

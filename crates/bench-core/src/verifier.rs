@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::compare::Comparison;
+use crate::problem::Place;
 
 /// A check with its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,9 +25,31 @@ pub struct VerifierSpec {
     /// The prompt it was written at, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<usize>,
+    /// It protects what must not change: true before the first step already, and to stay so. `check` holds it to that;
+    /// it is judged like any other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guard: bool,
+    /// Where it was written, for people, without the text of the line. Not kept in plans.
+    #[serde(skip)]
+    pub place: Place,
     /// What is checked.
     #[serde(flatten)]
     pub check: Check,
+}
+
+impl VerifierSpec {
+    /// A check with its name, of the scenario's own gym, and written nowhere.
+    pub fn new(name: impl Into<String>, check: Check) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            gym: None,
+            prompt: None,
+            guard: false,
+            place: Place::default(),
+            check,
+        }
+    }
 }
 
 /// What a verifier checks.
@@ -88,6 +111,14 @@ pub enum Check {
 }
 
 impl Check {
+    /// Whether it looks at the world, which has a state before the first step, and not at what the model said or did.
+    pub fn looks_at_state(&self) -> bool {
+        matches!(
+            self,
+            Self::DatabaseState { .. } | Self::ToolResult { .. } | Self::Http { .. } | Self::Command(_)
+        )
+    }
+
     /// Whether a model judges, who has to be asked.
     pub fn asks_judge(&self) -> bool {
         matches!(self, Self::ResponseCheck(ResponseCheck::Judge { .. }))

@@ -39,3 +39,4 @@ mod tools;
 pub use database::CLOCK_START;
 pub use databases::{DEFAULT_MAX_DATABASES, DatabaseError, DatabaseId, Databases, sample_data_sql};
 pub use server::{GymError, GymOptions, GymServer, serve_stdio, serve_streams};
+pub use sql::touches_no_table;

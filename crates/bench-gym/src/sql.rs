@@ -103,6 +103,23 @@ pub(crate) fn run(connection: &mut Connection, sql: &str, bounds: Bounds) -> Res
     answer
 }
 
+/// Whether a query looks at no table, as `SELECT 1` does: a database without tables can answer it just as well.
+///
+/// No is also said where that cannot be told: of what `SQLite` cannot prepare, such as a query in another dialect,
+/// and of queries of `SQLite`'s own tables.
+pub fn touches_no_table(query: &str) -> bool {
+    let lower = query.to_ascii_lowercase();
+    if lower.contains("sqlite_") || lower.contains("pragma") {
+        return false;
+    }
+    let Ok(connection) = Connection::open_in_memory() else {
+        return false;
+    };
+    let mut batch = Batch::new(&connection, query);
+    let first = batch.next();
+    matches!(first, Ok(Some(statement)) if statement.readonly() && statement.column_count() > 0)
+}
+
 fn run_guarded(connection: &Connection, sql: &str, bounds: Bounds) -> Result<Answer, SqlError> {
     let mut batch = Batch::new(connection, sql);
     let mut statement = batch
@@ -245,6 +262,28 @@ mod tests {
             )
             .unwrap();
         connection
+    }
+
+    #[test]
+    fn only_what_a_database_without_tables_can_answer_touches_none() {
+        for (query, want) in [
+            ("SELECT 1", true),
+            ("SELECT count(*) FROM (SELECT 1 UNION SELECT 2)", true),
+            ("WITH a(n) AS (VALUES (1), (2)) SELECT sum(n) FROM a", true),
+            ("SELECT value FROM json_each('[1, 2]')", true),
+            ("SELECT 1 -- FROM issue", true),
+            ("SELECT 'closed' || ' FROM t'", true),
+            ("SELECT 1 FROM t", false),
+            ("SELECT (SELECT a FROM t)", false),
+            ("WITH a AS (SELECT * FROM t) SELECT 1 FROM a", false),
+            ("SELECT count(*) FROM sqlite_schema", false),
+            ("SELECT now()::date", false),
+            ("SELECT", false),
+            ("", false),
+            ("CREATE TABLE x (a)", false),
+        ] {
+            assert_eq!(touches_no_table(query), want, "{query}");
+        }
     }
 
     fn read(sql: &str) -> Result<Answer, SqlError> {

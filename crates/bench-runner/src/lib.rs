@@ -9,6 +9,7 @@
 //! | [`verify`] | verifiers on the final state |
 //! | [`journal`] | where a run is written down: the dispatcher's seam to the disk |
 //! | [`evidence`] | what went over the wire, written down and read |
+//! | [`offered_tools`] | the tools that gyms offer, without a run |
 //! | [`load_harness`], [`load_gyms`], [`load_models`], [`load_prices`] | harness, gym, model and price files from the disk |
 //! | [`mod@env`] | variables and secrets as values |
 
@@ -42,6 +43,7 @@ pub use earlier::{Earlier, remove_databases};
 pub use job::{BenchJob, OVER_BUDGET, RunSummary, StoreJournal, UNKNOWN_TOOLS, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness, load_models, load_prices};
+pub use preflight::{Offered, offered_tools};
 pub use recording::{Recording, RecordingError};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use scratch::{Scratch, scratch_folders, sweep_scratch};

@@ -1,5 +1,5 @@
 //! The preflight: every gym is reached once before the first trial, so that a run that cannot work ends
-//! before it costs anything.
+//! before it costs anything. Without a run, [`offered_tools`] does the same for whoever wants to know the tools.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,10 +9,15 @@ use bench_core::{Event, GymSpec, TrialId};
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::millis;
-use crate::dispatch::Reporter;
+use crate::dispatch::{Dispatcher, Reporter};
+use crate::env::Environment;
 use crate::gym::{Gym, GymError, OpenRequest, server_of};
+use crate::journal::MemoryJournal;
+use crate::process;
+use crate::runner::RunError;
 use crate::scratch::Scratch;
 use crate::trial::{not_opened, open_limit, session_limit};
 
@@ -27,13 +32,46 @@ const TRIAL: &str = "preflight";
 
 /// The names of the tools that gyms offer.
 #[derive(Debug, Default)]
-pub(crate) struct Offered(HashMap<GymSpec, Vec<String>>);
+pub struct Offered(HashMap<GymSpec, Vec<String>>);
 
 impl Offered {
-    /// Those of a gym that was reached.
-    pub(crate) fn by(&self, gym: &GymSpec) -> &[String] {
+    /// Those of a gym; of one that was not reached, none.
+    pub fn by(&self, gym: &GymSpec) -> &[String] {
         self.0.get(&server_of(gym)).map_or(&[], Vec::as_slice)
     }
+
+    /// Whether a gym was reached: none without tools counts as that.
+    pub fn reached(&self, gym: &GymSpec) -> bool {
+        self.0.contains_key(&server_of(gym))
+    }
+}
+
+/// Opens every gym, lists its tools and closes it, without a run. Returns the tools, and why each of the others was not
+/// reached.
+///
+/// Of gyms that differ only in what their databases hold, one stands for all. `run_id` reaches child processes as
+/// `BENCH_RUN_ID`; what still bears it afterwards is ended, so no run of this process may have the same at the same time.
+///
+/// # Errors
+/// [`RunError::Thread`] if no thread can be started.
+pub async fn offered_tools(
+    gyms: &[Arc<dyn Gym>],
+    run_id: &str,
+    env: &Environment,
+) -> Result<(Offered, Vec<GymError>), RunError> {
+    let journal = Box::new(MemoryJournal::default());
+    let secrets = env.secrets().clone();
+    let started = Dispatcher::start(journal, Vec::new(), secrets, CancellationToken::new());
+    let (reporter, dispatcher) = started.map_err(RunError::Thread)?;
+    let reached = reach_all(gyms, run_id, &reporter).await;
+    drop(reporter);
+    let run_id = run_id.to_owned();
+    let ended = tokio::task::spawn_blocking(move || {
+        process::end_of_run(&run_id);
+        dispatcher.finish()
+    });
+    drop(ended.await); // what was written in memory is not looked at
+    Ok(reached)
 }
 
 /// Opens every gym, lists its tools and closes it. Returns the tools, or every failure.
@@ -44,6 +82,15 @@ pub(crate) async fn preflight(
     run_id: &str,
     reporter: &Reporter,
 ) -> Result<Offered, Vec<GymError>> {
+    let (offered, failures) = reach_all(gyms, run_id, reporter).await;
+    if failures.is_empty() {
+        Ok(offered)
+    } else {
+        Err(failures)
+    }
+}
+
+async fn reach_all(gyms: &[Arc<dyn Gym>], run_id: &str, reporter: &Reporter) -> (Offered, Vec<GymError>) {
     let mut servers = HashSet::new();
     let distinct = gyms.iter().filter(|gym| servers.insert(server_of(gym.spec())));
     let reaching: Vec<_> = distinct
@@ -58,11 +105,7 @@ pub(crate) async fn preflight(
             Err(error) => failures.push(error),
         }
     }
-    if failures.is_empty() {
-        Ok(offered)
-    } else {
-        Err(failures)
-    }
+    (offered, failures)
 }
 
 async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(GymSpec, Vec<String>), GymError> {

@@ -84,20 +84,11 @@ async fn main() -> Result<(), AnyError> {
     harness
         .scenarios
         .retain(|scenario| scenario.scenario_id == "comment-on-issue");
-    let (name, check) = (
-        "is polite".into(),
-        Check::Custom {
-            kind: "polite".into(),
-            config: json!(null),
-        },
-    );
-    let polite = VerifierSpec {
-        name,
-        check,
-        description: None,
-        gym: None,
-        prompt: None,
+    let check = Check::Custom {
+        kind: "polite".into(),
+        config: json!(null),
     };
+    let polite = VerifierSpec::new("is polite", check);
     for scenario in &mut harness.scenarios {
         scenario.verifiers.push(polite.clone());
     }

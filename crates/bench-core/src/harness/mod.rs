@@ -146,6 +146,17 @@ impl Scenario {
         }
     }
 
+    /// Where one of its verifiers was written; the scenario itself if that is not known.
+    pub fn place_of(&self, verifier: &VerifierSpec) -> Place {
+        if verifier.place.file.is_empty() {
+            return self.place();
+        }
+        Place {
+            scenario: Some(self.scenario_id.clone()),
+            ..verifier.place.clone()
+        }
+    }
+
     /// Whether a solution is written down for any of it.
     pub fn has_solution(&self) -> bool {
         self.solution.is_some() || self.prompts.iter().any(|p| p.solution.is_some())

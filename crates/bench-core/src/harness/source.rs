@@ -209,15 +209,32 @@ fn read_source(cx: &Reading<'_>, in_folder: bool, wishes: &mut RunWishes, log: &
         if in_folder && (is_gym_file(&at) || is_model_file(&at)) {
             return None;
         }
-        log.extend(secrets::written_literally(&document));
+        let secrets = secrets::written_literally(&document);
+        let earlier = found.len();
         let id = if rows || count > 1 {
             format!("{stem}-{}", n + 1)
         } else {
             stem.clone()
         };
         read_document(cx, &at, &id, wishes, &mut found);
+        log.enter_scenario(None);
+        log.extend(with_scenarios(secrets, found.get(earlier..).unwrap_or_default()));
     }
     Some(found)
+}
+
+/// Says of problems that were found by their place alone which scenario of the document each lies in.
+fn with_scenarios(mut problems: Vec<Problem>, found: &[Found]) -> Vec<Problem> {
+    for problem in &mut problems {
+        let pointer = problem.place.pointer.as_str();
+        let holds = |found: &&Found| {
+            let rest = pointer.strip_prefix(found.scenario.origin.pointer.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let holder = found.iter().find(holds);
+        problem.place.scenario = holder.map(|found| found.scenario.scenario_id.clone());
+    }
+    problems
 }
 
 fn read_document(cx: &Reading<'_>, at: &At<'_>, id: &str, wishes: &mut RunWishes, found: &mut Vec<Found>) {

@@ -1,4 +1,4 @@
-//! Verifiers as harness files write them: `{"verifier_type", "name", "gym_name", "validation_config"}`.
+//! Verifiers as harness files write them: `{"verifier_type", "name", "gym_name", "guard", "validation_config"}`.
 //!
 //! One object, a list of them, or null. What each type's `validation_config` may hold stands in
 //! [`super::verifier_config`].
@@ -7,6 +7,7 @@ use super::source::Reading;
 use super::verifier_config;
 use crate::json::Kind;
 use crate::json::read::At;
+use crate::problem::Place;
 use crate::suggest;
 use crate::verifier::{Check, VerifierSpec};
 
@@ -46,6 +47,7 @@ fn verifier(cx: &Reading<'_>, at: &At<'_>, prompt: Option<usize>) -> Option<Veri
         .or_else(|| fields.get("gym"))
         .filter(|gym| !gym.is_empty());
     fields.ignore(&["gym"]);
+    let guard = fields.get("guard").unwrap_or_default();
     let kind_at = fields.any("verifier_type");
     let kind = kind_at.as_ref().and_then(At::read::<String>);
     if kind_at.is_none() {
@@ -63,6 +65,11 @@ fn verifier(cx: &Reading<'_>, at: &At<'_>, prompt: Option<usize>) -> Option<Veri
         description,
         gym,
         prompt,
+        guard,
+        place: Place {
+            source_line: None,
+            ..at.brief_place()
+        },
         check,
     })
 }

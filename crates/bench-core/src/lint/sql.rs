@@ -1,4 +1,41 @@
-//! A light look at SQL: whether it is one statement that reads. The gym's SQL runner has the last word.
+//! A light look at SQL: whether it is one statement that reads, and whether it looks at any table. The gym's SQL runner
+//! has the last word.
+
+use crate::harness::Scenario;
+use crate::problem::Problem;
+use crate::verifier::{Check, ResponseCheck, VerifierSpec};
+
+/// The queries of a scenario's verifiers.
+pub(super) fn queries(scenario: &Scenario) -> impl Iterator<Item = (&VerifierSpec, &str)> {
+    scenario.verifiers.iter().filter_map(|verifier| {
+        let (Check::DatabaseState { query, .. }
+        | Check::ResponseCheck(ResponseCheck::Judge {
+            sql_query: Some(query),
+            ..
+        })) = &verifier.check
+        else {
+            return None;
+        };
+        Some((verifier, query.as_str()))
+    })
+}
+
+/// A warning for each query that touches no table: what it says does not depend on what a model did.
+///
+/// `touches_no_table` is asked about one statement that reads. It answers no where it cannot tell, such as for a dialect
+/// that it does not know.
+pub fn constant_queries(scenario: &Scenario, touches_no_table: &dyn Fn(&str) -> bool) -> Vec<Problem> {
+    let constant = |query: &str| complaint(query).is_none() && touches_no_table(query);
+    let problem = |verifier: &VerifierSpec| {
+        let message = format!("the query of the verifier `{}` touches no table", verifier.name);
+        let hint = "its value is the same whatever a model does: select FROM a table";
+        Problem::warning(scenario.place_of(verifier), message).hint(hint)
+    };
+    queries(scenario)
+        .filter(|(_, query)| constant(query))
+        .map(|(verifier, _)| problem(verifier))
+        .collect()
+}
 
 /// What is wrong with a query, to follow "the query …".
 pub(super) fn complaint(query: &str) -> Option<&'static str> {

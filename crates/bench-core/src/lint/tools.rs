@@ -6,7 +6,7 @@
 
 use super::{solutions, tool_checks};
 use crate::harness::Scenario;
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::suggest::closest;
 use crate::verifier::{Check, ToolExecution};
 
@@ -32,6 +32,21 @@ pub fn unknown_tools(scenario: &Scenario, offers: &[Offer<'_>]) -> Vec<Problem> 
     looker.problems
 }
 
+/// A warning for each tool that the scenario expects and that is neither offered by one of its gyms nor nearly the name
+/// of one that is: [`unknown_tools`] tells those.
+///
+/// A run says nothing of these: it reports expected tools that were not called, and data sets name more than one
+/// server has.
+pub fn unknown_expected(scenario: &Scenario, offers: &[Offer<'_>]) -> Vec<Problem> {
+    let mut looker = Looker {
+        scenario,
+        offers,
+        problems: Vec::new(),
+    };
+    looker.expected();
+    looker.problems
+}
+
 struct Looker<'a> {
     scenario: &'a Scenario,
     offers: &'a [Offer<'a>],
@@ -41,11 +56,12 @@ struct Looker<'a> {
 impl<'a> Looker<'a> {
     fn verifiers(&mut self) {
         for verifier in &self.scenario.verifiers {
+            let place = self.scenario.place_of(verifier);
             let what = |does: &str| format!("the verifier `{}` {does}", verifier.name);
             match &verifier.check {
                 Check::ToolExecution(check) => {
                     for tool in super::required_tools(check) {
-                        self.needed(tool, None, &what("requires"));
+                        self.needed(tool, None, &what("requires"), &place);
                     }
                 }
                 Check::ToolResult { tool, .. } => {
@@ -53,7 +69,7 @@ impl<'a> Looker<'a> {
                         .gym
                         .as_deref()
                         .or(self.offers.first().map(|offer| offer.gym));
-                    self.needed(tool, gym, &what("calls"));
+                    self.needed(tool, gym, &what("calls"), &place);
                 }
                 _ => {}
             }
@@ -61,42 +77,55 @@ impl<'a> Looker<'a> {
     }
 
     fn solutions(&mut self) {
+        let place = self.scenario.place();
         for call in solutions(self.scenario).flat_map(|solution| &solution.calls) {
-            self.needed(&call.tool, call.server.as_deref(), "the solution calls");
+            self.needed(&call.tool, call.server.as_deref(), "the solution calls", &place);
+        }
+    }
+
+    fn expected(&mut self) {
+        let expected = expected_tools(self.scenario);
+        for tool in &expected {
+            if self.offers(tool, None) || self.meant(tool, &expected).is_some() {
+                continue;
+            }
+            let message =
+                format!("`expected_tools` names the tool `{tool}`, which no gym of the scenario offers");
+            let problem = Problem::warning(self.scenario.place(), message).hint(self.where_to_look(None));
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
         }
     }
 
     fn lists(&mut self) {
         let scenario = self.scenario;
-        let prompts = scenario.prompts.iter().flat_map(|prompt| &prompt.expected_tools);
-        let expected: Vec<&str> = prompts
-            .chain(&scenario.expected_tools)
-            .map(String::as_str)
-            .collect();
-        self.nearly("`expected_tools` names", &expected);
+        let place = scenario.place();
+        self.nearly("`expected_tools` names", &expected_tools(scenario), &place);
         let restricted: Vec<&str> = scenario.restricted_tools.iter().map(String::as_str).collect();
-        self.nearly("`restricted_tools` names", &restricted);
-        for ToolExecution { forbidden, .. } in tool_checks(scenario) {
+        self.nearly("`restricted_tools` names", &restricted, &place);
+        for (verifier, ToolExecution { forbidden, .. }) in tool_checks(scenario) {
             let forbidden: Vec<&str> = forbidden.iter().map(String::as_str).collect();
-            self.nearly("a verifier forbids", &forbidden);
+            self.nearly("a verifier forbids", &forbidden, &scenario.place_of(verifier));
         }
         let Some(allowed) = &scenario.allowed_tools else {
             return;
         };
         let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
         let said = self.problems.len();
-        self.nearly("`allowed_tools` names", &allowed);
+        self.nearly("`allowed_tools` names", &allowed, &place);
         let any_offered = allowed.iter().any(|tool| self.offers(tool, None));
         if !any_offered && !allowed.is_empty() && said == self.problems.len() {
             self.say(
                 "none of the `allowed_tools` is offered".to_owned(),
                 self.where_to_look(None),
+                &place,
             );
         }
     }
 
     /// A tool without which the scenario cannot be passed.
-    fn needed(&mut self, tool: &str, gym: Option<&str>, who: &str) {
+    fn needed(&mut self, tool: &str, gym: Option<&str>, who: &str, place: &Place) {
         if !self.offers(tool, gym) {
             let by = gym.map_or_else(
                 || "no gym of the scenario".to_owned(),
@@ -107,24 +136,28 @@ impl<'a> Looker<'a> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => self.where_to_look(gym),
             };
-            self.say(format!("{who} the tool `{tool}`, which {by} {verb}"), hint);
+            self.say(format!("{who} the tool `{tool}`, which {by} {verb}"), hint, place);
         }
     }
 
     /// Tools of a list that are nearly those of a gym.
-    fn nearly(&mut self, who: &str, list: &[&str]) {
+    fn nearly(&mut self, who: &str, list: &[&str], place: &Place) {
         for tool in list {
-            let meant = closest(tool, self.names(None)).filter(|meant| !list.contains(meant));
-            if let Some(meant) = meant.filter(|_| !self.offers(tool, None)) {
+            if let Some(meant) = self.meant(tool, list).filter(|_| !self.offers(tool, None)) {
                 let message = format!("{who} the tool `{tool}`, which no gym of the scenario offers");
-                self.say(message, format!("did you mean `{meant}`?"));
+                self.say(message, format!("did you mean `{meant}`?"), place);
             }
         }
     }
 
+    /// The tool of a gym that is nearly called like this one of a list, unless the list names that as well.
+    fn meant(&self, tool: &str, list: &[&str]) -> Option<&'a str> {
+        closest(tool, self.names(None)).filter(|meant| !list.contains(meant))
+    }
+
     /// The same mistake in several places is said once.
-    fn say(&mut self, message: String, hint: String) {
-        let problem = Problem::error(self.scenario.place(), message).hint(hint);
+    fn say(&mut self, message: String, hint: String, place: &Place) {
+        let problem = Problem::error(place.clone(), message).hint(hint);
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -158,6 +191,15 @@ impl<'a> Looker<'a> {
     }
 }
 
+/// What the prompts and the scenario expect to be called.
+fn expected_tools(scenario: &Scenario) -> Vec<&str> {
+    let prompts = scenario.prompts.iter().flat_map(|prompt| &prompt.expected_tools);
+    prompts
+        .chain(&scenario.expected_tools)
+        .map(String::as_str)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -167,6 +209,14 @@ mod tests {
     use crate::problem::Problems;
 
     fn said(members: &Value, offers: &[(&str, &[&str])]) -> String {
+        told(unknown_tools, members, offers)
+    }
+
+    fn told(
+        look: fn(&Scenario, &[Offer<'_>]) -> Vec<Problem>,
+        members: &Value,
+        offers: &[(&str, &[&str])],
+    ) -> String {
         let mut scenario = json!({"scenario_id": "s", "prompts": [{"prompt_text": "x"}]});
         for (name, value) in members.as_object().unwrap() {
             scenario[name] = value.clone();
@@ -183,10 +233,10 @@ mod tests {
             .zip(&owned)
             .map(|((gym, _), tools)| Offer { gym, tools })
             .collect();
-        let problems = Problems(unknown_tools(&harness.scenarios[0], &offers));
-        problems
-            .to_string()
-            .replace("h.json:1:15 at /scenarios/0 (scenario `s`): ", "")
+        let problems = Problems(look(&harness.scenarios[0], &offers));
+        let text = problems.to_string();
+        let lines = text.lines().map(|line| line.split_once("): ").unwrap().1);
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     const JIRA: (&str, &[&str]) = ("jira", &["create_issue", "get_issue", "get_issues"]);
@@ -252,5 +302,13 @@ mod tests {
         `expected_tools` names the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
         a verifier forbids the tool `creat_issue`, which no gym of the scenario offers (hint: did you mean `create_issue`?)
         ");
+    }
+
+    #[test]
+    fn an_expected_tool_of_another_world_is_only_told_by_a_check() {
+        let members = json!({"expected_tools": ["fly", "mail__send", "creat_issue"],
+            "prompts": [{"prompt_text": "x", "expected_tools": ["fly", "get_issue"]}]});
+        insta::assert_snapshot!(told(unknown_expected, &members, &[JIRA, MAIL]), @"`expected_tools` names the tool `fly`, which no gym of the scenario offers (hint: `bench-cli gym tools jira` lists the tools)");
+        assert!(!said(&members, &[JIRA, MAIL]).contains("fly"));
     }
 }

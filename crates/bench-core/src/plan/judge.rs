@@ -74,15 +74,13 @@ pub(super) fn checked(
         .collect();
     let place = || Place::file(OPTION);
     let Some(spec) = judge else {
-        if !asking.is_empty() {
-            let message = format!("a judge is needed by {}", named(&asking));
-            let hint = "`run` needs `--judge-model provider:name` for it, any model that `--model` takes";
-            problems.push(if open {
-                Problem::warning(place(), message).hint(hint)
-            } else {
-                Problem::error(place(), format!("{message}, and no judge model is given"))
-                    .hint("give `--judge-model provider:name`, any model that `--model` takes")
-            });
+        if !asking.is_empty() && !open {
+            let message = format!(
+                "a judge is needed by {}, and no judge model is given",
+                named(&asking)
+            );
+            let hint = "give `--judge-model provider:name`, any model that `--model` takes";
+            problems.push(Problem::error(place(), message).hint(hint));
         }
         return None;
     };
@@ -167,7 +165,7 @@ mod tests {
         );
         let (looked_at, warnings) = builder(&["judged-a"]).judge_open().build().unwrap();
         assert_eq!(looked_at.judge, None);
-        assert_eq!(texts(&warnings), ["a judge is needed by `judged-a`"]);
+        assert_eq!(texts(&warnings), [""; 0], "who will judge is not asked yet");
     }
 
     #[test]

@@ -182,6 +182,8 @@ struct Verifier {
     gym_name: Option<String>,
     /// The same as `gym_name`.
     gym: Option<String>,
+    /// It protects what must not change: true before the first step already.
+    guard: Option<bool>,
     #[serde(flatten)]
     check: Check,
 }

@@ -193,8 +193,8 @@ fn other_verifiers() {
     insta::assert_snapshot!(with_config("http", r#"{"url": "http://h/x", "json_pointer": "/a"}"#), @"error: h.json:3:1 at /scenarios/0/prompts/0/verifier/validation_config (scenario `s`): `expected_value` is missing");
     insta::assert_snapshot!(with_config("command", r#"{"args": "-x", "env": {"A": 1, "API_KEY": "sk-0123456789"}, "timeout_seconds": 0}"#), @r#"
     error: h.json:3:1 at /scenarios/0/prompts/0/verifier/validation_config (scenario `s`): `command` is missing
-    warning: h.json:3:43 at /scenarios/0/prompts/0/verifier/validation_config/env/API_KEY: `API_KEY` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
     error: h.json:3:43 at /scenarios/0/prompts/0/verifier/validation_config/env/API_KEY (scenario `s`): `API_KEY` looks like a secret, and a plan holds no secrets (hint: write "${API_KEY}" and set the variable before the run)
+    warning: h.json:3:43 at /scenarios/0/prompts/0/verifier/validation_config/env/API_KEY (scenario `s`): `API_KEY` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
     error: h.json:3:80 at /scenarios/0/prompts/0/verifier/validation_config/timeout_seconds (scenario `s`): `timeout_seconds` must be more than 0 seconds and at most a year, not 0
     "#);
     insta::assert_snapshot!(with_config("command", r#"{"command": "x", "stdout": {"expected_value": 5}}"#), @"error: h.json:3:47 at /scenarios/0/prompts/0/verifier/validation_config/stdout/expected_value (scenario `s`): `expected_value` must be a string, because it is compared with a text");
@@ -227,8 +227,8 @@ fn tasks() {
     error: h.json:1:124 at /context/a (scenario `h`): `a` must be a string, not a list
     "#);
     insta::assert_snapshot!(say(r#"{"user_prompt": "x", "llm_api_key": "sk-0123456789", "reset_database_between_runs": false}"#), @r"
-    loads with warning: h.json:1:37 at /llm_api_key: `llm_api_key` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
-    warning: h.json:1:37 at /llm_api_key (scenario `h`): `llm_api_key` is ignored (hint: models are chosen with --model, keys come from the environment)
+    loads with warning: h.json:1:37 at /llm_api_key (scenario `h`): `llm_api_key` is ignored (hint: models are chosen with --model, keys come from the environment)
+    warning: h.json:1:37 at /llm_api_key (scenario `h`): `llm_api_key` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
     warning: h.json:1:85 at /reset_database_between_runs (scenario `h`): databases are fresh for every trial (hint: a trial that needs the state of another is one scenario)
     ");
 }

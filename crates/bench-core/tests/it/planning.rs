@@ -71,15 +71,13 @@ fn http(name: &str, url: &str) -> GymSpec {
 }
 
 fn sql_on(gym: Option<&str>) -> VerifierSpec {
+    let check = Check::DatabaseState {
+        query: "SELECT 1".into(),
+        comparison: Comparison::equals(1),
+    };
     VerifierSpec {
-        name: "state".into(),
-        description: None,
         gym: gym.map(Into::into),
-        prompt: None,
-        check: Check::DatabaseState {
-            query: "SELECT 1".into(),
-            comparison: Comparison::equals(1),
-        },
+        ..VerifierSpec::new("state", check)
     }
 }
 

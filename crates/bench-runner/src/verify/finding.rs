@@ -193,13 +193,7 @@ mod tests {
                 json!("Highest"),
             ),
         ] {
-            let spec = VerifierSpec {
-                name: "v".into(),
-                description: None,
-                gym: None,
-                prompt: None,
-                check,
-            };
+            let spec = VerifierSpec::new("v", check);
             let verdict = Finding::errored("no such table").verdict(&spec);
             assert_eq!(
                 (verdict.comparison.as_str(), &verdict.expected),

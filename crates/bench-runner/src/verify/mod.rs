@@ -239,13 +239,7 @@ mod tests {
         let scenario: Scenario = serde_json::from_value(scenario).unwrap();
         let specs: Vec<VerifierSpec> = checks
             .into_iter()
-            .map(|check| VerifierSpec {
-                name: "v".into(),
-                description: None,
-                gym: None,
-                prompt: None,
-                check,
-            })
+            .map(|check| VerifierSpec::new("v", check))
             .collect();
         let call = ToolCall {
             id: String::new(),

@@ -103,6 +103,8 @@ pub(crate) struct FakeGym {
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Misbehave {
     No,
+    /// Not even for the preflight.
+    Away,
     RefuseToOpen,
     HangInTool,
     BreakInTool,
@@ -158,7 +160,12 @@ impl Gym for FakeGym {
 
     fn open<'a>(&'a self, request: &'a OpenRequest) -> BoxFuture<'a, Result<Box<dyn GymSession>, GymError>> {
         async move {
-            if self.misbehave == Misbehave::RefuseToOpen && request.trial.as_str() != "preflight" {
+            let refuses = match self.misbehave {
+                Misbehave::Away => true,
+                Misbehave::RefuseToOpen => request.trial.as_str() != "preflight",
+                _ => false,
+            };
+            if refuses {
                 return Err(GymError::Open {
                     gym: "fake".into(),
                     reason: "connection refused".into(),
@@ -284,19 +291,16 @@ pub(crate) fn scenario(id: &str) -> Scenario {
             expected_tools: vec![],
             solution: None,
         }],
-        verifiers: vec![VerifierSpec {
-            name: "sum is 3".into(),
-            description: None,
-            gym: None,
-            prompt: None,
-            check: Check::DatabaseState {
+        verifiers: vec![VerifierSpec::new(
+            "sum is 3",
+            Check::DatabaseState {
                 query: "SELECT sum".into(),
                 comparison: Comparison {
                     operator: Operator::Equals,
                     expected: json!(3),
                 },
             },
-        }],
+        )],
         system_prompt: None,
         world: World::Default,
         limits: LimitOverrides::default(),

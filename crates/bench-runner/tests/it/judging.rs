@@ -24,13 +24,7 @@ fn judged() -> Plan {
         sql_query: None,
     };
     let mut scenario = scenario("s");
-    scenario.verifiers = vec![VerifierSpec {
-        name: "done".into(),
-        description: None,
-        gym: None,
-        prompt: None,
-        check: Check::ResponseCheck(check),
-    }];
+    scenario.verifiers = vec![VerifierSpec::new("done", Check::ResponseCheck(check))];
     let mut plan = plan(vec![scenario], 1);
     plan.judge = Some(ModelSpec::new("compatible:judge".parse().unwrap()));
     plan.retries = 3;

@@ -10,6 +10,7 @@ use bench_runner::gym::Gym;
 use bench_runner::verify::{TrialEnd, Verifier};
 use bench_runner::{
     Earlier, Journal, JournalError, MemoryJournal, RunEnd, RunError, Runner, SyncTrial, TrialFiles,
+    offered_tools,
 };
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -560,4 +561,21 @@ async fn no_request_is_sent_before_its_trial_outlives_the_worker() {
     let memory = memory.snapshot();
     let record = memory.records.values().next().unwrap();
     assert_eq!(record.answer.as_deref(), Some("done"));
+}
+
+#[tokio::test]
+async fn tools_are_told_without_a_run_and_who_is_away_too() {
+    let (good, away) = (
+        FakeGym::named("good", Misbehave::No),
+        FakeGym::named("away", Misbehave::Away),
+    );
+    let gyms: Vec<Arc<dyn Gym>> = vec![good.clone(), away.clone()];
+    let (offered, failures) = offered_tools(&gyms, "look", &Environment::default())
+        .await
+        .unwrap();
+    assert_eq!(offered.by(good.spec()), ["add", "fail"]);
+    assert!(offered.reached(good.spec()) && !offered.reached(away.spec()));
+    assert!(offered.by(away.spec()).is_empty());
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!((good.open_now.load(SeqCst), good.closed.load(SeqCst)), (0, 1));
 }
