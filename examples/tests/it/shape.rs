@@ -19,7 +19,7 @@ pub(crate) fn harness(name: &str) -> Harness {
     harness.unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// Verifiers with this prefix guard what must not change: they hold before anything was done.
+/// Verifiers with this prefix are guards of what must not change: they hold before anything was done.
 pub(crate) const LEFT_ALONE: &str = "left alone: ";
 
 #[test]
@@ -48,6 +48,10 @@ fn every_scenario_is_complete() {
                 .iter()
                 .filter(|v| !v.name.starts_with(LEFT_ALONE));
             assert!(demands.count() > 0, "{id} only forbids");
+            for verifier in &scenario.verifiers {
+                let named = verifier.name.starts_with(LEFT_ALONE);
+                assert_eq!(verifier.guard, named, "{id}: {}", verifier.name);
+            }
             let names: BTreeSet<&str> = scenario.verifiers.iter().map(|v| v.name.as_str()).collect();
             assert_eq!(
                 names.len(),

@@ -314,7 +314,7 @@ fn what_cannot_be_judged_is_refused_before_anything_is_asked() {
     );
     let checked = bed.bench("check harness.json");
     assert_eq!(checked.code, Some(0), "{checked}");
-    assert!(checked.stdout.contains("`run` needs `--judge-model"), "{checked}");
+    assert!(checked.stderr.contains("`run` needs `--judge-model"), "{checked}");
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub(crate) struct CheckArgs {
     /// Harness file (JSON or JSONL), or a folder of them
     #[arg(value_name = "HARNESS", required = true)]
     pub(crate) harness: Vec<PathBuf>,
+    /// Look at the files only: reach no gym, try nothing
+    #[arg(long)]
+    pub(crate) offline: bool,
     #[command(flatten)]
     pub(crate) env_file: EnvFileArgs,
     /// One JSON document

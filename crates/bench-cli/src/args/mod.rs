@@ -142,7 +142,7 @@ pub(crate) enum Command {
     /// The process behind a background run.
     #[command(hide = true)]
     Worker(life::WorkerArgs),
-    /// Look at harness files without trying any model
+    /// Find faults in harness files, on their gyms, without paying a model
     Check(check::CheckArgs),
     /// Look at gyms, call their tools, or serve the built-in one
     #[command(subcommand)]

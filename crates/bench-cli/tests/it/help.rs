@@ -43,7 +43,7 @@ fn the_program() {
       report       Make a document of a run: HTML, Markdown, JUnit XML, CSV, JSON or Inspect log
       cleanup      Put right runs that are not as they should be, and what they left; shows it first
       prune        Remove finished runs, old or named ones; shows them first
-      check        Look at harness files without trying any model
+      check        Find faults in harness files, on their gyms, without paying a model
       gym          Look at gyms, call their tools, or serve the built-in one
       models       Show which models can be asked here, and what others lack
       schema       Print the JSON Schema of harness, gym or model files, or of reports
@@ -338,7 +338,7 @@ fn gyms() {
 #[test]
 fn everything_else() {
     insta::assert_snapshot!(help("check"), @r"
-    Look at harness files without trying any model
+    Find faults in harness files, on their gyms, without paying a model
 
     Usage: bench-cli check [OPTIONS] <HARNESS>...
 
@@ -346,6 +346,7 @@ fn everything_else() {
       <HARNESS>...  Harness file (JSON or JSONL), or a folder of them
 
     Options:
+          --offline          Look at the files only: reach no gym, try nothing
           --env-file <FILE>  Read variables (API keys, …) from a file; variables that are already set
                              win [default: the nearest .env, from the folder of the harness (or the
                              current one) upward]

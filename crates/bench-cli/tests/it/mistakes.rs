@@ -111,7 +111,7 @@ fn check_and_run_say_the_same() {
     let unset = r#"{"gyms": {"g": {"url": "http://${NOT_SET_ANYWHERE}/mcp"}}}"#;
     for (harness, gyms, check_exits, run_exits) in [
         (scenario(verified), None, 0, 0),
-        (scenario(""), None, 0, 0),
+        (scenario(""), None, 1, 0),
         (scenario(&hidden), None, 1, 2),
         (scenario(&format!(r#"{hidden}, "gym": "x""#)), None, 2, 2),
         (scenario(r#", "gym": "traker""#), None, 2, 2),
@@ -125,27 +125,28 @@ fn check_and_run_say_the_same() {
         if let Some(gyms) = gyms {
             bed = bed.with("gyms.json", gyms);
         }
-        let check = bed.output("check h.json");
+        let check = bed.output("check h.json --offline --json");
         let run = bed.output("run h.json --model noop --dry-run");
         let codes = (check.status.code(), run.status.code());
         assert_eq!(codes, (Some(check_exits), Some(run_exits)), "{harness} {gyms:?}");
-        let messages = |output: &[u8]| {
-            let text = String::from_utf8(output.to_owned()).unwrap();
-            let lines = text
-                .lines()
-                .filter(|l| l.starts_with("error") || l.starts_with("warning"));
-            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            messages(&check.stdout),
-            messages(&run.stderr),
-            "{harness} {gyms:?}"
-        );
+        let said = String::from_utf8(run.stderr).unwrap();
+        let said = said
+            .lines()
+            .filter(|l| l.starts_with("error: ") || l.starts_with("warning: "));
+        let mut said: Vec<&str> = said.filter_map(|line| Some(line.split_once(": ")?.1)).collect();
+        let found: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
+        let problems = found["problems"].as_array().unwrap().iter();
+        let mut told: Vec<&str> = problems
+            .map(|problem| problem["message"].as_str().unwrap())
+            .collect();
+        said.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, said, "{harness} {gyms:?}");
     }
 }
 
 fn verified_by_gym(gym: &str) -> String {
-    let query = r#""validation_config": {"query": "SELECT 1", "expected_value": 1}"#;
+    let query = r#""validation_config": {"query": "SELECT a FROM t", "expected_value": 1}"#;
     scenario(&format!(
         r#", "verifiers": [{{"verifier_type": "database_state", "gym_name": "{gym}", {query}}}]"#
     ))
@@ -171,7 +172,7 @@ fn a_tool_that_no_gym_offers_is_told_before_the_first_trial() {
           bench-cli show run_ID
         error: the run failed
           because: the harness names tools that its gyms do not offer:
-            h.json:1:16 at /scenarios/0 (scenario `a`): the verifier `asks` requires the tool `fly`, which no gym of the scenario offers (hint: `bench-cli gym tools tracker` lists the tools)
+            h.json:2:14 at /scenarios/0/verifiers/0 (scenario `a`): the verifier `asks` requires the tool `fly`, which no gym of the scenario offers (hint: `bench-cli gym tools tracker` lists the tools)
             h.json:1:16 at /scenarios/0 (scenario `a`): the solution calls the tool `add_isue_comment`, which no gym of the scenario offers (hint: did you mean `add_issue_comment`?)
             h.json:1:16 at /scenarios/0 (scenario `a`): `restricted_tools` names the tool `delete_isue`, which no gym of the scenario offers (hint: did you mean `delete_issue`?)
         --- exit 3
@@ -191,11 +192,12 @@ fn check_takes_gyms_and_variables_as_run_does() {
             r#"{"gyms": {"jira": {"url": "http://${JIRA_HOST}/mcp"}}}"#,
         )
         .with("jira.env", "JIRA_HOST=127.0.0.1:1\n");
-    insta::assert_snapshot!(bed.bench("check h.json --gym-config g.json --env-file jira.env"), @r"
-    $ bench-cli check h.json --gym-config g.json --env-file jira.env
+    insta::assert_snapshot!(bed.bench("check h.json --gym-config g.json --env-file jira.env --offline"), @r"
+    $ bench-cli check h.json --gym-config g.json --env-file jira.env --offline
     1 scenario: nothing to complain about
     --- stderr
     gym jira: http://${JIRA_HOST}/mcp (--gym-config g.json)
+    not looked at: the gyms, so neither tools nor queries nor what `noop` and `oracle` do (`--offline`)
     --- exit 0
     ");
     insta::assert_snapshot!(bed.bench("check h.json --gym-config g.json"), @r#"
@@ -211,6 +213,7 @@ fn check_takes_gyms_and_variables_as_run_does() {
 
     1 error
     --- stderr
+    not looked at: the gyms: mend the errors first
     --- exit 2
     "#);
 }
