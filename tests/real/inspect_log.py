@@ -1,6 +1,6 @@
-"""Reads Inspect AI logs as its users do, and prints what they saw as one JSON document.
+"""Reads Inspect AI logs as its users do, and prints what they saw as one JSON document: a list for each folder.
 
-inspect_log.py FOLDER: needs inspect-ai. Reads every log of the folder in each way that there is: the header, all
+inspect_log.py FOLDER…: needs inspect-ai. Reads every log of the folders in each way that there is: the header, all
 samples, single samples, the summaries.
 """
 import json
@@ -22,21 +22,26 @@ def usage(used):
     return {model: [u.input_tokens, u.output_tokens, u.total_cost] for model, u in used.items()}
 
 
+def requests(sample, role):
+    return [event for event in sample.events if event.event == "model" and event.role == role]
+
+
 def seen(sample):
-    requests = [event for event in sample.events if event.event == "model"]
     return {
         "id": sample.id,
         "epoch": sample.epoch,
         "input": sample.input,
         "scores": {name: score.value for name, score in (sample.scores or {}).items()},
         "error": sample.error.message if sample.error else None,
-        "limit": [sample.limit.type, sample.limit.limit] if sample.limit else None,
+        "limit": [sample.limit.type, sample.limit.limit, sample.limit.reason] if sample.limit else None,
         "retries": len(sample.error_retries or []),
+        "turns": sample.turn_count,
         "messages": [[m.role, m.text] for m in sample.messages],
         "calls": [[c.function, c.arguments] for m in sample.messages for c in getattr(m, "tool_calls", None) or []],
         "completion": sample.output.completion,
         "events": [event.event for event in sample.events],
-        "asked": [[m.role for m in request.input] for request in requests],
+        "asked": [[m.role for m in request.input] for request in requests(sample, None)],
+        "judged": [[r.model, [m.text for m in r.input], r.output.completion] for r in requests(sample, "judge")],
         "usage": usage(sample.model_usage),
         "metadata": sample.metadata,
     }
@@ -51,15 +56,14 @@ def rate(samples, scorer):
     return mean(mean(epochs) for epochs in scores.values()) if scores else None
 
 
-logs = []
-for found in sorted(str(path) for path in Path(sys.argv[1]).iterdir()):
+def read(found):
     head = read_eval_log(found, header_only=True)
     log = read_eval_log(found)
     samples = [seen(sample) for sample in log.samples]
     alone = [seen(read_eval_log_sample(found, sample.id, sample.epoch)) for sample in log.samples]
     summaries = read_eval_log_sample_summaries(found)
-    by_place = lambda of: sorted([s.id, s.epoch, s.error, s.limit, len(s.scores or {})] for s in of)
-    logs.append({
+    by_place = lambda of: sorted([s.id, s.epoch, s.error, s.limit_reason, s.turn_count, len(s.scores or {})] for s in of)
+    return {
         "status": log.status,
         "task": log.eval.task,
         "run_id": log.eval.run_id,
@@ -79,5 +83,7 @@ for found in sorted(str(path) for path in Path(sys.argv[1]).iterdir()):
         "samples": samples,
         "same_alone": alone == samples,
         "same_summaries": by_place(summaries) == by_place(sample.summary() for sample in log.samples),
-    })
-print(json.dumps(logs))
+    }
+
+
+print(json.dumps([[read(str(path)) for path in sorted(Path(folder).iterdir())] for folder in sys.argv[1:]]))

@@ -135,6 +135,11 @@ impl TestBed {
         Started::spawn(command, format!("bench-cli {arguments}"), self.dir().to_owned()).finish(PATIENCE)
     }
 
+    /// Starts another program; `line` is only for show.
+    pub fn start_other(&self, command: Command, line: &str) -> Started {
+        Started::spawn(command, line.to_owned(), self.dir().to_owned())
+    }
+
     /// The same through another program, such as `strace`: its arguments come first.
     pub fn start_through(&self, wrapper: &[String], arguments: &str, stdin: impl Into<Stdio>) -> Started {
         let (program, first) = wrapper.split_first().expect("a program");

@@ -1,12 +1,20 @@
-//! Logs for Inspect AI, as its own tools read them: scores as in `session.json`, transcripts as they were.
+//! Logs for Inspect AI, as its own tools read them: scores as in `session.json`, samples as in the records of trials,
+//! transcripts as they were. In its viewer, text of models is text.
 
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bench_tests::bed::TestBed;
+use bench_tests::bed::{PATIENCE, RunFolder, Started, TestBed};
 use serde_json::{Value, json};
 
-use crate::installed;
+use crate::{browser, driven, installed};
+
+mod lived;
+
+/// What no viewer may run or show as something else, and no reader stumble over.
+const ATTACK: &str =
+    "\0\u{1b}[31m\u{202e}\u{2028}<img src=x onerror=alert(1)><script>alert(1)</script> attachment://0";
 
 /// Runs a program of the environment of Python, and gives back what it wrote to stdout.
 fn ran(real: &Path, program: &str, arguments: &[&str]) -> String {
@@ -19,18 +27,27 @@ fn ran(real: &Path, program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn read(real: &Path, folder: &Path) -> Vec<Value> {
+/// The logs of each folder, as Inspect reads them.
+fn read(real: &Path, folders: &[PathBuf]) -> Vec<Vec<Value>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("real/inspect_log.py");
-    let seen = ran(
-        real,
-        "python",
-        &[script.to_str().unwrap(), folder.to_str().unwrap()],
-    );
+    let mut arguments = vec![script.to_str().unwrap()];
+    arguments.extend(folders.iter().map(|folder| folder.to_str().unwrap()));
+    let seen = ran(real, "python", &arguments);
     serde_json::from_str(&seen).unwrap_or_else(|error| panic!("{error}: {seen}"))
 }
 
-/// A run with every outcome that needs no second to come about, and a scenario whose id is no file name. Its logs are in
-/// `logs`.
+/// Logs of the youngest run, in this folder.
+fn log(bed: &TestBed, folder: &str) -> PathBuf {
+    let shot = bed.bench("report latest --format eval");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    std::fs::create_dir(bed.path(folder)).unwrap();
+    for name in shot.stdout.lines() {
+        std::fs::rename(bed.path(name), bed.path(folder).join(name)).unwrap();
+    }
+    bed.path(folder)
+}
+
+/// A run with every outcome that needs no second to come about, a scenario whose id is no file name, and attacks.
 fn logged() -> TestBed {
     let bed = TestBed::new();
     let answers = json!({"verifier_type": "response_check", "validation_config": {"contains": "done"}});
@@ -52,6 +69,7 @@ fn logged() -> TestBed {
             scenario("../looks/50%", json!([answers]), json!([look])),
             scenario("broken", json!([broken, answers]), json!([])),
             scenario("free", Value::Null, json!([])),
+            scenario("evil", json!([answers]), json!([])),
             short,
         ]}),
     );
@@ -60,107 +78,186 @@ fn logged() -> TestBed {
         {"calls": [{"tool": "no_such_tool", "arguments": "{\"torn"}], "say": "<think>Hm.</think> Let me see.", "usage": usage},
         {"answer": "I gave up.", "usage": usage},
     ]);
-    bed.write_json("bad.json", &json!({"scenarios": {"*": turns}}));
+    let evil = json!([
+        {"calls": [{"tool": "list_projects", "arguments": {ATTACK: ATTACK}}, {"tool": ATTACK, "arguments": {}}], "say": ATTACK},
+        {"answer": format!("{} the end", ATTACK.repeat(2_000))},
+    ]);
+    bed.write_json("bad.json", &json!({"scenarios": {"evil": evil, "*": turns}}));
     let line = "run harness.json --model oracle --model script:bad.json --runs 2 --retries 0 --ui quiet";
     let shot = bed.bench(line);
     assert_eq!(shot.code, Some(0), "{shot}");
-    let shot = bed.bench("report latest --format eval");
-    assert_eq!(shot.code, Some(0), "{shot}");
-    std::fs::create_dir(bed.path("logs")).unwrap();
-    for name in shot.stdout.lines() {
-        std::fs::rename(bed.path(name), bed.path("logs").join(name)).unwrap();
-    }
     bed
 }
 
 #[test]
-fn logs_are_read_by_inspect_with_the_scores_of_the_session() {
-    let Some(real) = installed("logs_are_read_by_inspect_with_the_scores_of_the_session") else {
+fn logs_say_what_the_session_the_records_and_the_transcripts_say() {
+    let Some(real) = installed("logs_say_what_the_session_the_records_and_the_transcripts_say") else {
         return;
     };
     let bed = logged();
+    let folder = log(&bed, "logs");
     let (run, session) = (bed.the_run(), bed.the_run().session());
-    let logs = read(&real, &bed.path("logs"));
+    let logs = &read(&real, &[folder])[0];
     let models = session["models"].as_array().unwrap();
     assert_eq!(logs.len(), models.len());
     for model in models {
-        let name = model["model"].as_str().unwrap();
-        let ours = json!(name.replacen(':', "/", 1));
+        let ours = json!(inspects(model["model"].as_str().unwrap()));
         let log = logs.iter().find(|log| log["model"] == ours).unwrap();
         assert_eq!(
             (&log["status"], &log["run_id"], &log["epochs"]),
             (&json!("success"), &json!(run.id()), &json!(2))
         );
-        for same in ["same_header", "same_alone", "same_summaries"] {
-            assert_eq!(log[same], true, "{name}: {same}");
+        is_in_session(log, model);
+        for sample in samples(log) {
+            is_recorded(sample, &run);
+            is_transcribed(sample, &run);
         }
-        let count = |outcome: &str| model[outcome].as_u64().unwrap();
-        let scored = count("passed") + count("failed") + count("limit");
-        let passed = &log["scores"]["passed"];
-        assert_eq!(
-            (&passed["scored"], &passed["unscored"]),
-            (&json!(scored), &json!(count("errored") + count("unscored"))),
-            "{name}"
-        );
-        let samples = log["samples"].as_array().unwrap();
-        let with = |value: &str| samples.iter().filter(|s| s["scores"]["passed"] == value).count() as u64;
-        assert_eq!(
-            (with("C"), with("I")),
-            (count("passed"), scored - count("passed")),
-            "{name}"
-        );
-        let errors = samples.iter().filter(|sample| !sample["error"].is_null()).count() as u64;
-        assert_eq!(errors, count("errored"), "{name}");
-        for (scorer, metric) in [("passed", "accuracy"), ("verifiers", "mean")] {
-            let told = log["scores"][scorer]["metrics"][metric].as_f64();
-            let computed = log["rates"][scorer].as_f64();
-            let far = told.zip(computed).map(|(a, b)| (a - b).abs());
-            assert!(
-                far.is_some_and(|far| far < 1e-9),
-                "{name} {scorer}: {told:?} {computed:?}"
-            );
-        }
-        let used = &log["usage"][name.replacen(':', "/", 1)];
-        assert_eq!(used.get(0), model["usage"].get("input_tokens"), "{name}");
-        assert_eq!(used.get(1), model["usage"].get("output_tokens"), "{name}");
     }
 }
 
-#[test]
-fn transcripts_are_read_by_inspect_as_they_were() {
-    let Some(real) = installed("transcripts_are_read_by_inspect_as_they_were") else {
-        return;
-    };
-    let bed = logged();
-    let run = bed.the_run();
-    for log in read(&real, &bed.path("logs")) {
-        for sample in log["samples"].as_array().unwrap() {
-            let trial = sample["metadata"]["trial"].as_str().unwrap();
-            let lines = run.transcript(trial);
-            let said: Vec<Value> = lines.iter().filter_map(message).collect();
-            assert_eq!(sample["messages"], json!(said), "{trial}");
-            let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
-            let events = sample["events"].as_array().unwrap();
-            let told = |kind: &str| events.iter().filter(|event| *event == kind).count();
-            assert_eq!(told("model"), of("assistant"), "{trial}");
-            assert_eq!(told("tool"), of("tool_result"), "{trial}");
-            let mut before = Vec::new();
-            let mut asked = Vec::new();
-            for role in said.iter().map(|message| &message[0]) {
-                if role == "assistant" {
-                    asked.push(json!(before));
-                }
-                before.push(role);
-            }
-            assert_eq!(
-                sample["asked"],
-                json!(asked),
-                "{trial}: what each request was told"
-            );
-            let limit = (sample["metadata"]["outcome"] == "limit").then(|| json!(["turn", 1.0]));
-            assert_eq!(sample["limit"], json!(limit), "{trial}");
-        }
+/// A model as Inspect names it.
+fn inspects(model: &str) -> String {
+    model.replacen(':', "/", 1)
+}
+
+fn samples(log: &Value) -> &[Value] {
+    log["samples"].as_array().unwrap()
+}
+
+/// The log of a model adds up to what `session.json` says of it.
+fn is_in_session(log: &Value, model: &Value) {
+    let name = model["model"].as_str().unwrap();
+    for same in ["same_header", "same_alone", "same_summaries"] {
+        assert_eq!(log[same], true, "{name}: {same}");
     }
+    let count = |outcome: &str| model[outcome].as_u64().unwrap();
+    let scored = count("passed") + count("failed") + count("limit");
+    let broken = count("errored") + count("cancelled");
+    let passed = &log["scores"]["passed"];
+    assert_eq!(
+        (&passed["scored"], &passed["unscored"]),
+        (&json!(scored), &json!(broken + count("unscored"))),
+        "{name}"
+    );
+    let number =
+        |fits: &dyn Fn(&Value) -> bool| samples(log).iter().filter(|sample| fits(sample)).count() as u64;
+    let with = |value: &str| number(&|sample| sample["scores"]["passed"] == value);
+    let wrong = scored - count("passed");
+    assert_eq!((with("C"), with("I")), (count("passed"), wrong), "{name}");
+    assert_eq!(number(&|sample| !sample["error"].is_null()), broken, "{name}");
+    for (scorer, metric) in [("passed", "accuracy"), ("verifiers", "mean")] {
+        let told = log["scores"][scorer]["metrics"][metric].as_f64().unwrap();
+        let computed = log["rates"][scorer].as_f64().unwrap();
+        assert!(
+            (told - computed).abs() < 1e-9,
+            "{name} {scorer}: {told} {computed}"
+        );
+    }
+    used(&log["usage"], model, name);
+}
+
+/// What a trial, or all of a model, used up: its tokens, those of judges, and what both cost together.
+fn used(usage: &Value, ours: &Value, model: &str) {
+    let of = usage.as_object().unwrap();
+    let own = &usage[inspects(model)];
+    let judges: Vec<&Value> = of
+        .iter()
+        .filter(|(name, _)| **name != inspects(model))
+        .map(|(_, used)| used)
+        .collect();
+    for (n, tokens) in ["input_tokens", "output_tokens"].into_iter().enumerate() {
+        let told = own[n].as_u64().unwrap_or(0);
+        assert_eq!(
+            told,
+            ours["usage"][tokens].as_u64().unwrap_or(0),
+            "{model}: {tokens}"
+        );
+        let told: u64 = judges.iter().filter_map(|used| used[n].as_u64()).sum();
+        assert_eq!(
+            told,
+            ours["judge_usage"][tokens].as_u64().unwrap_or(0),
+            "{model}: {tokens} of judges"
+        );
+    }
+    if ours["cost"]["unknown_calls"] == 0 {
+        let told: f64 = of.values().filter_map(|used| used[2].as_f64()).sum();
+        let paid = ours["cost"]["usd"].as_f64().unwrap();
+        assert!((told - paid).abs() < 1e-9, "{model}: {told} {paid}");
+    } else {
+        assert_eq!(own[2], Value::Null, "{model}: what is not all known is not told");
+    }
+}
+
+/// A sample says what the record of its trial says.
+fn is_recorded(sample: &Value, run: &RunFolder) {
+    let trial = sample["metadata"]["trial"].as_str().unwrap();
+    let record = &run.trials()[trial];
+    let outcome = record["outcome"].as_str().unwrap();
+    assert_eq!(sample["metadata"]["outcome"], outcome, "{trial}");
+    let verdicts = record["verdicts"].as_array().map_or(&[][..], Vec::as_slice);
+    let held = verdicts
+        .iter()
+        .filter(|verdict| verdict["verdict"] == "true")
+        .count();
+    #[expect(clippy::cast_precision_loss, reason = "a few verifiers")]
+    let share = held as f64 / verdicts.len() as f64;
+    let scores = match outcome {
+        "passed" => json!({"passed": "C", "verifiers": 1.0}),
+        "failed" | "limit" => json!({"passed": "I", "verifiers": share}),
+        _ => json!({}),
+    };
+    assert_eq!(sample["scores"], scores, "{trial}");
+    let cause = record["cause"].as_str();
+    let broken = matches!(outcome, "errored" | "cancelled");
+    assert_eq!(sample["error"], json!(cause.filter(|_| broken)), "{trial}");
+    assert_eq!(
+        sample["limit"][2],
+        json!(cause.filter(|_| outcome == "limit")),
+        "{trial}"
+    );
+    assert_eq!(sample["turns"], record["turns"], "{trial}");
+    used(&sample["usage"], record, record["model"].as_str().unwrap());
+}
+
+/// A sample tells the last attempt of the transcript as messages, and all attempts as events.
+fn is_transcribed(sample: &Value, run: &RunFolder) {
+    let trial = sample["metadata"]["trial"].as_str().unwrap();
+    let lines = run.transcript(trial);
+    let attempts: Vec<&[Value]> = lines.split(|line| line["type"] == "attempt").skip(1).collect();
+    let counts = attempts.last().copied().unwrap_or_default();
+    let said: Vec<Value> = counts.iter().filter_map(message).collect();
+    assert_eq!(sample["messages"], json!(said), "{trial}");
+    let called: Vec<Value> = counts
+        .iter()
+        .filter_map(|line| line["tool_calls"].as_array())
+        .flatten()
+        .map(call)
+        .collect();
+    assert_eq!(sample["calls"], json!(called), "{trial}");
+    let events = sample["events"].as_array().unwrap();
+    for (ours, theirs) in [("tool_result", "tool"), ("assistant", "model")] {
+        let judged = if theirs == "model" {
+            of(&lines, "judge_replied")
+        } else {
+            0
+        };
+        let told = events.iter().filter(|event| *event == theirs).count();
+        assert_eq!(told, of(&lines, ours) + judged, "{trial}: {theirs}");
+    }
+    assert_eq!(
+        sample["asked"],
+        json!(
+            attempts
+                .iter()
+                .flat_map(|attempt| requests(attempt))
+                .collect::<Vec<_>>()
+        ),
+        "{trial}"
+    );
+}
+
+fn of(lines: &[Value], kind: &str) -> usize {
+    lines.iter().filter(|line| line["type"] == kind).count()
 }
 
 /// A line of a transcript as role and text.
@@ -173,37 +270,111 @@ fn message(line: &Value) -> Option<Value> {
     Some(json!([role, line["text"]]))
 }
 
+fn call(call: &Value) -> Value {
+    let arguments = call["arguments"].as_object().cloned().unwrap_or_default();
+    json!([call["name"], arguments])
+}
+
+/// Who had spoken before each reply of an attempt.
+fn requests(attempt: &[Value]) -> Vec<Vec<Value>> {
+    let roles: Vec<Value> = attempt
+        .iter()
+        .filter_map(message)
+        .map(|message| message[0].clone())
+        .collect();
+    let replies = roles.iter().enumerate().filter(|(_, role)| **role == "assistant");
+    replies.map(|(n, _)| roles[..n].to_vec()).collect()
+}
+
 #[test]
 fn inspects_commands_take_our_logs() {
     let Some(real) = installed("inspects_commands_take_our_logs") else {
         return;
     };
     let bed = logged();
-    let logs = bed.path("logs");
-    for entry in std::fs::read_dir(&logs).unwrap() {
-        let file = entry.unwrap().path();
-        let dumped = ran(&real, "inspect", &["log", "dump", file.to_str().unwrap()]);
-        let dumped: Value = serde_json::from_str(&dumped).unwrap();
-        assert_eq!(dumped["samples"].as_array().unwrap().len(), 8);
-    }
-    let listed = ran(
-        &real,
-        "inspect",
-        &["log", "list", "--json", "--log-dir", logs.to_str().unwrap()],
-    );
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), 2);
-    let before = read(&real, &logs);
+    let logs = log(&bed, "logs");
+    let file = std::fs::read_dir(&logs).unwrap().next().unwrap().unwrap().path();
+    let dumped = ran(&real, "inspect", &["log", "dump", file.to_str().unwrap()]);
+    let dumped: Value = serde_json::from_str(&dumped).unwrap();
+    assert_eq!(samples(&dumped).len(), 10);
+    let mut folders = vec![logs.clone()];
     for form in ["json", "eval"] {
         let converted = bed.path(form);
         let arguments = ["log", "convert", "--to", form, "--output-dir"];
-        let folders = [converted.to_str().unwrap(), logs.to_str().unwrap()];
-        ran(&real, "inspect", &[&arguments[..], &folders[..]].concat());
-        assert_eq!(read(&real, &converted), before, "converted to {form}");
+        let paths = [converted.to_str().unwrap(), logs.to_str().unwrap()];
+        ran(&real, "inspect", &[&arguments[..], &paths[..]].concat());
+        folders.push(converted);
     }
-    let bundle = bed.path("bundle");
-    let program = "import sys, inspect_ai.log as log; log.bundle_log_dir(sys.argv[1], sys.argv[2])";
-    let folders = [logs.to_str().unwrap(), bundle.to_str().unwrap()];
-    ran(&real, "python", &[&["-c", program], &folders[..]].concat());
-    assert!(bundle.join("index.html").is_file());
+    let read = read(&real, &folders);
+    assert_eq!(read[0].len(), 2);
+    assert!(
+        read[1] == read[0] && read[2] == read[0],
+        "converted logs say the same"
+    );
+}
+
+#[test]
+fn inspects_viewer_shows_our_logs_and_runs_nothing_of_them() {
+    const TEST: &str = "inspects_viewer_shows_our_logs_and_runs_nothing_of_them";
+    let (Some(real), Some(browser)) = (installed(TEST), browser(TEST)) else {
+        return;
+    };
+    let bed = logged();
+    let logs = log(&bed, "logs");
+    let (_server, address) = viewer(&bed, &real, &logs);
+    let run = bed.the_run().id();
+    let log = format!("{address}/#/logs/report-{run}-script-bad.json.eval");
+    let pages = [
+        (address.clone(), "script/bad.json"),
+        (log.clone(), "10 Samples"),
+        (
+            format!("{log}/samples/sample/short/1/transcript"),
+            "turn limit reached (1 turns)",
+        ),
+        (
+            format!("{log}/samples/sample/evil/2/messages"),
+            "There is no tool",
+        ),
+    ];
+    let words: Vec<&str> = pages
+        .iter()
+        .flat_map(|(address, text)| [address.as_str(), text])
+        .collect();
+    let shots = real.join("inspect");
+    std::fs::create_dir_all(&shots).unwrap();
+    let seen = driven(&real, &browser, "view.js", &words, &shots);
+    for ((page, _), seen) in pages.iter().zip(seen.as_array().unwrap()) {
+        assert_eq!(
+            (&seen["errors"], &seen["dialogs"]),
+            (&json!([]), &json!(0)),
+            "{page}"
+        );
+    }
+    let text = |n: usize| seen[n]["text"].as_str().unwrap();
+    assert!(
+        text(1).contains("2 of 10 samples (20%) completed due to exceeding a limit"),
+        "{}",
+        text(1)
+    );
+    assert!(
+        text(2).contains("list_projects") || text(2).contains("no_such_tool"),
+        "{}",
+        text(2)
+    );
+    assert!(text(3).contains("<script>alert(1)</script>"), "{}", text(3));
+}
+
+/// The viewer's server, and where it is.
+fn viewer(bed: &TestBed, real: &Path, logs: &Path) -> (Started, String) {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut command = bed.command_of(real.join("venv/bin/inspect"));
+    command.args(["view", "start", "--port", &port.to_string(), "--log-dir"]);
+    command.arg(logs).env("PYTHONUNBUFFERED", "1");
+    let server = bed.start_other(command, "inspect view");
+    server.stdout_line(PATIENCE, |line| line.contains("Running on"));
+    (server, format!("http://127.0.0.1:{port}"))
 }

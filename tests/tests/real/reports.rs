@@ -1,13 +1,13 @@
 //! Reports as others read them. In a real browser, a page asks for nothing, says nothing on the console, and its charts can
 //! be seen. `JUnit` XML holds to the schema of Jenkins and is read by a CI parser; CSV is read by pandas.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use bench_tests::bed::TestBed;
 use serde_json::{Value, json};
 
-use crate::{installed, node};
+use crate::{browser, driven, installed};
 
 const ATTACK: &str =
     "</title></style></pre></svg></script>\"'><img src=x onerror=alert(1)><script>alert(1)</script>";
@@ -39,12 +39,8 @@ fn attacked() -> TestBed {
 
 #[test]
 fn a_report_is_seen_and_asks_for_nothing() {
-    let Some(real) = installed("a_report_is_seen_and_asks_for_nothing") else {
-        return;
-    };
-    let Some(browser) = browser() else {
-        assert!(std::env::var_os("CI").is_none(), "chromium is not installed");
-        eprintln!("SKIPPED a_report_is_seen_and_asks_for_nothing: chromium is not installed");
+    const TEST: &str = "a_report_is_seen_and_asks_for_nothing";
+    let (Some(real), Some(browser)) = (installed(TEST), browser(TEST)) else {
         return;
     };
     let bed = attacked();
@@ -124,24 +120,7 @@ fn test_cases_and_rows_are_read_by_others() {
 }
 
 fn look(real: &Path, browser: &Path, page: &Path, shots: &Path) -> Vec<Value> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("real/look.js");
-    let output = Command::new(node(real))
-        .arg(script)
-        .args([page, shots])
-        .env("NODE_PATH", real.join("browser/node_modules"))
-        .env("BROWSER", browser)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let trouble = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}{trouble}");
-    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{trouble}"))
-}
-
-/// The first browser on the path.
-fn browser() -> Option<PathBuf> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let path = std::env::var_os("PATH")?;
-    let mut found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    found.find(|file| file.is_file())
+    let paths = [page, shots].map(|path| path.to_str().unwrap());
+    let looks = driven(real, browser, "look.js", &paths, shots);
+    looks.as_array().unwrap().clone()
 }

@@ -5,7 +5,7 @@
 //!
 //! | entry | what it holds | made in |
 //! |---|---|---|
-//! | `samples/<id>_epoch_<n>.json` | a trial: messages, events, scores, usage | `sample`, `messages`, `events` |
+//! | `samples/<id>_epoch_<n>.json` | a trial: messages, events, scores, usage | `sample`, `messages`, `events`, `judge` |
 //! | `summaries.json` | the few facts of each trial that lists show | `sample` |
 //! | `header.json` | model, configuration, results; last, because it sums up | `header` |
 //!
@@ -26,6 +26,7 @@ use super::{Files, Model, Report};
 
 mod events;
 mod header;
+mod judge;
 mod messages;
 mod sample;
 mod spent;

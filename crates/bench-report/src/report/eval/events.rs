@@ -8,7 +8,8 @@ use bench_core::{Outcome, VerdictStatus};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use super::messages::{self, Reply};
+use super::judge::Judge;
+use super::messages;
 use super::sample::{Outline, PASSED};
 use super::{known, model_name, sample_id, seconds};
 use crate::report::Trial;
@@ -28,8 +29,8 @@ pub(super) struct Teller<'a> {
     first: usize,
     /// What the last reply called.
     calls: Vec<ToolCall>,
-    /// The judge that is asked, and what it is told.
-    asked: Option<(String, Value)>,
+    /// The judge that is asked.
+    judge: Option<Judge>,
     /// When the last line was written.
     last: DateTime<Utc>,
 }
@@ -43,7 +44,7 @@ impl<'a> Teller<'a> {
             said: 0,
             first: 0,
             calls: Vec::new(),
-            asked: None,
+            judge: None,
             last: outline.began,
         }
     }
@@ -79,12 +80,12 @@ impl<'a> Teller<'a> {
                 self.said += 1;
                 self.tool(at, n, line).into_iter().collect()
             }
-            Entry::JudgeAsked { model, text, .. } => {
+            Entry::JudgeAsked { .. } => {
                 let id = messages::id(&self.trial.trial, n);
-                self.asked = Some((model.clone(), json!({"id": id, "role": "user", "content": text})));
+                self.judge = Judge::asked(self.judge.take(), &id, &line.entry);
                 Vec::new()
             }
-            Entry::JudgeReplied { .. } => self.judge(at, line).into_iter().collect(),
+            Entry::JudgeReplied { .. } => self.judge(at, n, line).into_iter().collect(),
             _ => vec![self.remark(at, line)],
         }
     }
@@ -112,6 +113,7 @@ impl<'a> Teller<'a> {
         let mut told: Vec<Value> = self.end_of_span(at).into_iter().collect();
         self.attempts += 1;
         self.first = self.said;
+        self.judge = None;
         if let Some(span) = self.span() {
             let members = json!({"id": span, "type": "attempt", "name": format!("attempt {attempt}")});
             told.push(self.event(at, "span_begin", self.last, members));
@@ -183,44 +185,10 @@ impl<'a> Teller<'a> {
         Some(self.event(at, "tool", before(line.at, *took_ms), members))
     }
 
-    fn judge(&self, at: &str, line: &Line) -> Option<Value> {
-        let Entry::JudgeReplied {
-            text,
-            reasoning,
-            stop_reason,
-            served_by,
-            usage,
-            cost_usd,
-            took_ms,
-            ..
-        } = &line.entry
-        else {
-            return None;
-        };
-        let (judge, asked) = self.asked.as_ref()?;
-        let by = served_by.clone().unwrap_or_else(|| model_name(judge));
-        let reply = Reply {
-            message: messages::said(&format!("{}/{at}", self.trial.trial), &by, reasoning, text, &[]),
-            text,
-            stop_reason,
-            calls_tools: false,
-            usage: *usage,
-            cost_usd: *cost_usd,
-            took_ms: *took_ms,
-            model: by,
-        };
-        let members = json!({
-            "model": model_name(judge),
-            "role": "judge",
-            "input": [asked],
-            "tools": [],
-            "tool_choice": "none",
-            "config": {},
-            "output": reply.output(),
-            "completed": time(line.at),
-            "working_time": seconds(*took_ms),
-        });
-        Some(self.event(at, "model", before(line.at, *took_ms), members))
+    fn judge(&mut self, at: &str, n: usize, line: &Line) -> Option<Value> {
+        let id = messages::id(&self.trial.trial, n);
+        let (members, took_ms) = self.judge.as_mut()?.replied(&id, line)?;
+        Some(self.event(at, "model", before(line.at, took_ms), members))
     }
 
     /// What neither a model nor a tool said.

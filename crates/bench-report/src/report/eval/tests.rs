@@ -144,7 +144,7 @@ fn told() -> Told {
             input_tokens: Some(100),
             ..Usage::default()
         },
-        cost_usd: Some(0.25.into()),
+        cost_usd: Some(0.03125.into()),
         unknown_calls: 0,
         took_ms: 1,
     };
@@ -333,7 +333,11 @@ fn judges_are_paid_under_their_own_name() {
     let log = log(&report(), 0, &told());
     let usage = &log.get("header.json")["stats"];
     assert_eq!(usage["model_usage"]["openai/judge"]["input_tokens"], 800);
-    assert_eq!(usage["model_usage"]["openai/judge"]["total_cost"], 2.0);
+    assert_eq!(usage["model_usage"]["openai/judge"]["total_cost"], 0.25);
+    assert_eq!(
+        usage["model_usage"]["anthropic/claude"]["total_cost"], 0.1,
+        "what the run cost holds both"
+    );
     assert_eq!(usage["role_usage"]["judge"]["input_tokens"], 800);
     let sample = &log.get(FIRST)["role_usage"]["judge"];
     assert_eq!(sample["input_tokens"], 100);
