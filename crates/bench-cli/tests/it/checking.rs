@@ -1,5 +1,6 @@
 //! `check`: every fault with its place, and nothing else, on the real tracker.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -131,10 +132,32 @@ fn without_its_gyms_a_harness_is_looked_at_as_far_as_possible() {
         missed.starts_with("1 scenario, whose gyms cannot be reached: gym `dead` could not be opened"),
         "{missed}"
     );
-    let bad = FAULTS.replace("Sarah", "Sahra");
-    let bed = bed.with("bad.json", &bad);
-    let (code, document) = checked(&bed, "check bad.json --json");
+    let bed = bed.with("faults.json", FAULTS);
+    let (code, document) = checked(&bed, "check faults.json --json");
     assert_eq!(code, Some(1), "what was found counts more: {document}");
+    let (code, document) = checked(&bed, "check faults.json --offline --json");
+    let planted: Vec<String> = found(&document)
+        .into_iter()
+        .map(|(scenario, _)| scenario)
+        .collect();
+    let of_the_file = [
+        "01-contradiction",
+        "02-duplicate",
+        "07-no-table",
+        "08-tight-limit",
+        "09-secret",
+        "10-hidden-tool",
+    ];
+    assert_eq!(
+        planted.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        BTreeSet::from(of_the_file)
+    );
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        document["not_looked_at"].as_array().map(Vec::len),
+        Some(1),
+        "{document}"
+    );
     insta::assert_snapshot!(bed.bench("check h.json --offline"), @r"
     $ bench-cli check h.json --offline
     1 scenario: nothing to complain about
