@@ -17,6 +17,7 @@ mod named_models;
 mod prices;
 mod progress;
 mod render;
+mod several;
 mod signals;
 mod sink;
 mod worlds;

@@ -10,6 +10,7 @@ use bench_runner::BenchJob;
 use bench_state::{Depth, ItemId, ItemRef, RunView, StateError};
 
 use crate::error::{CliError, sources};
+use crate::several;
 use crate::sink::Sink;
 
 /// What is wrong with the record and the transcript of a finished trial, a sentence each; how closely each is looked at.
@@ -29,6 +30,19 @@ pub(super) fn problems(
         altered.extend(view.altered_item_log(&id, &written, transcript)?);
     }
     Ok(altered.iter().map(ToString::to_string).collect())
+}
+
+/// The same of many trials, in their order.
+pub(super) fn problems_of_all(
+    view: &RunView<BenchJob>,
+    ends: &[&TrialFinished],
+    depth: (Depth, Depth),
+) -> Result<Vec<String>, CliError> {
+    let mut all = Vec::new();
+    for found in several::each(ends, |end| problems(view, end, depth)) {
+        all.extend(found?);
+    }
+    Ok(all)
 }
 
 /// Tells what is wrong with the files of a run, for commands that go on all the same.

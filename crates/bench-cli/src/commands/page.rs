@@ -124,10 +124,9 @@ impl Page {
                 _ => {}
             }
         }
-        for finished in last.values() {
-            let depth = (Depth::Length, Depth::Length);
-            problems.extend(evidence::problems(view, finished, depth)?);
-        }
+        let ends: Vec<&TrialFinished> = last.values().collect();
+        let depth = (Depth::Length, Depth::Length);
+        problems.extend(evidence::problems_of_all(view, &ends, depth)?);
         // The built-in tracker's databases end with its worker.
         let tracker = |key: &str| {
             let gym = plan.as_ref().and_then(|plan| plan.gym(key));

@@ -7,10 +7,11 @@
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bench_core::id::SlugBook;
 use bench_report::report::html::{self, HtmlError, Template};
-use bench_report::report::{Model, csv, eval, json, junit, markdown};
+use bench_report::report::{Files, Model, csv, eval, json, junit, markdown};
 use bench_runner::BenchJob;
 use bench_state::{RunStore, RunView, StateError};
 use chrono::{DateTime, Utc};
@@ -188,7 +189,9 @@ impl Document {
                     .map_err(refused)
             }
             ReportFormat::Html => {
-                let written = html::write(report, &gathered.files, self.template.as_ref(), out);
+                gathered.files.read_ahead(report);
+                let files: Arc<dyn Files> = gathered.files.clone();
+                let written = html::write(report, &files, self.template.as_ref(), out);
                 written.map_err(|error| match error {
                     HtmlError::Write(error) => refused(error),
                     error if self.template.is_some() => {

@@ -3,24 +3,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bench_core::event::Event;
+use bench_core::event::{Event, TrialFinished};
 use bench_core::transcript::Line;
 use bench_core::{Plan, TrialId, TrialRecord};
 use bench_report::report::build::{self, Sources};
-use bench_report::report::{Ended, Files, Lines, Report, Run};
+use bench_report::report::{Ended, Files, Lines, Report, Run, talk};
 use bench_runner::{BenchJob, item_id};
 use bench_state::{Depth, RunView};
 use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
 
 use crate::commands::evidence::{self, in_words};
 use crate::commands::{list, page};
 use crate::error::CliError;
+use crate::several;
 use crate::worlds;
+
+/// Bytes of the longest transcript that is read ahead.
+const LONGEST_AHEAD: u64 = 1_000_000;
 
 /// A report, and the files that it is written from.
 pub(super) struct Gathered {
     pub(super) report: Arc<Report>,
-    pub(super) files: Arc<dyn Files>,
+    pub(super) files: Arc<RunFiles>,
 }
 
 impl Gathered {
@@ -57,11 +62,10 @@ pub(super) fn gather(view: RunView<BenchJob>, now: DateTime<Utc>) -> Result<Gath
             _ => {}
         }
     }
-    for ended in last.values() {
-        // Verdicts are told from the record; of transcripts only some are shown.
-        let depth = (Depth::Content, Depth::Length);
-        problems.extend(evidence::problems(&view, &ended.end, depth)?);
-    }
+    let ends: Vec<&TrialFinished> = last.values().map(|ended| &ended.end).collect();
+    // Verdicts are told from the record, which is in memory from here on; of transcripts only some are shown.
+    let depth = (Depth::Content, Depth::Length);
+    problems.extend(evidence::problems_of_all(&view, &ends, depth)?);
     let sources = Sources {
         made_by: format!("bench-cli {}", env!("CARGO_PKG_VERSION")),
         made_at: now,
@@ -71,7 +75,7 @@ pub(super) fn gather(view: RunView<BenchJob>, now: DateTime<Utc>) -> Result<Gath
         trials: last.into_values().collect(),
         problems,
     };
-    let files: Arc<dyn Files> = Arc::new(RunFiles(view));
+    let files = Arc::new(RunFiles(view));
     let report = Arc::new(build::report(sources, &*files));
     Ok(Gathered { report, files })
 }
@@ -116,7 +120,25 @@ fn harness_files(plan: &Plan) -> Vec<String> {
 }
 
 /// The files of a run's trials.
-struct RunFiles(RunView<BenchJob>);
+pub(super) struct RunFiles(RunView<BenchJob>);
+
+impl RunFiles {
+    /// Has the transcripts that a page folds in brought into memory, which reads them one after the other. What cannot be
+    /// read is told there.
+    pub(super) fn read_ahead(&self, report: &Report) {
+        let chosen = talk::chosen(&report.trials, talk::ROOM);
+        let trials = report.trials.iter().zip(chosen);
+        // Of longer ones a page has the beginning only.
+        let whole = trials.filter(|(trial, chosen)| *chosen && trial.transcript_bytes <= LONGEST_AHEAD);
+        let trials: Vec<&TrialId> = whole.map(|(trial, _)| &trial.trial).collect();
+        several::each(&trials, |trial| {
+            let lines = item_id(trial)
+                .ok()
+                .and_then(|id| self.0.item_log::<IgnoredAny>(&id).ok()?);
+            lines.into_iter().flatten().count()
+        });
+    }
+}
 
 impl Files for RunFiles {
     fn record(&self, trial: &TrialId) -> Result<Option<TrialRecord>, String> {
