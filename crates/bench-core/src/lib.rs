@@ -18,6 +18,7 @@
 //! | [`evidence`] | what went over the wire to a model |
 //! | [`outcome`] | verdicts → outcome of a trial |
 //! | [`event`], [`transcript`], [`record`] | what a running trial reports; the forms on disk |
+//! | [`steps`] | what the checks of a trial said step by step |
 //! | [`price`] | prices per million tokens, what calls cost |
 //! | [`estimate`] | what a plan will cost, by what trials have cost before |
 //! | [`session`] | events → progress and totals |
@@ -47,6 +48,7 @@ pub mod setting;
 pub mod shown;
 pub mod solution;
 pub mod statistics;
+pub mod steps;
 mod suggest;
 pub mod transcript;
 pub mod usage;

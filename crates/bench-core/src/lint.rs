@@ -25,7 +25,7 @@ mod tools;
 mod tried;
 mod verifiers;
 
-pub use sql::constant_queries;
+pub use sql::{complaint as complaint_of_query, constant_queries};
 pub use tools::{Offer, unknown_expected, unknown_tools};
 pub use tried::{came_to_nothing, tried};
 

@@ -69,6 +69,9 @@ pub struct Plan {
     /// Of which requests to models evidence is kept.
     #[serde(default, skip_serializing_if = "Keep::is_default")]
     pub evidence: Keep,
+    /// Whether the verifiers are looked at after each tool call, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verify_each_step: bool,
     /// What the whole run may use up.
     #[serde(default, skip_serializing_if = "Budget::is_unbounded")]
     pub budget: Budget,

@@ -7,6 +7,7 @@ use crate::drift::Drift;
 use crate::id::TrialId;
 use crate::outcome::{Outcome, Verdict};
 use crate::price::Cost;
+use crate::steps::Timeline;
 use crate::usage::Usage;
 
 /// Version of this form.
@@ -49,6 +50,9 @@ pub struct TrialRecord {
     /// Where a replay went otherwise than its recording.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<Drift>,
+    /// What its verifiers said step by step; none where a run did not look at them each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
     /// Tokens of the attempt that counts; those of the recording for a replay, which pays none.
     #[serde(default)]
     pub usage: Usage,

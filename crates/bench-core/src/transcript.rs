@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::outcome::Verdict;
 use crate::price::Usd;
+use crate::steps::Checked;
 use crate::usage::Usage;
 
 /// One line of a transcript.
@@ -112,6 +113,14 @@ pub enum Entry {
         cut_bytes: usize,
         /// Wall-clock milliseconds.
         took_ms: u64,
+    },
+    /// What verifiers say after a step, where that is something else than before; only in runs that look at them each
+    /// time.
+    Checked {
+        /// The tool call, from 1 over all prompts; 0 before the first one.
+        step: u32,
+        /// Those that changed.
+        changes: Vec<Checked>,
     },
     /// A judge is about to be asked, after the conversation.
     JudgeAsked {

@@ -7,6 +7,7 @@ pub(crate) mod paper;
 
 use std::time::Duration;
 
+use bench_core::steps::Checked;
 use bench_core::transcript::{Entry, Line, ToolCall};
 use bench_core::{Usage, Usd, Verdict, VerdictStatus};
 
@@ -132,6 +133,15 @@ pub fn pieces(line: &Line, detail: Detail) -> Vec<Piece> {
         }
         Entry::JudgeReplied { .. } => judge_reply(&mut paper, entry),
         Entry::Verdict(verdict) => verdict_line(&mut paper, verdict),
+        Entry::Checked { step, changes } => {
+            // That nothing is done before the first step is no news.
+            let news = |change: &&Checked| {
+                detail != Detail::Brief || *step > 0 || change.status != VerdictStatus::False
+            };
+            for change in changes.iter().filter(news) {
+                checked_line(&mut paper, *step, change);
+            }
+        }
         Entry::Lost { usage, cost_usd } => paper.line(Tone::Note, lost(usage, *cost_usd)),
         Entry::Note { text } => paper.line(Tone::Note, clean_line(text)),
         _ => paper.line(Tone::Note, "an entry that this version cannot show"),
@@ -256,6 +266,24 @@ fn lost(usage: &Usage, cost: Option<Usd>) -> String {
         format!(" ({} tokens)", tokens(usage))
     };
     format!("a request came to nothing, and {paid}{counted}")
+}
+
+/// What a verifier says from a step on: `✓ exists: held after tool call 3`.
+fn checked_line(paper: &mut Paper, step: u32, change: &Checked) {
+    let name = clean_line(&change.name);
+    let when = match step {
+        0 => "before the first tool call".to_owned(),
+        step => format!("after tool call {step}"),
+    };
+    match &change.status {
+        VerdictStatus::True => paper.line(Tone::True, format!("✓ {name}: held {when}")),
+        VerdictStatus::False => paper.line(Tone::False, format!("✗ {name}: did not hold {when}")),
+        VerdictStatus::Errored { error, .. } => {
+            let words = format!("! {name}: not known {when}: {}", clean_line(error));
+            paper.line(Tone::Unknown, words);
+        }
+        _ => paper.line(Tone::Unknown, format!("? {name} {when}")),
+    }
 }
 
 fn verdict_line(paper: &mut Paper, verdict: &Verdict) {
@@ -447,6 +475,43 @@ mod tests {
         };
         insta::assert_snapshot!(lost(counted, Some(Usd::from(0.25))), @"* a request came to nothing, and cost $0.2500 (120 tokens)");
         insta::assert_snapshot!(lost(Usage::default(), None), @"* a request came to nothing, and may have been paid");
+    }
+
+    #[test]
+    fn what_verifiers_say_between_steps_is_told_where_it_changes() {
+        let change = |name: &str, status| Checked {
+            verifier: 0,
+            name: name.into(),
+            status,
+        };
+        let errored = VerdictStatus::Errored {
+            error: "gone\nnow".into(),
+            permanent: false,
+        };
+        let all = vec![
+            Entry::Checked {
+                step: 0,
+                changes: vec![
+                    change("exists", VerdictStatus::False),
+                    change("alone", VerdictStatus::True),
+                ],
+            },
+            Entry::Checked {
+                step: 3,
+                changes: vec![
+                    change("exists", VerdictStatus::True),
+                    change("alone", VerdictStatus::False),
+                    change("\u{1b}[2J", errored),
+                ],
+            },
+        ];
+        insta::assert_snapshot!(show(all.clone(), Detail::Brief), @r"
+        ✓ alone: held before the first tool call
+        ✓ exists: held after tool call 3
+        ✗ alone: did not hold after tool call 3
+        ! ␛[2J: not known after tool call 3: gone⏎now
+        ");
+        assert!(show(all, Detail::Full).contains("✗ exists: did not hold before the first tool call"));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | [`drift`] | replayed trials that went otherwise than recorded |
 //! | [`evidence`] | one request to a model and what came back |
 //! | [`trial`] | one trial: its outcome and verdicts |
+//! | [`steps`] | one trial: when its verifiers held, step by step |
 //! | [`compare`] | two models, or two runs, side by side, with a verdict |
 //! | [`conversation`] | one trial: everything that was said |
 //! | [`rescore`] | what judging a run again has changed |
@@ -49,6 +50,7 @@ pub mod rescore;
 pub mod runs;
 pub mod scenarios;
 pub mod sections;
+pub mod steps;
 pub mod summary;
 pub mod table;
 pub mod text;

@@ -190,6 +190,9 @@ pub struct Trial {
     pub took_ms: u64,
     /// What each verifier said; none if the record cannot be read.
     pub verdicts: Vec<Verdict>,
+    /// What they said step by step, where the run looked at them each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
     /// Length of the transcript in bytes; 0 without one.
     pub transcript_bytes: u64,
 }
@@ -223,6 +226,43 @@ impl Verdict {
         );
         text::clean_line(&line)
     }
+}
+
+/// What the verifiers of a trial said step by step. A step is a tool call, from 1; 0 is before the first one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Steps {
+    /// The last step after which they were looked at.
+    pub last_step: u32,
+    /// The first step after which all that were followed held at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_held: Option<u32>,
+    /// Tool calls after that step; none if it was the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_after: Option<u32>,
+    /// All of them in a sentence.
+    pub words: String,
+    /// One for each verifier, in the scenario's order.
+    pub checks: Vec<Check>,
+}
+
+/// What one verifier said step by step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Check {
+    /// Name of the verifier.
+    pub verifier: String,
+    /// The first step after which it held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_held: Option<u32>,
+    /// The step from which it held as long as it was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_from: Option<u32>,
+    /// Regressions: the steps after which it was false having held before.
+    pub lost: Vec<u32>,
+    /// Why it was not looked at, or not any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
+    /// All of it in words: `held from step 3`.
+    pub words: String,
 }
 
 /// The end of a trial, as the journal has it.

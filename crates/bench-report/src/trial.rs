@@ -8,6 +8,7 @@ use bench_core::{TrialRecord, Verdict, VerdictStatus};
 use serde_json::Value;
 
 use crate::drift;
+use crate::steps;
 use crate::summary::tokens;
 use crate::table::{Column, Table};
 use crate::text;
@@ -77,31 +78,40 @@ fn gym(used: &GymUse) -> String {
     }
 }
 
-/// One row per verifier.
-pub fn verdicts(verdicts: &[Verdict]) -> Table {
-    let mut table = Table::new([
+/// One row per verifier; with the step from which each held, where they were looked at after each tool call.
+pub fn verdicts(record: &TrialRecord) -> Table {
+    let mut columns = vec![
         Column::text("verifier"),
         Column::word("verdict"),
         Column::word("type").dispensable(1),
         Column::text("comparison"),
         Column::text("expected"),
         Column::text("actual"),
-    ]);
-    for verdict in verdicts {
+    ];
+    if record.timeline.is_some() {
+        columns.insert(2, Column::word("held from"));
+    }
+    let mut table = Table::new(columns);
+    for (place, verdict) in record.verdicts.iter().enumerate() {
         let (sign, actual) = match &verdict.status {
             VerdictStatus::True => ("✓ true", value(&verdict.actual)),
             VerdictStatus::False => ("✗ false", value(&verdict.actual)),
             VerdictStatus::Errored { error, .. } => ("! errored", cell(error)),
             _ => ("? unknown", value(&verdict.actual)),
         };
-        table.row([
+        let mut cells = vec![
             cell(&verdict.verifier),
             sign.to_owned(),
             verdict.verifier_type.clone(),
             cell(&verdict.comparison),
             value(&verdict.expected),
             actual,
-        ]);
+        ];
+        if let Some(timeline) = &record.timeline {
+            let held = timeline.checks.get(place).map(steps::brief);
+            cells.insert(2, held.unwrap_or_default());
+        }
+        table.row(cells);
     }
     table
 }
@@ -205,6 +215,7 @@ pub(crate) mod tests {
             tool_errors: 1,
             expected_tools_missed: vec!["create_issue".into()],
             drift: Vec::new(),
+            timeline: None,
             usage: Usage::default(),
             retried_usage: Usage::default(),
             judge_usage: Usage::default(),
@@ -239,12 +250,25 @@ pub(crate) mod tests {
 
     #[test]
     fn verdicts_say_what_was_expected_and_found() {
-        insta::assert_snapshot!(verdicts(&record().verdicts).render(100), @r#"
+        insta::assert_snapshot!(verdicts(&record()).render(100), @r#"
         verifier           verdict    type            comparison  expected  actual
         ───────────────────────────────────────────────────────────────────────────────────────
         exists             ✓ true     database_state  equals      1         1
         assigned to Sarah  ✗ false    database_state  equals      1         "\u001b[2Jnobody"
         labelled           ! errored  database_state  equals      1         no such table: labl
+        "#);
+    }
+
+    #[test]
+    fn verdicts_say_from_which_step_they_held_where_somebody_looked() {
+        let mut record = record();
+        record.timeline = Some(steps::tests::timeline());
+        insta::assert_snapshot!(verdicts(&record).render(100), @r#"
+        verifier           verdict    held from       comparison  expected  actual
+        ───────────────────────────────────────────────────────────────────────────────────────
+        exists             ✓ true     step 2          equals      1         1
+        assigned to Sarah  ✗ false    lost (first 1)  equals      1         "\u001b[2Jnobody"
+        labelled           ! errored  —               equals      1         no such table: labl
         "#);
     }
 }

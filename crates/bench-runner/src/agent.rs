@@ -5,12 +5,14 @@
 //! | `toolbox` | the tools of a trial: what the model sees, and where each is called |
 //! | `asking` | one turn's requests: each is let through, paid and told by itself |
 //! | `seen` | what went over the wire, on its way into the evidence |
+//! | `look` | the checks between two steps, where somebody looks |
 //! | `drift` | where a replay goes otherwise than its recording |
 //! | `cut` | texts that are too long for a model |
 
 mod asking;
 mod cut;
 mod drift;
+mod look;
 mod seen;
 mod toolbox;
 
@@ -22,6 +24,7 @@ use bench_core::drift::Drift;
 use bench_core::event::{Awaited, ToolChange};
 use bench_core::evidence::{Asker, Keep};
 use bench_core::outcome::Conversation;
+use bench_core::steps::Timeline;
 use bench_core::transcript::{Entry, ToolCall};
 use bench_core::{Event, Limits, ModelSettings, Scenario, TrialId, Usage};
 use chrono::{DateTime, Utc};
@@ -42,6 +45,7 @@ use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::spend::{Meter, Turn, lost_call};
 use crate::verify::CallRecord;
+use crate::verify::steps::Steps;
 use crate::watch::{LONG_WAIT, Waiting, Watch};
 use asking::Asking;
 pub(crate) use cut::cut_middle;
@@ -77,6 +81,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) evidence: Keep,
     /// The verifier that asks, if the model is asked as a judge.
     pub(crate) judging: Option<&'a Asker>,
+    /// Who looks at the checks after each tool call, if anybody does.
+    pub(crate) steps: Option<&'a Steps<'a>>,
     /// When the trial's time began to run.
     pub(crate) started: Instant,
 }
@@ -92,6 +98,8 @@ pub(crate) struct Said {
     pub(crate) limit: Option<String>,
     /// Where a replay went otherwise than its recording.
     pub(crate) drift: Vec<Drift>,
+    /// What the checks said step by step, if somebody looks.
+    pub(crate) timeline: Option<Timeline>,
 }
 
 impl Said {
@@ -135,6 +143,7 @@ impl Agent<'_> {
     /// Has the whole conversation. `said` holds what was said even if this breaks or is dropped half way.
     pub(crate) async fn converse(&self, said: &mut Said) -> Result<(), Broken> {
         let mut messages = Vec::new();
+        self.look_first(said).await;
         for (prompt, text) in self.scenario.prompts.iter().enumerate() {
             let entry = Entry::User {
                 prompt,
@@ -179,6 +188,7 @@ impl Agent<'_> {
                 let Some(left) = self.time_left() else { break };
                 let recorded = recorded.as_ref().map(|recorded| (recorded, answers.len()));
                 answers.push(self.call_tool(call, recorded, said, left).await?);
+                self.look(said).await;
             }
             if answers.len() < turn.tool_calls.len() {
                 return self.end_by_limit(said, self.time_limit()).await;
@@ -622,7 +632,7 @@ fn describe_turn(turn: u32, reply: &AssistantTurn) -> String {
     }
 }
 
-fn seconds(seconds: f64) -> Duration {
+pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 

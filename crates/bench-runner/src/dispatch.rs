@@ -297,6 +297,7 @@ impl Reporter {
                 verdicts: Vec::new(),
                 expected_tools_missed: Vec::new(),
                 drift: Vec::new(),
+                timeline: None,
                 gyms: self.secrets.redacted(record.gyms).unwrap_or_default(),
                 ..record
             });

@@ -40,6 +40,8 @@ struct Held {
     away: Duration,
     /// Of all that, what counts as the trial's time nevertheless.
     counted: Duration,
+    /// How long it worked on what is not the trial's own.
+    spared: Duration,
 }
 
 impl Slots {
@@ -76,11 +78,18 @@ impl Slots {
 }
 
 impl TrialSlot {
-    /// How long the trial has been without a slot so far: time that no limit of the trial counts.
+    /// How long the trial has been without a slot so far, or worked on what is not its own: time that no limit of the
+    /// trial counts.
     pub(crate) fn away(&self) -> Duration {
         let held = self.lock();
         let away = held.away + held.away_since.map(|since| since.elapsed()).unwrap_or_default();
-        away.saturating_sub(held.counted)
+        away.saturating_sub(held.counted).saturating_add(held.spared)
+    }
+
+    /// So much of the time that has passed since was not the trial's own, although it had its slot.
+    pub(crate) fn spare(&self, time: Duration) {
+        let mut held = self.lock();
+        held.spared = held.spared.saturating_add(time);
     }
 
     /// Makes so much of the wait that begins now count as the trial's time.
@@ -182,6 +191,22 @@ mod tests {
         wait(5).await;
         assert_eq!(slot.away(), Duration::from_secs(5));
         slot.hold().await; // it has one
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn spared_time_is_no_room_for_a_wait_that_was_given_up() {
+        let slot = Slots::new(1).next().await;
+        slot.spare(Duration::from_secs(100));
+        assert_eq!(slot.away(), Duration::from_secs(100));
+        slot.count(Duration::from_secs(20));
+        slot.release();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        slot.hold().await;
+        assert_eq!(
+            slot.away(),
+            Duration::from_secs(100),
+            "the second it waited counts, and no more"
+        );
     }
 
     use futures_util::FutureExt;

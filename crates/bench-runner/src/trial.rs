@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{Agent, Broken, Said, Toolbox, millis};
+use crate::agent::{Agent, Broken, Said, Toolbox, millis, seconds};
 use crate::dispatch::Reporter;
 use crate::env::Environment;
 use crate::gym::{Admission, Gym, GymError, GymSession, OpenRequest};
@@ -34,6 +34,7 @@ use crate::scratch::Scratch;
 use crate::slots::TrialSlot;
 use crate::spend::Meter;
 use crate::verify::judge::{AskJudge, SYSTEM_PROMPT};
+use crate::verify::steps::Steps;
 use crate::verify::{TrialEnd, Verifier, verify_all};
 use crate::watch::{Waiting, Watch};
 
@@ -68,6 +69,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) retry: &'a RetryPolicy,
     /// Of which requests evidence is kept.
     pub(crate) evidence: Keep,
+    /// Whether the checks are looked at after each tool call, too.
+    pub(crate) verify_each_step: bool,
     pub(crate) rate: &'a Rate,
     pub(crate) reporter: &'a Reporter,
     pub(crate) slot: &'a TrialSlot,
@@ -227,7 +230,16 @@ impl Attempt<'_> {
                 },
             )
             .await;
-        self.agent(gyms, scratch, system, &tools).converse(said).await
+        let steps = self.verify_each_step.then(|| Steps {
+            world: self.world(gyms, scratch),
+            custom: self.verifiers,
+            most: seconds(self.limits.max_seconds),
+        });
+        let agent = Agent {
+            steps: steps.as_ref(),
+            ..self.agent(gyms, scratch, system, &tools)
+        };
+        agent.converse(said).await
     }
 
     fn agent<'b>(
@@ -257,6 +269,7 @@ impl Attempt<'_> {
             attempt: self.number,
             evidence: self.evidence,
             judging: None,
+            steps: None,
             started: now.checked_sub(away).unwrap_or(now), // what it was away before is taken off again
         }
     }
@@ -275,21 +288,13 @@ impl Attempt<'_> {
 
     /// Asks all verifiers. The error is the cause if the run's budget ends it.
     async fn verify(&self, gyms: &Open, said: &Said, scratch: &Scratch) -> Result<Vec<Verdict>, String> {
-        let harness = Path::new(&self.scenario.origin.file);
         let none = (Open::new(), Toolbox::default());
         let bench = self.seat.map(|seat| self.bench(seat, scratch, &none));
         let end = TrialEnd {
-            scenario: self.scenario,
             answer: said.answer.as_deref(),
             calls: &said.calls,
-            gyms,
-            scratch,
-            harness_dir: harness.parent().unwrap_or(Path::new(".")),
-            run_id: self.run_id,
-            trial: self.trial.id.as_str(),
-            env: self.env,
-            log: self.reporter.for_log(&self.trial.id),
             judge: bench.as_ref().map(|bench| bench as &dyn AskJudge),
+            ..self.world(gyms, scratch)
         };
         let verifying = verify_all(&self.scenario.verifiers, &end, self.verifiers);
         let waiting = Waiting {
@@ -305,6 +310,24 @@ impl Attempt<'_> {
                 .await;
         }
         Ok(verdicts)
+    }
+
+    /// What verifiers may look at before anything was said. There is nobody to ask.
+    fn world<'b>(&'b self, gyms: &'b Open, scratch: &'b Scratch) -> TrialEnd<'b> {
+        let harness = Path::new(&self.scenario.origin.file);
+        TrialEnd {
+            scenario: self.scenario,
+            answer: None,
+            calls: &[],
+            gyms,
+            scratch,
+            harness_dir: harness.parent().unwrap_or(Path::new(".")),
+            run_id: self.run_id,
+            trial: self.trial.id.as_str(),
+            env: self.env,
+            log: self.reporter.for_log(&self.trial.id),
+            judge: None,
+        }
     }
 
     /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
@@ -394,6 +417,7 @@ impl Attempt<'_> {
             tool_errors: count(end.said.calls.iter().filter(|c| c.failed).count()),
             expected_tools_missed: expected.into_iter().filter(missed).cloned().collect(),
             drift: end.said.drift,
+            timeline: end.said.timeline,
             usage: end.said.usage,
             retried_usage: Usage::default(),
             judge_usage: Usage::default(), // counted over all attempts too

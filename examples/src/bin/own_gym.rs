@@ -43,6 +43,7 @@ impl Gym for House {
             name: name.into(),
             description: description.into(),
             input_schema: schema.as_object().cloned().unwrap_or_default(),
+            reads_only: name.starts_with("list_"),
         };
         let switch = json!({"type": "object", "required": ["lamp", "on"],
             "properties": {"lamp": {"type": "string"}, "on": {"type": "boolean"}}});

@@ -20,6 +20,7 @@
 //! | `evidence` | what went over the wire to models: kept, shown, without secrets |
 //! | `reports` | a run as one page |
 //! | `replays` | a finished run as a recording: played again, judged again |
+//! | `steps` | verifiers looked at after each tool call |
 //! | `trial_view` | one trial in the dashboard: live, and step by step |
 //! | `leftovers` | databases and processes of dead workers, and who removes them |
 //! | `on_disk` | the run folder, and the commands that read it |
@@ -59,6 +60,7 @@ mod replays;
 mod reports;
 mod same_gym;
 mod secrets;
+mod steps;
 mod terminal;
 mod trial_view;
 mod wires;

@@ -32,6 +32,9 @@ pub(crate) struct RescoreArgs {
     /// Prices per million tokens for the judge, before the built-in ones
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
+    /// Also look at the verifiers after each tool call, as `run` does with it [default: as the run did]
+    #[arg(long)]
+    pub(crate) verify_each_step: bool,
     #[command(flatten)]
     pub(crate) budget: RunBudgetArgs,
     /// Start it in the background, print its id and return; `show` tells what has changed

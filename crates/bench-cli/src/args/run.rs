@@ -187,6 +187,10 @@ pub(crate) struct GateArgs {
         hide_possible_values = true
     )]
     pub(crate) evidence: KeepEvidence,
+    /// Also look at the verifiers after each tool call, those that only read, to tell when each first held and whether
+    /// it was lost. It changes no trial, and no limit counts its time
+    #[arg(long)]
+    pub(crate) verify_each_step: bool,
     #[command(flatten)]
     pub(crate) score: ScoreArgs,
     /// A name for this run in lists

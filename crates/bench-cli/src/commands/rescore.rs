@@ -30,6 +30,7 @@ pub(super) fn cmd(args: &RescoreArgs, cx: &mut Context) -> Result<Exit, CliError
     let recording = Recording::open(&results, id.as_str()).map_err(|error| recorded::refused(error, cx))?;
     let mut plan = plan_now(&view)?;
     plan.budget = args.budget.budget().or(plan.budget);
+    plan.verify_each_step |= args.verify_each_step;
     if !args.harness.is_empty() {
         let (judged, warnings) = plan.judged_by(load_harness(&args.harness, &cx.cwd)?)?;
         warn(&warnings, cx);

@@ -6,7 +6,7 @@ use bench_core::TrialRecord;
 use bench_core::event::TrialFinished;
 use bench_core::transcript::{Entry, Line};
 use bench_report::conversation::{self, Detail};
-use bench_report::{text, trial};
+use bench_report::{steps, text, trial};
 use bench_runner::BenchJob;
 use bench_runner::evidence::{Records, SUFFIX};
 use bench_state::{Depth, ItemId, RunView, StateError};
@@ -166,11 +166,17 @@ fn show_raw(view: &RunView<BenchJob>, id: &ItemId, json: bool, cx: &mut Context)
 fn write_record(record: &TrialRecord, columns: usize, out: &mut Sink) -> Result<(), CliError> {
     write!(out, "{}", trial::facts(record))?;
     if !record.verdicts.is_empty() {
-        let table = trial::verdicts(&record.verdicts).render(columns);
+        let table = trial::verdicts(record).render(columns);
         write!(out, "\n{}", paint::table(&table))?;
         let judged = trial::judgements(&record.verdicts);
         if !judged.is_empty() {
             write!(out, "\n{judged}")?;
+        }
+    }
+    if let Some(timeline) = &record.timeline {
+        writeln!(out, "\nstep by step (tool calls)")?;
+        for line in steps::lines(timeline, record.tool_calls) {
+            writeln!(out, "  {line}")?;
         }
     }
     Ok(())

@@ -176,6 +176,9 @@ fn run() {
           --retries <N>           Further attempts of a trial after an infrastructure error [default: 1]
           --evidence <WHAT>       Keep what went over the wire to models, without secrets: off, errors
                                   (where no reply came), full [default: full]
+          --verify-each-step      Also look at the verifiers after each tool call, those that only read,
+                                  to tell when each first held and whether it was lost. It changes no
+                                  trial, and no limit counts its time
           --fail-under <RATE>     Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
           --min-verdicts <RATE>   With --fail-under: also exit with 1 if under 90%, or this, of a
                                   model's trials have a verdict

@@ -37,8 +37,8 @@ pub fn constant_queries(scenario: &Scenario, touches_no_table: &dyn Fn(&str) -> 
         .collect()
 }
 
-/// What is wrong with a query, to follow "the query …".
-pub(super) fn complaint(query: &str) -> Option<&'static str> {
+/// What is wrong with the query of a check, to follow "the query …"; none for one statement that reads.
+pub fn complaint(query: &str) -> Option<&'static str> {
     let bare = without_quoted(query);
     let mut statements = bare.split(';').filter(|statement| !statement.trim().is_empty());
     let Some(first) = statements.next() else {
@@ -53,12 +53,23 @@ pub(super) fn complaint(query: &str) -> Option<&'static str> {
         .take_while(|c| c.is_alphabetic())
         .collect();
     match keyword.to_ascii_uppercase().as_str() {
+        "WITH" if words(first).any(changes) => Some("changes the database"),
         "SELECT" | "WITH" | "VALUES" => None,
         "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "CREATE" | "DROP" | "ALTER" => {
             Some("changes the database")
         }
         _ => Some("is no SELECT"),
     }
+}
+
+fn words(statement: &str) -> impl Iterator<Item = &str> {
+    statement.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+/// Whether a word that stands by itself in a `WITH` says that it writes. (`REPLACE` may be a function there.)
+fn changes(word: &str) -> bool {
+    let writes = ["INSERT", "UPDATE", "DELETE", "MERGE"];
+    writes.iter().any(|write| word.eq_ignore_ascii_case(write))
 }
 
 /// The text with quoted parts and comments blanked out, so that what stands in them does not count.
@@ -94,6 +105,15 @@ mod tests {
             ("SELECT 1", None),
             ("  select COUNT(*) from t;  ", None),
             ("WITH a AS (SELECT 1) SELECT * FROM a", None),
+            ("WITH a AS (SELECT 1) DELETE FROM t", Some("changes the database")),
+            (
+                "with a as (update t set b = 1 returning *) select * from a",
+                Some("changes the database"),
+            ),
+            (
+                "WITH a AS (SELECT replace(b, 'delete', \"insert\") AS last_update FROM t) SELECT * FROM a",
+                None,
+            ),
             ("(SELECT 1)", None),
             ("VALUES (1)", None),
             ("-- why; not\nSELECT ';' || \"a;b\" || [c;d]", None),

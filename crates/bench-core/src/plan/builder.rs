@@ -62,6 +62,7 @@ pub struct PlanBuilder<'a> {
     budget: Budget,
     gate: Gate,
     evidence: Keep,
+    verify_each_step: bool,
     launch_dir: String,
     env_file: Option<String>,
     env_file_found: bool,
@@ -100,6 +101,7 @@ impl Plan {
             budget: Budget::default(),
             gate: Gate::default(),
             evidence: Keep::default(),
+            verify_each_step: false,
             launch_dir: String::new(),
             env_file: None,
             env_file_found: false,
@@ -243,6 +245,13 @@ impl<'a> PlanBuilder<'a> {
         self
     }
 
+    /// Whether the verifiers are looked at after each tool call, too; only at the end without it.
+    #[must_use]
+    pub fn verify_each_step(mut self, each_step: bool) -> Self {
+        self.verify_each_step = each_step;
+        self
+    }
+
     /// Absolute path of the folder the run is launched from.
     #[must_use]
     pub fn launch_dir(mut self, path: impl Into<String>) -> Self {
@@ -325,6 +334,7 @@ impl<'a> PlanBuilder<'a> {
             budget: self.budget,
             gate: self.gate,
             evidence: self.evidence,
+            verify_each_step: self.verify_each_step,
             launch_dir: self.launch_dir,
             env_file: self.env_file,
             env_file_found: self.env_file_found,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use bench_core::session::Totals;
 use bench_core::statistics;
+use bench_core::steps::{Timeline, Track};
 use bench_core::{Outcome, Plan, Session, TrialId, TrialRecord, VerdictStatus};
 use chrono::{DateTime, Utc};
 
-use super::{Cell, Ended, FORMAT, Files, Model, Report, Run, Scenario, Trial, Verdict};
-use crate::{causes, scenarios, summary, text};
+use super::{Cell, Check, Ended, FORMAT, Files, Model, Report, Run, Scenario, Steps, Trial, Verdict};
+use crate::{causes, scenarios, steps, summary, text};
 
 /// Longest value of a verdict, in characters.
 const LONGEST: usize = 1_000;
@@ -95,6 +96,8 @@ fn trial(ended: Ended, files: &dyn Files, problems: &mut Vec<String>) -> Trial {
     };
     let mut usage = end.usage;
     usage += end.retried_usage;
+    let timeline = record.as_ref().and_then(|record| record.timeline.as_ref());
+    let steps = timeline.map(|timeline| step_by_step(timeline, end.tool_calls));
     Trial {
         scenario_id: end.scenario_id,
         model: end.model,
@@ -111,6 +114,7 @@ fn trial(ended: Ended, files: &dyn Files, problems: &mut Vec<String>) -> Trial {
         completed_at: at,
         took_ms: end.took_ms,
         verdicts: record.map(verdicts).unwrap_or_default(),
+        steps,
         transcript_bytes: end.transcript.len,
         trial: end.trial,
     }
@@ -118,6 +122,25 @@ fn trial(ended: Ended, files: &dyn Files, problems: &mut Vec<String>) -> Trial {
 
 fn verdicts(record: TrialRecord) -> Vec<Verdict> {
     record.verdicts.into_iter().map(verdict).collect()
+}
+
+fn step_by_step(timeline: &Timeline, tool_calls: u32) -> Steps {
+    let short = |text: &str| text::shorten(&text::clean(text), LONGEST).into_owned();
+    let check = |track: &Track| Check {
+        verifier: short(&track.verifier),
+        first_held: track.first_held(),
+        held_from: track.held_from(),
+        lost: track.lost(),
+        left_out: track.left_out.as_deref().map(short),
+        words: steps::words(track),
+    };
+    Steps {
+        last_step: timeline.last_step,
+        all_held: timeline.all_held(),
+        calls_after: timeline.calls_after(tool_calls),
+        words: steps::summary(timeline, tool_calls),
+        checks: timeline.checks.iter().map(check).collect(),
+    }
 }
 
 fn verdict(said: bench_core::Verdict) -> Verdict {

@@ -113,7 +113,7 @@ fn piece(line: &Line) -> Piece {
         Entry::ToolResult { is_error: true, .. } => "error",
         Entry::ToolResult { .. } => "tool",
         Entry::JudgeAsked { .. } | Entry::JudgeReplied { .. } => "judge",
-        Entry::Verdict(_) => "verdict",
+        Entry::Verdict(_) | Entry::Checked { .. } => "verdict",
         _ => "note",
     };
     let said = conversation::entry(line, Detail::Full);

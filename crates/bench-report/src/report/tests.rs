@@ -57,7 +57,10 @@ impl Files for Fixture {
             error: "no such table".into(),
             permanent: true,
         };
+        let mut timeline = crate::steps::tests::timeline();
+        timeline.checks[0].verifier.clone_from(&self.verifier);
         Ok(Some(TrialRecord {
+            timeline: Some(timeline),
             verdicts: [VerdictStatus::True, VerdictStatus::False, errored]
                 .map(verdict)
                 .into(),
@@ -258,4 +261,8 @@ fn values_serialize_flat_and_named() {
     assert_eq!(value["models"][0]["model"], "anthropic:claude");
     assert!(value["models"][0]["statistics"]["pass_rate"]["interval"]["low"].is_f64());
     assert_eq!(value["trials"][0]["verdicts"][1]["verdict"], "false");
+    let steps = &value["trials"][0]["steps"];
+    assert_eq!(steps["checks"][1]["lost"], serde_json::json!([3]));
+    assert_eq!(steps["checks"][0]["held_from"], 2);
+    assert_eq!(steps["all_held"], 2);
 }

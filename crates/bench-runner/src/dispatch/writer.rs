@@ -370,6 +370,7 @@ mod tests {
             tool_errors: 0,
             expected_tools_missed: Vec::new(),
             drift: Vec::new(),
+            timeline: None,
             usage: Usage::default(),
             retried_usage: Usage::default(),
             judge_usage: Usage::default(),

@@ -46,6 +46,7 @@ impl<'a> Talk<'a> {
             name: tool.into(),
             description: String::new(),
             input_schema: Map::new(),
+            reads_only: false,
         };
         self.tools.push(tool);
     }

@@ -122,6 +122,8 @@ pub struct ToolSpec {
     pub description: String,
     /// JSON Schema of its arguments, as the server sent it.
     pub input_schema: Map<String, Value>,
+    /// Its server says that it only reads (`readOnlyHint`). Models are not told.
+    pub reads_only: bool,
 }
 
 /// One message of a conversation.

@@ -313,6 +313,7 @@ mod tests {
             name: name.into(),
             description: String::new(),
             input_schema,
+            reads_only: false,
         }
     }
 

@@ -117,6 +117,7 @@ mod tests {
             name: name.into(),
             description: String::new(),
             input_schema: Map::new(),
+            reads_only: false,
         }
     }
 

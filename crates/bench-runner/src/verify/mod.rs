@@ -5,6 +5,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`verify_all`] | every verifier of a scenario in order, each under a deadline |
+//! | `steps` | checks that only read, looked at after each tool call |
 //! | `finding` | what a check found → verdict |
 //! | `select` | which part of an answer a check looks at |
 //! | `state`, `response`, `judge`, `tools`, `http`, `command` | the kinds of checks |
@@ -16,6 +17,7 @@ pub(crate) mod judge;
 mod response;
 mod select;
 mod state;
+pub(crate) mod steps;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -46,6 +48,12 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 pub trait Verifier: Send + Sync {
     /// Looks at the final state.
     fn verify<'a>(&'a self, spec: &'a VerifierSpec, end: &'a TrialEnd<'a>) -> BoxFuture<'a, Verdict>;
+
+    /// Whether it only reads, so that it may be asked after each tool call as well, without an answer and again and again.
+    /// Otherwise it is asked at the end only.
+    fn reads_only(&self, _spec: &VerifierSpec) -> bool {
+        false
+    }
 }
 
 /// Everything a verifier may look at.

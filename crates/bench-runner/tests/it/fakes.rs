@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bench_core::harness::{Origin, World};
 use bench_core::limits::LimitOverrides;
@@ -110,6 +111,7 @@ pub(crate) enum Misbehave {
     BreakInTool,
     PanicInTool,
     FailInQuery,
+    SlowQuery,
 }
 
 impl FakeGym {
@@ -184,6 +186,7 @@ impl Gym for FakeGym {
                 name: name.into(),
                 description: String::new(),
                 input_schema: Map::new(),
+                reads_only: false,
             };
             let mut add = tool("add");
             let n = json!({"type": "integer"});
@@ -258,6 +261,9 @@ impl GymSession for FakeSession {
 
     fn query<'a>(&'a self, _sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>> {
         async move {
+            if self.misbehave == Misbehave::SlowQuery {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
             if self.misbehave == Misbehave::FailInQuery {
                 return Err(GymError::SqlRefused {
                     gym: "fake".into(),
@@ -342,6 +348,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         budget: bench_core::plan::Budget::default(),
         gate: bench_core::Gate::default(),
         evidence: bench_core::evidence::Keep::default(),
+        verify_each_step: false,
         launch_dir: "/".into(),
         env_file: None,
         env_file_found: false,

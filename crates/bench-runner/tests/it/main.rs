@@ -20,3 +20,4 @@ mod models;
 mod outcomes;
 mod replaying;
 mod running;
+mod steps;

@@ -39,6 +39,7 @@ impl Gym for Mint {
             name: name.into(),
             description: String::new(),
             input_schema: Map::new(),
+            reads_only: false,
         };
         let session = MintSession {
             tools: ["mint", "spend", "look", "market"].map(tool).into(),

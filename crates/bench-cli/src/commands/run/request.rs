@@ -91,6 +91,7 @@ fn with_options<'p>(
         .max_concurrency(args.gate.max_concurrency)
         .retries(args.gate.retries)
         .evidence(args.gate.evidence.keep())
+        .verify_each_step(args.gate.verify_each_step)
         .budget(args.budget.budget())
         .gate(args.gate.score.over(Gate::default()))
         .secret_names(args.models.secret.iter().cloned())
@@ -277,9 +278,10 @@ mod tests {
     #[test]
     fn options_reach_the_plan() {
         let args = "--harness-file h.json --model gpt-4o --model noop --runs 3 --temperature 0.5 --max-turns 7 \
-                    --tool-timeout 5 --label nightly --system-prompt prompt.md --max-concurrency 2 --retries 0";
+                    --tool-timeout 5 --verify-each-step --label nightly --system-prompt prompt.md --max-concurrency 2 --retries 0";
         let plan = check(args).unwrap().plan;
         assert_eq!((plan.runs, plan.max_concurrency, plan.retries), (3, 2, 0));
+        assert!(plan.verify_each_step && !check("h.json --model noop").unwrap().plan.verify_each_step);
         assert_eq!(
             (plan.limits.max_turns, plan.limits.tool_timeout_seconds),
             (7, 5.0)

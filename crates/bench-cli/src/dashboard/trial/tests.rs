@@ -340,6 +340,50 @@ fn what_its_verifiers_said() {
     assert!(shown(&trial).contains("You are careful."));
 }
 
+#[test]
+fn the_step_from_which_each_of_its_verifiers_held() {
+    let mut trial = trial(over(), 80, 24, 11);
+    press(&mut trial, KeyCode::Tab);
+    let mut record = record();
+    let timeline = json!({"last_step": 4, "took_ms": 9, "checks": [
+        {"verifier": "exists", "changes": [{"step": 0, "verdict": "false"}, {"step": 3, "verdict": "true"}]},
+        {"verifier": "assigned to Sarah", "changes": [
+            {"step": 0, "verdict": "false"}, {"step": 1, "verdict": "true"}, {"step": 3, "verdict": "false"}]},
+        {"verifier": "labelled", "left_out": "it asks a judge"}]});
+    record.timeline = Some(serde_json::from_value(timeline).unwrap());
+    record.tool_calls = 4;
+    update(
+        &mut trial,
+        TrialMessage::News(TrialNews::Record(Some(Box::new(record)))),
+    );
+    insta::assert_snapshot!(shown(&trial), @r#"
+    create-bug~gpt-4o~1                                                     ✗ failed
+     conversation  verifiers  raw  log                               rows 1–20 of 28
+      verifier        verdict    held from       comparison  expected  actual
+      ──────────────────────────────────────────────────────────────────────────────
+      exists          ✓ true     step 3          equals      1         1
+      assigned to     ✗ false    lost (first 1)  equals      1         "\u001b[2Jnob
+      Sarah                                                            ody"
+      labelled        ! errored  —               equals      1         no such
+                                                                       table: labl
+
+      step by step (tool calls)
+      exists: held from step 3
+      assigned to Sarah: held in steps 1–2; lost at step 3
+      labelled: not looked at: it asks a judge
+      2 of 3 followed over 4 tool calls: never all true at once
+
+      asked
+      exists: SELECT count(*) FROM issues WHERE name = 'exists'
+      assigned to Sarah: SELECT count(*) FROM issues WHERE name = 'assigned to
+      Sarah'
+      labelled: SELECT count(*) FROM issues WHERE name = 'labelled'
+
+
+    ? help  q quit  Esc back  Tab next view  y path  o pager
+    "#);
+}
+
 fn record() -> TrialRecord {
     let unknown = VerdictStatus::Errored {
         error: "no such table: labl".into(),

@@ -4,7 +4,7 @@ use bench_core::event::TrialFinished;
 use bench_core::{Outcome, TrialRecord, Verdict};
 use bench_report::conversation::{Piece, Tone};
 use bench_report::text::clean_line;
-use bench_report::trial;
+use bench_report::{steps, trial};
 
 use crate::dashboard::run::ending_words;
 
@@ -25,14 +25,18 @@ pub(super) fn ending(end: &TrialFinished) -> Vec<Piece> {
     vec![piece(Tone::Heading, "outcome"), piece(tone, ending_words(end))]
 }
 
-/// The verdicts with what was asked, what judges said, and the facts of the trial.
+/// The verdicts with when they held, what was asked, what judges said, and the facts of the trial.
 pub(super) fn page(record: &TrialRecord, columns: usize) -> Vec<Piece> {
     let mut pieces = Vec::new();
     if record.verdicts.is_empty() {
         pieces.push(piece(Tone::Fact, "no verifier was asked"));
     } else {
-        let table = trial::verdicts(&record.verdicts).render(columns);
+        let table = trial::verdicts(record).render(columns);
         pieces.extend(table.lines().map(|line| piece(tone(line), line)));
+    }
+    if let Some(timeline) = &record.timeline {
+        let lines = steps::lines(timeline, record.tool_calls);
+        section(&mut pieces, "step by step (tool calls)", lines.into_iter());
     }
     section(&mut pieces, "asked", record.verdicts.iter().filter_map(asked));
     let judged = trial::judgements(&record.verdicts);

@@ -46,6 +46,9 @@ fn a_page_says_what_happened_and_needs_nothing_else() {
         "get_issue: ok",
         "Passed by every model: 1 of 4",
         "no such table",
+        "<li>exists: <span class=\"muted\">held from step 2</span></li>",
+        "held in steps 1–2; lost at step 3",
+        "not looked at: it asks a judge",
     ] {
         assert!(page.contains(part), "`{part}` is missing");
     }

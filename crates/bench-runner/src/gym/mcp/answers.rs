@@ -40,10 +40,14 @@ pub(super) fn announced_sql_runner(info: &ServerPeerInfo) -> Option<String> {
 
 pub(super) fn tool_spec(tool: Tool) -> ToolSpec {
     let description = tool.description.map(std::borrow::Cow::into_owned).or(tool.title);
+    let hint = tool
+        .annotations
+        .and_then(|annotations| annotations.read_only_hint);
     ToolSpec {
         name: tool.name.into_owned(),
         description: description.unwrap_or_default(),
         input_schema: Arc::unwrap_or_clone(tool.input_schema),
+        reads_only: hint == Some(true),
     }
 }
 

@@ -64,6 +64,7 @@ impl Talk {
             name: name.into(),
             description: description.into(),
             input_schema,
+            reads_only: false,
         });
     }
 
