@@ -24,13 +24,13 @@ pub fn line(entry: &Entry, times: Times) -> String {
         n => format!(" ×{n}"),
     };
     if row.completed_at.is_none() {
-        let unknown = if row.status == "running" {
-            ""
-        } else {
-            " • unknown"
+        // The worker is stopped, or nobody here can tell.
+        let standing = match row.status.as_str() {
+            "running" => String::new(),
+            status => format!(" • {status}"),
         };
         return format!(
-            "🔄 {harness} • {models} {trials}{unknown} | {started} | {}",
+            "🔄 {harness} • {models} {trials}{standing} | {started} | {}",
             row.run_id
         );
     }
@@ -82,6 +82,7 @@ mod tests {
         let lines = [
             ("running", false),
             ("unknown", false),
+            ("stopped", false),
             ("completed", true),
             ("failed", true),
         ]
@@ -89,6 +90,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r"
         🔄 task.json • claude-sonnet-4 (3/5) | 5m ago | run_20260102_030405_0badcafe
         🔄 task.json • claude-sonnet-4 (3/5) • unknown | 5m ago | run_20260102_030405_0badcafe
+        🔄 task.json • claude-sonnet-4 (3/5) • stopped | 5m ago | run_20260102_030405_0badcafe
         ✓ 5m ago • task.json • claude-sonnet-4 ×5 • 45/50 (90.0%) | run_20260102_030405_0badcafe
         ✗ failed (3/5) 5m ago • task.json • claude-sonnet-4 ×5 • 45/50 (90.0%) | run_20260102_030405_0badcafe
         ");

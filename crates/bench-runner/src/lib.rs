@@ -43,7 +43,7 @@ pub use earlier::{Earlier, remove_databases};
 pub use job::{BenchJob, OVER_BUDGET, RunSummary, StoreJournal, UNKNOWN_TOOLS, item_id};
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness, load_models, load_prices};
-pub use preflight::{Offered, offered_tools};
+pub use preflight::{Offered, PREFLIGHT, offered_tools};
 pub use recording::{Recording, RecordingError};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use scratch::{Scratch, scratch_folders, sweep_scratch};

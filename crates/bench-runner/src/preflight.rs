@@ -27,8 +27,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Gyms that are reached at once.
 const AT_ONCE: usize = 16;
 
-/// The trial id under which gyms are opened here.
-const TRIAL: &str = "preflight";
+/// The trial id under which gyms are opened before the first trial; their log has its name.
+pub const PREFLIGHT: &str = "preflight";
 
 /// The names of the tools that gyms offer.
 #[derive(Debug, Default)]
@@ -115,7 +115,7 @@ async fn reach(gym: &dyn Gym, run_id: &str, reporter: &Reporter) -> Result<(GymS
         reason,
     };
     let started = Instant::now();
-    let trial: TrialId = TRIAL.parse().map_err(|error| failed(format!("{error}")))?;
+    let trial: TrialId = PREFLIGHT.parse().map_err(|error| failed(format!("{error}")))?;
     let request = OpenRequest {
         run_id: run_id.to_owned(),
         scratch: Scratch::of_run(run_id),

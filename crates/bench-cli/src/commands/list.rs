@@ -6,7 +6,7 @@ use std::io::Write;
 use bench_report::runs::{self, RunRow};
 use bench_report::text;
 use bench_runner::BenchJob;
-use bench_state::{CleanupRow, LegacyRow, Listing, Problem, RunSummary, Standing, Why, Worker};
+use bench_state::{CleanupRow, Ending, LegacyRow, Listing, Problem, RunSummary, Standing, Why, Worker};
 use serde_json::{Value, json};
 
 use super::{older, sweep, write_json};
@@ -15,6 +15,11 @@ use crate::context::Context;
 use crate::error::{CliError, sources};
 use crate::exit::Exit;
 use crate::render::paint;
+
+/// Runs that broke whose cause is told.
+const MOST_CAUSES: usize = 3;
+/// The most characters of a cause.
+const LONGEST_CAUSE: usize = 200;
 
 /// Lists runs, newest first.
 pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
@@ -119,6 +124,25 @@ fn write_table(
     } else {
         let table = runs::table(&rows, cx.times(), cx.now).render(cx.out_look.width);
         write!(cx.out, "{}", paint::table(&table))?;
+    }
+    write_causes(&listing.runs, cx)
+}
+
+/// Why the newest runs that broke did so, and where more is told.
+pub(super) fn write_causes(runs: &[RunSummary<BenchJob>], cx: &mut Context) -> Result<(), CliError> {
+    let broken = runs.iter().filter_map(|run| match run.state.status.ending()? {
+        Ending::Failed { cause } => Some((&run.state.id, cause)),
+        _ => None,
+    });
+    for (id, cause) in broken.take(MOST_CAUSES) {
+        let why = text::clean_line(&format!("{}: {}", cause.kind.code(), cause.message));
+        let show = cx.command(&format!("show {id}"));
+        writeln!(
+            cx.err,
+            "{} {}; `{show}`",
+            paint::signs("✗"),
+            text::shorten(&why, LONGEST_CAUSE)
+        )?;
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use std::io::{BufRead, Write};
 
 use bench_report::text;
-use bench_runner::BenchJob;
-use bench_state::{ItemId, RunView};
+use bench_runner::{BenchJob, PREFLIGHT};
+use bench_state::{Ending, ItemId, RunView};
 
+use super::page::WORKER_LOG;
 use super::show::find_trial;
 use super::{attach, sweep};
 use crate::args::runs::LogsArgs;
@@ -30,14 +31,31 @@ pub(super) fn cmd(args: &LogsArgs, cx: &mut Context) -> Result<Exit, CliError> {
         }
         return Ok(Exit::Success);
     }
-    let mut any = false;
+    // Gyms that did not start have said why before the first trial.
+    let mut any = write_log(&view, &PREFLIGHT.parse()?, true, cx)?;
     for trial in view.plan()?.trials() {
         any |= write_log(&view, &trial.id.as_str().parse()?, true, cx)?;
     }
     if !any {
         writeln!(cx.err, "no trial of run `{}` has a log", view.id())?;
     }
+    broke(&view, cx)?;
     Ok(Exit::Success)
+}
+
+/// Why the run itself broke, if it did: the logs of its trials do not say it.
+fn broke(view: &RunView<BenchJob>, cx: &mut Context) -> Result<(), CliError> {
+    let summary = view.summary();
+    let Some(Ending::Failed { cause }) = summary.state.status.ending() else {
+        return Ok(());
+    };
+    let cause = text::clean_line(&cause.message);
+    writeln!(cx.err, "the run failed: {cause}")?;
+    let log = summary.dir.join(WORKER_LOG);
+    if log.is_file() {
+        writeln!(cx.err, "what its worker said: {}", cx.shown(&log))?;
+    }
+    Ok(())
 }
 
 /// Whether there was one.

@@ -32,6 +32,9 @@ const MOST_CHANGED: usize = 40;
 /// The most characters that say what one model is sent tools without; `--json` has all.
 const LONGEST_CHANGES: usize = 240;
 
+/// What a worker in the background says stands in this file of the run.
+pub(super) const WORKER_LOG: &str = "worker.log";
+
 /// What is known of a run.
 pub(super) struct Page {
     run: RunSummary<BenchJob>,
@@ -248,21 +251,21 @@ impl Page {
         ))
     }
 
-    /// How far it is, or was when it ended early, and what goes on with it.
+    /// How far it is, and once it is over, how many trials have no verdict and what tries them again.
     fn unfinished(&self, cx: &Context) -> Option<String> {
         let (status, progress) = (&self.run.state.status, &self.run.state.progress);
-        let far = format!("{} of {} over", progress.trials_done, progress.trials_total);
+        let all = progress.trials_total;
         if !status.is_over() {
-            return Some(far);
+            return Some(format!("{} of {all} over", progress.trials_done));
         }
-        let open = progress.trials_total.saturating_sub(progress.outcomes.scored());
-        if open == 0 || matches!(status.ending(), Some(Ending::Completed)) || !self.resume_may_help() {
+        let judged = progress.outcomes.scored();
+        let open = all.saturating_sub(judged);
+        if open == 0 || !self.resume_may_help() {
             return None;
         }
         let resume = cx.command(&format!("resume {}", self.id()));
-        let open = text::count(open as usize, "trial");
         Some(format!(
-            "{far}; `{resume}` goes on with the {open} without a verdict"
+            "{judged} of {all} have a verdict; `{resume}` runs the other {open}"
         ))
     }
 
@@ -286,7 +289,7 @@ impl Page {
     /// What the last words of a worker that came to grief stand in.
     fn worker_log(&self) -> Option<std::path::PathBuf> {
         let failed = matches!(self.run.state.status.ending(), Some(Ending::Failed { .. }));
-        let log = self.run.dir.join("worker.log");
+        let log = self.run.dir.join(WORKER_LOG);
         (failed && log.is_file()).then_some(log)
     }
 

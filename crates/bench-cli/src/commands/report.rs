@@ -78,8 +78,11 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
             writeln!(cx.out, "{}", cx.shown(&path))?;
         }
         if gathered.is_partial() {
-            let again = cx.command(&format!("report {}", gathered.run_id()));
-            writeln!(cx.err, "the run is not over; `{again}` writes it anew")?;
+            writeln!(
+                cx.err,
+                "run {} is not over: the report ends where it was read",
+                gathered.run_id()
+            )?;
         }
     }
     sweep::leftovers(&store, cx);

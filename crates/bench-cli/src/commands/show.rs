@@ -116,7 +116,15 @@ pub(crate) fn write_trial(
         )));
     }
     let lines = lines.ok_or_else(|| CliError::usage(format!("trial `{id}` has not begun")))?;
-    writeln!(err, "this trial is not over; what was said so far:")?;
+    if view.summary().state.status.is_over() {
+        let id = view.id();
+        writeln!(
+            err,
+            "the run ended before this trial, which `resume {id}` runs again; what was said:"
+        )?;
+    } else {
+        writeln!(err, "this trial is not over; what was said so far:")?;
+    }
     write_conversation(lines, detail, (out, err))
 }
 

@@ -86,6 +86,7 @@ fn write_list(limit: usize, cx: &mut Context) -> Result<Exit, CliError> {
             writeln!(cx.out, "{number}. {}", sections::line(entry, cx.times()))?;
         }
     }
+    list::write_causes(&listing.runs, cx)?;
     list::write_rest(&listing, cx)?;
     Ok(Exit::Success)
 }

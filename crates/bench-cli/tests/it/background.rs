@@ -532,9 +532,25 @@ fn a_run_that_stands_still_or_ended_early_says_what_goes_on_with_it() {
     signal(pid, rustix::process::Signal::KILL);
     until("it is gone", || !lives(pid));
     let shown = bed.bench("show latest");
-    let want =
-        format!("trials   1 of 2 over; `bench-cli resume {run}` goes on with the 1 trial without a verdict");
+    let want = format!("trials   1 of 2 have a verdict; `bench-cli resume {run}` runs the other 1");
     assert!(shown.contains(&want), "{shown}");
+    let lists = ["list", "view list"].map(|command| bed.bench(command));
+    for listed in lists {
+        let why = listed
+            .lines()
+            .find(|line| line.contains("✗") && line.contains("worker_lost"));
+        assert!(
+            why.is_some_and(|why| why.ends_with(&format!("`bench-cli show {run}`"))),
+            "{listed}"
+        );
+    }
+    let trial = bed.bench("show latest --trial stuck~script-play.json~1");
+    assert!(trial.contains(&format!("`resume {run}` runs again")), "{trial}");
+    let logs = bed.bench("logs latest");
+    assert!(
+        logs.contains("the run failed: ") && logs.contains("worker.log"),
+        "{logs}"
+    );
 }
 
 #[test]
