@@ -277,6 +277,8 @@ fn checked_line(paper: &mut Paper, step: u32, change: &Checked) {
     };
     match &change.status {
         VerdictStatus::True => paper.line(Tone::True, format!("✓ {name}: held {when}")),
+        // As it should be: there is something to do.
+        VerdictStatus::False if step == 0 => paper.line(Tone::Fact, format!("· {name}: did not hold {when}")),
         VerdictStatus::False => paper.line(Tone::False, format!("✗ {name}: did not hold {when}")),
         VerdictStatus::Errored { error, .. } => {
             let words = format!("! {name}: not known {when}: {}", clean_line(error));
@@ -511,7 +513,7 @@ mod tests {
         ✗ alone: did not hold after tool call 3
         ! ␛[2J: not known after tool call 3: gone⏎now
         ");
-        assert!(show(all, Detail::Full).contains("✗ exists: did not hold before the first tool call"));
+        assert!(show(all, Detail::Full).contains("· exists: did not hold before the first tool call"));
     }
 
     #[test]
