@@ -7,6 +7,7 @@
 use std::fs;
 
 use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
 
 use crate::damage;
 use crate::durable;
@@ -165,10 +166,18 @@ impl<J: Job> Replay<J> {
         damage::told(dir, &self.report, self.journal, recorded)
     }
 
-    /// Writes what was folded into `state`. A noted ending is one: the run is over from that line on.
+    /// Whether the journal ends before what was recorded of it.
+    pub(crate) fn is_cut(&self, recorded: Checkpoint) -> bool {
+        self.journal.seq < recorded.seq
+    }
+
+    /// Writes what was folded into `state`. A noted ending is one: the run is over from that line on. How far the journal
+    /// went is never taken back, so that one that was cut is told for ever.
     pub(crate) fn apply_to(&self, state: &mut RunState<J>) {
         state.progress = self.progress.clone();
-        state.journal = self.journal;
+        if !self.is_cut(state.journal) {
+            state.journal = self.journal;
+        }
         state.updated_at = self.last_at.unwrap_or(state.updated_at).max(state.updated_at);
         if let (RunStatus::Running, Some((ending, at))) = (&state.status, &self.ending) {
             state.status = RunStatus::Over {
@@ -178,7 +187,7 @@ impl<J: Job> Replay<J> {
         }
     }
 
-    /// The state that a lost `state.json` must have held, up to date.
+    /// The state that a lost `state.json` must have held, up to date. How far the journal went, `session.json` knows too.
     ///
     /// # Errors
     /// [`StateError::Inconsistent`] if the journal has lost its first line too.
@@ -188,6 +197,7 @@ impl<J: Job> Replay<J> {
             path: dir.journal(),
             reason: "the line that tells how the run began is missing or not readable".to_owned(),
         })?;
+        let recorded = recorded_in_session(dir, &begun.id);
         let mut state = RunState {
             id: begun.id,
             status: RunStatus::Running,
@@ -198,12 +208,19 @@ impl<J: Job> Replay<J> {
             generation: begun.generation,
             updated_at: begun.started_at,
             cancel_requested: None,
-            journal: replay.journal,
+            journal: recorded.unwrap_or(replay.journal),
             format: begun.format,
         };
         replay.apply_to(&mut state);
         Ok((state, replay))
     }
+}
+
+/// Up to where the journal of this run was taken in by its `session.json`, if that can be read.
+fn recorded_in_session(dir: &RunDir, id: &RunId) -> Option<Checkpoint> {
+    let bytes = durable::read(&dir.session(), durable::LIMIT).ok().flatten()?;
+    let (_, mark) = format::decode_session::<IgnoredAny>(&bytes).ok()?;
+    (mark.run_id == *id).then_some(mark.journal)
 }
 
 /// Reads a file that holds one of the job's types.

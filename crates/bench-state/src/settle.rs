@@ -293,16 +293,33 @@ fn end_and_store<J: Job>(
     orphan: &Orphan,
     problems: &mut Vec<StateError>,
 ) -> Result<()> {
+    let counted = state.progress.clone();
     let replay = end(dir, state, orphan, problems)?;
     state_file::check_format(state, dir)?;
     durable::sync_written(&dir.journal())?;
     lock::make_room(&dir.lease());
-    match replay {
-        Some(replay) => state_file::write(dir, state, &replay.session)?,
-        None => state_file::write_state(dir, state)?,
-    }
+    store(dir, state, replay.as_ref(), counted)?;
     markers::remove(dir);
     Ok(())
+}
+
+/// Stores a state whose `progress` was `counted` before the journal was read. Of a journal that was cut since, the
+/// snapshots are the last that knows what it held: they keep it.
+fn store<J: Job>(
+    dir: &RunDir,
+    state: &RunState<J>,
+    replay: Option<&Replay<J>>,
+    counted: J::Progress,
+) -> Result<()> {
+    match replay {
+        Some(replay) if !replay.is_cut(state.journal) => state_file::write(dir, state, &replay.session),
+        Some(_) => {
+            let mut kept = state.clone();
+            kept.progress = counted;
+            state_file::write_state(dir, &kept)
+        }
+        None => state_file::write_state(dir, state),
+    }
 }
 
 /// Makes sure that a run is over which is about to be changed: one that a reader found without a worker, and told as
@@ -375,6 +392,7 @@ pub(crate) fn end_as<J: Job>(
             return Ok(false);
         }
         state_file::check_format(&state, dir)?;
+        let counted = state.progress.clone();
         let replay = catch_up(dir, &mut state, &mut Vec::new())?;
         durable::sync_written(&dir.journal())?;
         let ours = !state.status.is_over();
@@ -383,10 +401,7 @@ pub(crate) fn end_as<J: Job>(
             state.status = RunStatus::Over { completed_at, ending };
             state.updated_at = completed_at;
         }
-        match replay {
-            Some(replay) => state_file::write(dir, &state, &replay.session)?,
-            None => state_file::write_state(dir, &state)?,
-        }
+        store(dir, &state, replay.as_ref(), counted)?;
         markers::remove(dir);
         Ok(ours)
     })

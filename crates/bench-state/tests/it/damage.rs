@@ -243,6 +243,78 @@ fn a_journal_that_lacks_its_end_is_told_to_every_reader_and_counted_as_it_is() {
     assert_eq!(told(&bed.only()), "completed 2/3");
 }
 
+/// Every reader tells that lines are missing, whatever others did before; nobody goes on behind them.
+fn expect_cut(bed: &Bed, run: &bench_state::RunId, packed: u32, recorded: u64) {
+    for round in 0..2 {
+        let said = problems(bed).join(" ");
+        let reason = format!("it ends there, but {recorded} lines were recorded");
+        assert!(said.contains(&reason), "{round}: {said}");
+        for view in [bed.view(run), bed.store.inspect(run, now()).unwrap()] {
+            assert_eq!(view.problems().len(), 1, "{round}: {:?}", view.problems());
+            assert_eq!(view.summary().state.progress.packed, packed, "{round}");
+            assert_eq!(view.session().unwrap().weights.len(), packed as usize, "{round}");
+        }
+        let plan = bed.store.plan_cleanup(now(), TimeDelta::hours(1)).unwrap();
+        assert_eq!((plan.rows.len(), plan.problems.len()), (1, 1), "{round}");
+        let refused = bed.store.resume(run, now()).map(drop).unwrap_err();
+        assert!(matches!(refused, StateError::NotResumable { .. }), "{refused}");
+        let refused = bed
+            .store
+            .add_after_end(run, &[(crate::job::packed(1), now())])
+            .unwrap_err();
+        assert!(matches!(refused, StateError::NotResumable { .. }), "{refused}");
+    }
+}
+
+/// The worker is dead, and its journal was cut before anybody looked: whoever looks first ends the run, and says so, but
+/// must not take what is left for all there was.
+#[test]
+fn who_ends_a_run_does_not_forget_how_far_its_journal_went() {
+    for left in [2, 1] {
+        let other = Bed::new();
+        let alive = other.start();
+        let events = [1, 2].map(|weight| (crate::job::packed(weight), now()));
+        alive.record_batch(&events).unwrap();
+        alive.snapshot(now()).unwrap();
+        let bed = Bed::new();
+        other.copy_into(&bed);
+        let run = alive.id().clone();
+        let dir = bed.dir(&run);
+        let session = fs::read(dir.join("session.json")).unwrap();
+        cut(&dir, left);
+        expect_cut(&bed, &run, u32::try_from(left).unwrap() - 1, 3);
+        let stored = fs::read_to_string(dir.join("state.json")).unwrap();
+        assert!(
+            stored.contains(r#""packed": 2"#),
+            "what was counted stays: {stored}"
+        );
+        assert!(stored.contains("worker_lost"), "{stored}");
+        assert_eq!(fs::read(dir.join("session.json")).unwrap(), session);
+    }
+}
+
+/// `session.json` knows, too, how far the journal went.
+#[test]
+fn who_rebuilds_a_state_does_not_take_a_cut_journal_for_a_whole_one() {
+    let bed = Bed::new();
+    let run = bed.finished(now());
+    let dir = bed.dir(&run);
+    cut(&dir, 2);
+    fs::remove_file(dir.join("state.json")).unwrap();
+    let said = problems(&bed);
+    assert_eq!(said.len(), 2, "{said:?}");
+    expect_cut(&bed, &run, 1, 4);
+}
+
+/// Leaves so many lines of a journal.
+fn cut(dir: &std::path::Path, lines: usize) {
+    let journal = dir.join("events.jsonl");
+    let whole = fs::read_to_string(&journal).unwrap();
+    let left: String = whole.split_inclusive('\n').take(lines).collect();
+    assert!(left.len() < whole.len());
+    fs::write(&journal, left).unwrap();
+}
+
 #[test]
 fn a_changed_line_of_a_run_that_is_over_is_told_by_who_reads_all_of_it() {
     let bed = Bed::new();
