@@ -6,7 +6,8 @@ use bench_tests::model_stub::script::{Conversation, Fault, Reply, Script, Turn, 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{is_in_session, is_recorded, is_transcribed, log, read, samples};
+use super::same::{is_in_session, is_recorded, is_transcribed, samples};
+use super::{log, read};
 use crate::installed;
 
 const RUN: &str = "run harness.json --model openai:m --judge-model anthropic:j --prices prices.json --runs 2";
