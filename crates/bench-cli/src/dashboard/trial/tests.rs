@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bench_core::event::Awaited;
 use bench_core::transcript::{Entry, Line, ToolCall};
 use bench_core::{Event, Outcome, Usage, Verdict, VerdictStatus};
-use bench_report::conversation::{self, Detail};
+use bench_report::conversation::{self, Detail, Tone};
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 use serde_json::{Value, json};
 
@@ -382,6 +382,29 @@ fn the_step_from_which_each_of_its_verifiers_held() {
 
     ? help  q quit  Esc back  Tab next view  y path  o pager
     "#);
+}
+
+#[test]
+fn a_verdict_has_one_colour_over_all_its_lines() {
+    let table = verdicts::page(&record(), 26).into_iter();
+    let table = table.take_while(|piece| piece.tone != Tone::Heading);
+    let tones: Vec<(Tone, String)> = table.map(|piece| (piece.tone, piece.text)).collect();
+    let of = |words: &str| {
+        tones
+            .iter()
+            .find(|(_, line)| line.contains(words))
+            .map(|(tone, _)| *tone)
+    };
+    assert_eq!(
+        (of("assigned"), of("Sarah")),
+        (Some(Tone::False), Some(Tone::False)),
+        "{tones:?}"
+    );
+    assert_eq!(of("exists"), Some(Tone::True));
+    assert!(
+        !tones.iter().any(|(_, line)| line.contains("assigned to Sarah")),
+        "it takes two lines"
+    );
 }
 
 fn record() -> TrialRecord {

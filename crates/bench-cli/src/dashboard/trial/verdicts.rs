@@ -32,7 +32,12 @@ pub(super) fn page(record: &TrialRecord, columns: usize) -> Vec<Piece> {
         pieces.push(piece(Tone::Fact, "no verifier was asked"));
     } else {
         let table = trial::verdicts(record).render(columns);
-        pieces.extend(table.lines().map(|line| piece(tone(line), line)));
+        let mut last = Tone::Said;
+        pieces.extend(table.lines().map(|line| {
+            // A long cell goes on in the lines below, which have no sign.
+            last = tone(line).unwrap_or(last);
+            piece(last, line)
+        }));
     }
     if let Some(timeline) = &record.timeline {
         let lines = steps::lines(timeline, record.tool_calls);
@@ -62,12 +67,11 @@ fn asked(verdict: &Verdict) -> Option<String> {
 }
 
 /// A row of the table by its sign.
-fn tone(line: &str) -> Tone {
-    let sign = line.split(' ').find_map(|word| match word {
+fn tone(line: &str) -> Option<Tone> {
+    line.split(' ').find_map(|word| match word {
         "✓" => Some(Tone::True),
         "✗" => Some(Tone::False),
         "!" | "?" => Some(Tone::Unknown),
         _ => None,
-    });
-    sign.unwrap_or(Tone::Said)
+    })
 }
