@@ -120,6 +120,11 @@ fn a_run_in_the_background_is_listed_and_ends_when_it_is_killed() {
         (&"cancelled".into(), &"requested".into())
     );
     assert_eq!(shown["progress"]["passed"], 1, "what is finished is kept");
+    let junit = bed.bench("report latest --format junit -o -");
+    assert!(
+        junit.contains("the run is cancelled: 1 of 2 trials have no verdict"),
+        "{junit}"
+    );
     assert!(!lives(pid));
     assert!(processes_with(&run).is_empty());
     assert_eq!(json(&bed, "kill latest")["runs"][0]["how"], "already_over");

@@ -1,7 +1,8 @@
 //! Trials as test cases, for the CI systems that show `JUnit` XML.
 //!
 //! A suite is a model, a case is a trial: `failed` and `limit` are failures, `errored` is an error, what was not judged is
-//! skipped. Trials that are lost with files of the run are one error. Only attributes that the schema of Jenkins
+//! skipped. A run that did not come to its end by itself is one error more, and so are trials that are lost with files of the
+//! run. Only attributes that the schema of Jenkins
 //! (`junit-10.xsd`) knows are written; the library escapes, and [`text::clean_line`] leaves nothing that XML cannot hold.
 
 use std::io::{self, Write};
@@ -26,7 +27,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let name = text::clean_line(run.label.as_ref().unwrap_or(&run.harness_name));
     let end = run.completed_at.unwrap_or(report.made_at);
     let ms = u64::try_from((end - run.started_at).num_milliseconds()).unwrap_or(0);
-    let lost = lost(report);
+    let lost = Lost::of(report);
     let [tests, failures, errors, _] = counts(&report.trials.iter().collect::<Vec<_>>(), lost.is_some());
     xml.create_element("testsuites")
         .with_attributes([
@@ -41,40 +42,67 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
                 .models
                 .iter()
                 .try_for_each(|model| suite(report, model, xml))?;
-            lost.map_or(Ok(()), |lost| suite_of_files(report, &lost, xml))
+            lost.map_or(Ok(()), |lost| lost.write(xml))
         })?;
     xml.get_mut().write_all(b"\n")
 }
 
-/// What is missing of a run that came to its end: its files are damaged. Without a case of its own that would look as if
-/// there had been less to do, and all of it had gone well.
-fn lost(report: &Report) -> Option<String> {
-    let (told, total) = (report.trials.len(), report.run.trials_total as usize);
-    (report.run.status == "completed" && told < total && !report.problems.is_empty())
-        .then(|| format!("{told} of {total} trials are told, because files of the run are damaged"))
+/// What is missing of a run that is over. Without a case of its own that would look as if there had been less to do, and all
+/// of it had gone well.
+struct Lost {
+    /// Name of the suite and of its case.
+    name: &'static str,
+    kind: String,
+    message: String,
+    /// More, a line each.
+    lines: Vec<String>,
 }
 
-fn suite_of_files(report: &Report, lost: &str, xml: &mut Xml<'_>) -> io::Result<()> {
-    let name = "files of the run";
-    let lines: Vec<String> = report
-        .problems
-        .iter()
-        .map(|problem| text::clean_line(problem))
-        .collect();
-    xml.create_element("testsuite")
-        .with_attributes([("name", name), ("tests", "1"), ("failures", "0"), ("errors", "1")])
-        .write_inner_content(|xml| {
-            xml.create_element("testcase")
-                .with_attributes([("name", name), ("classname", "bench-cli")])
-                .write_inner_content(|xml| {
-                    xml.create_element("error")
-                        .with_attributes([("message", lost), ("type", "damaged")])
-                        .write_text_content(BytesText::new(&lines.join("\n")))?;
-                    Ok(())
-                })?;
-            Ok(())
-        })?;
-    Ok(())
+impl Lost {
+    fn of(report: &Report) -> Option<Self> {
+        let run = &report.run;
+        let (told, total) = (report.trials.len(), run.trials_total as usize);
+        let problems = report.problems.iter();
+        let clean = |line: &String| text::clean_line(line);
+        if run.status != "completed" && !run.partial {
+            let open = run.trials_total.saturating_sub(run.outcomes.scored());
+            let message = format!(
+                "the run is {}: {open} of {total} trials have no verdict",
+                run.status
+            );
+            return Some(Self {
+                name: "the run",
+                kind: run.status.clone(),
+                message,
+                lines: run.error.iter().chain(problems).map(clean).collect(),
+            });
+        }
+        let damaged = run.status == "completed" && told < total && !report.problems.is_empty();
+        damaged.then(|| Self {
+            name: "files of the run",
+            kind: "damaged".to_owned(),
+            message: format!("{told} of {total} trials are told, because files of the run are damaged"),
+            lines: problems.map(clean).collect(),
+        })
+    }
+
+    fn write(&self, xml: &mut Xml<'_>) -> io::Result<()> {
+        let name = self.name;
+        xml.create_element("testsuite")
+            .with_attributes([("name", name), ("tests", "1"), ("failures", "0"), ("errors", "1")])
+            .write_inner_content(|xml| {
+                xml.create_element("testcase")
+                    .with_attributes([("name", name), ("classname", "bench-cli")])
+                    .write_inner_content(|xml| {
+                        xml.create_element("error")
+                            .with_attributes([("message", self.message.as_str()), ("type", &self.kind)])
+                            .write_text_content(BytesText::new(&self.lines.join("\n")))?;
+                        Ok(())
+                    })?;
+                Ok(())
+            })?;
+        Ok(())
+    }
 }
 
 /// Cases, failures, errors and what is skipped; with the case that tells what is lost.
@@ -132,6 +160,8 @@ fn properties(report: &Report, model: &Model, xml: &mut Xml<'_>) -> io::Result<(
     let few = model.statistics.pass_rate.is_some_and(|rate| rate.few_scenarios);
     let properties = [
         ("run", Some(report.run.run_id.clone())),
+        ("status", Some(report.run.status.clone())),
+        ("cause", report.run.error.as_deref().map(text::clean_line)),
         ("partial", report.run.partial.then(|| "true".to_owned())),
         ("pass rate (95%)", rate),
         ("few scenarios", few.then(|| "true".to_owned())),
@@ -256,6 +286,36 @@ mod tests {
         let lost = document(&report);
         assert!(lost.contains(r#"tests="1" failures="0" errors="1""#), "{lost}");
         assert!(lost.contains(r#"<error message="0 of 16 trials are told, because files of the run are damaged" type="damaged">`events.jsonl` is &lt;damaged&gt;</error>"#), "{lost}");
+    }
+
+    #[test]
+    fn a_run_that_did_not_come_to_its_end_is_an_error() {
+        let mut report = report();
+        (report.run.status, report.run.partial) = ("failed".to_owned(), false);
+        report.run.error = Some("the worker <pid 7> is gone".to_owned());
+        (report.run.trials_total, report.run.outcomes.passed) = (20, 9);
+        let cut = document(&report);
+        assert!(cut.contains(r#"tests="17" failures="4" errors="4""#), "{cut}");
+        let scored = report.run.outcomes.scored();
+        let message = format!("the run is failed: {} of 20 trials have no verdict", 20 - scored);
+        let case =
+            format!(r#"<error message="{message}" type="failed">the worker &lt;pid 7&gt; is gone</error>"#);
+        assert!(cut.contains(&case), "{case}: {cut}");
+        for property in [
+            r#"<property name="status" value="failed"/>"#,
+            r#"<property name="cause" value="the worker &lt;pid 7&gt; is gone"/>"#,
+        ] {
+            assert_eq!(cut.matches(property).count(), 2, "{cut}");
+        }
+        report.trials.clear();
+        let nothing = document(&report);
+        assert!(
+            nothing.contains(r#"tests="1" failures="0" errors="1""#),
+            "{nothing}"
+        );
+        // It goes on: nobody knows yet.
+        (report.run.status, report.run.partial) = ("running".to_owned(), true);
+        assert!(document(&report).contains(r#"tests="0" failures="0" errors="0""#));
     }
 
     #[test]
