@@ -15,6 +15,7 @@ use crate::ids::RunId;
 use crate::job::Job;
 use crate::legacy::{self, LegacyFault, LegacyRow};
 use crate::lock::LeaseProbe;
+use crate::replay;
 use crate::settle::{self, Reading};
 use crate::state::{CancelRequest, RunState, RunSummary};
 use crate::state_file::{self, Found};
@@ -187,6 +188,10 @@ impl<J: Job> RunStore<J> {
             }
         };
         damage::look(&dir, &mut settled);
+        if settled.problems.is_empty() {
+            // A plan that is gone: the run can be shown, but neither resumed nor tried again.
+            settled.problems.extend(replay::check_plan(&dir).err());
+        }
         let damaged = !settled.problems.is_empty();
         let rebuilt = settled
             .problems

@@ -17,12 +17,17 @@ use crate::job::Job;
 use crate::journal::Checkpoint;
 use crate::journal::reader::{JournalReader, JournalReport};
 use crate::layout::RunDir;
-use crate::replay::Replay;
+use crate::replay::{self, Replay};
 use crate::settle::Settled;
 use crate::state::RunState;
 
-/// Reads the journal of a run that is over, if nothing was found yet, and tells what is wrong with it.
+/// Reads the journal of a run that is over, if nothing was found yet, and tells what is wrong with it; and whether the
+/// plan is another one.
 pub(crate) fn look<J: Job>(dir: &RunDir, found: &mut Settled<J>) {
+    // One that is missing is told by whoever needs it.
+    if let Err(changed @ StateError::PlanChanged { .. }) = replay::check_plan(dir) {
+        found.problems.push(changed);
+    }
     let state = &mut found.summary.state;
     // One that is too short was read when that was seen.
     let seen = is_known(&found.problems) || !is_long_enough(dir, state.journal);

@@ -265,6 +265,14 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// Whether the results of a run are others than those that it recorded: lines of its journal are lost, or its plan is
+    /// another one.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::JournalDamaged { .. } | Self::PlanChanged { .. })
+    }
+}
+
 /// What was tried on a file, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

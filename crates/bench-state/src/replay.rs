@@ -151,16 +151,6 @@ impl<J: Job> Replay<J> {
         }
     }
 
-    /// Refuses a plan that was changed after the run was created: what the journal says is about another one.
-    pub(crate) fn check_plan(&self, dir: &RunDir) -> Result<()> {
-        let path = dir.plan();
-        let content = durable::read(&path, durable::LIMIT)?.ok_or_else(|| durable::missing(&path))?;
-        match &self.plan {
-            Some(plan) if **plan != ItemRef::of(&content) => Err(StateError::PlanChanged { path }),
-            _ => Ok(()),
-        }
-    }
-
     /// Damage to tell about, if there is any. So far it was recorded at least.
     pub(crate) fn damage(&self, dir: &RunDir, recorded: Checkpoint) -> Option<StateError> {
         damage::told(dir, &self.report, self.journal, recorded)
@@ -221,6 +211,30 @@ fn recorded_in_session(dir: &RunDir, id: &RunId) -> Option<Checkpoint> {
     let bytes = durable::read(&dir.session(), durable::LIMIT).ok().flatten()?;
     let (_, mark) = format::decode_session::<IgnoredAny>(&bytes).ok()?;
     (mark.run_id == *id).then_some(mark.journal)
+}
+
+/// Refuses a plan that is gone, or was changed after the run was created: what the journal says is about another one.
+/// Reads the journal only up to the first note that names the plan, which is its first line unless the run is of an earlier
+/// version.
+pub(crate) fn check_plan(dir: &RunDir) -> Result<()> {
+    let path = dir.plan();
+    let content = durable::read(&path, durable::LIMIT)?.ok_or_else(|| durable::missing(&path))?;
+    match named_plan(dir)? {
+        Some(plan) if *plan != ItemRef::of(&content) => Err(StateError::PlanChanged { path }),
+        _ => Ok(()),
+    }
+}
+
+/// The plan that the run was created with, as the journal names it.
+fn named_plan(dir: &RunDir) -> Result<Option<Box<ItemRef>>> {
+    let path = dir.journal();
+    let mut reader = JournalReader::<IgnoredAny>::open(&path, Checkpoint::default())?;
+    while let Some(line) = reader.next_line().at(FileAction::Read, &path)? {
+        if let Said::Store(StoreNote::Begun { plan: Some(plan), .. }) = line.said {
+            return Ok(Some(plan));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads a file that holds one of the job's types.

@@ -21,7 +21,7 @@ use crate::lock::Lease;
 use crate::markers;
 use crate::platform;
 use crate::recorder::Shared;
-use crate::replay::Replay;
+use crate::replay::{self, Replay};
 use crate::settle;
 use crate::state::RunState;
 use crate::state_file::{self, Found};
@@ -91,7 +91,7 @@ fn reopen<J: Job>(dir: &RunDir, lease: &Lease, now: DateTime<Utc>) -> Result<Arc
         settle::ensure_over(dir, &mut state)?;
         lease.reserve(&dir.lease())?;
         let replay = Replay::<J>::from_scratch(dir)?;
-        replay.check_plan(dir)?;
+        replay::check_plan(dir)?;
         let mut journal = open_journal(dir, &state, &replay)?;
         let worker = platform::this_worker();
         let begun = StoreNote::Begun {

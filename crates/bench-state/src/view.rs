@@ -18,7 +18,7 @@ use crate::journal::Checkpoint;
 use crate::journal::line::{Line, Said};
 use crate::journal::reader::{JournalReader, JournalReport};
 use crate::layout::RunDir;
-use crate::replay::{Replay, read_json};
+use crate::replay::{self, Replay, read_json};
 use crate::settle::Settled;
 use crate::state::RunSummary;
 
@@ -67,12 +67,12 @@ impl<J: Job> RunView<J> {
         read_json(&self.dir.plan())
     }
 
-    /// Refuses a plan that is not the one the run was created with. Runs of earlier versions do not know theirs.
+    /// Refuses a plan that is gone or not the one the run was created with. Runs of earlier versions do not know theirs.
     ///
     /// # Errors
     /// [`StateError::PlanChanged`], and those of reading plan and journal.
     pub fn check_plan(&self) -> Result<()> {
-        Replay::<J>::from_scratch(&self.dir)?.check_plan(&self.dir)
+        replay::check_plan(&self.dir)
     }
 
     /// What became of an item's record since it was written as `written`, if something did.

@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) left_out: Vec<String>,
     /// What is wrong with the files of the runs: less may be compared than there was.
     pub(crate) problems: Vec<String>,
+    /// Those of them that make the totals others than those that were recorded.
+    damage: Vec<String>,
 }
 
 /// Compares runs, or models of a run, as they are typed: `RUN` or `RUN#MODEL`, and models to look at only.
@@ -50,6 +52,7 @@ pub(crate) fn between(
     let matched = operands.matched()?;
     Ok(Report {
         problems: operands.problems(),
+        damage: operands.damage(),
         outcome: compare(&matched.sides, matched.couples),
         sides: matched.sides,
         left_out: matched.left_out,
@@ -64,7 +67,7 @@ pub(super) fn cmd(args: &CompareArgs, cx: &mut Context) -> Result<Exit, CliError
     for problem in &report.problems {
         evidence::warning(problem, &mut cx.err)?;
     }
-    let (exit, missed) = gate::compared(&report.sides, &report.outcome, &args.gate);
+    let (exit, missed) = gate::compared(&report.sides, &report.outcome, &args.gate, &report.damage);
     if args.json {
         let asked = args.gate.asks();
         let gate =
@@ -111,7 +114,7 @@ fn write(report: &Report, cx: &mut Context) -> Result<(), CliError> {
         sides,
         outcome,
         left_out,
-        problems: _,
+        ..
     } = report;
     if let Some(first) = sides.first()
         && sides.iter().all(|side| side.run == first.run)

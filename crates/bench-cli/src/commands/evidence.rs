@@ -45,6 +45,12 @@ pub(super) fn problems_of_all(
     Ok(all)
 }
 
+/// What makes the results of a run others than those that it recorded, a sentence each.
+pub(super) fn damage(view: &RunView<BenchJob>) -> Vec<String> {
+    let damage = view.problems().iter().filter(|problem| problem.is_damage());
+    damage.map(in_words).collect()
+}
+
 /// Tells what is wrong with the files of a run, for commands that go on all the same.
 pub(super) fn warn(view: &RunView<BenchJob>, err: &mut Sink) -> Result<(), CliError> {
     view.problems()

@@ -10,8 +10,9 @@ use super::execute::End;
 use crate::args::compare::CompareGateArgs;
 use crate::exit::Exit;
 
-/// The exit code of a run, and what of the gate was missed, a sentence each.
-pub(super) fn exit(end: &End, session: &Session, gate: &Gate) -> (Exit, Vec<String>) {
+/// The exit code of a run, and what of the gate was missed, a sentence each. `damage` is what makes the totals others than
+/// those that were recorded: a gate that looks at them is not met and not missed, it could not be asked.
+pub(super) fn exit(end: &End, session: &Session, gate: &Gate, damage: &[String]) -> (Exit, Vec<String>) {
     match end {
         End::Cancelled => return (Exit::Interrupted, Vec::new()),
         End::OverBudget(_) => return (Exit::Unfinished, Vec::new()),
@@ -19,6 +20,9 @@ pub(super) fn exit(end: &End, session: &Session, gate: &Gate) -> (Exit, Vec<Stri
         End::Completed => {}
     }
     let missed = missed(session, gate);
+    if !damage.is_empty() && !gate.asks_nothing() {
+        return (Exit::Unfinished, unknown(damage).chain(missed).collect());
+    }
     let count = |of: fn(&OutcomeCounts) -> u32| session.models.iter().map(|m| of(&m.outcomes)).sum::<u32>();
     let errored = count(|outcomes| outcomes.errored);
     if errored > 0 && count(|outcomes| outcomes.scored() + outcomes.unscored) == 0 {
@@ -52,6 +56,13 @@ pub(super) fn words(gate: &Gate) -> String {
     });
     let strict = gate.strict.then(|| "--strict".to_owned());
     rate.into_iter().chain(strict).collect::<Vec<_>>().join(" ")
+}
+
+/// Why a gate cannot be asked of runs whose files are damaged.
+fn unknown(damage: &[String]) -> impl Iterator<Item = String> {
+    damage
+        .iter()
+        .map(|what| format!("a gate needs everything that was recorded: {what}"))
 }
 
 fn missed(session: &Session, gate: &Gate) -> Vec<String> {
@@ -108,8 +119,14 @@ impl Who<'_> {
 }
 
 /// The exit code of a comparison, and what of the gate was missed, a sentence each. A gate that looks at runs which are not
-/// completed, or at two that cannot be compared, is not met and not missed: it could not be asked.
-pub(super) fn compared(sides: &[Side], outcome: &Outcome, asked: &CompareGateArgs) -> (Exit, Vec<String>) {
+/// completed or whose files are damaged, or at two that cannot be compared, is not met and not missed: it could not be
+/// asked.
+pub(super) fn compared(
+    sides: &[Side],
+    outcome: &Outcome,
+    asked: &CompareGateArgs,
+    damage: &[String],
+) -> (Exit, Vec<String>) {
     if !asked.asks() {
         return (Exit::Success, Vec::new());
     }
@@ -152,6 +169,7 @@ pub(super) fn compared(sides: &[Side], outcome: &Outcome, asked: &CompareGateArg
         .map(|side| format!("{} is {}: a gate needs whole runs", side.run, side.status))
         .collect();
     unknown.dedup();
+    unknown.extend(self::unknown(damage));
     let refused = outcome.refused.iter();
     unknown.extend(refused.map(|one| {
         format!(
@@ -235,7 +253,7 @@ mod tests {
             (&[(0, 0, 10)], None, false, Exit::Unfinished),
         ];
         for (models, fail_under, strict, want) in all {
-            let (exit, missed) = exit(&End::Completed, &session(models), &gate(fail_under, strict));
+            let (exit, missed) = exit(&End::Completed, &session(models), &gate(fail_under, strict), &[]);
             assert_eq!(exit, want, "{models:?} {fail_under:?} {strict}");
             assert_eq!(missed.is_empty(), want == Exit::Success, "{missed:?}");
         }
@@ -245,14 +263,39 @@ mod tests {
     fn a_run_that_was_cut_short_meets_no_gate() {
         let perfect = session(&[(10, 0, 0)]);
         assert_eq!(
-            exit(&End::Cancelled, &perfect, &gate(Some(0.0), false)).0,
+            exit(&End::Cancelled, &perfect, &gate(Some(0.0), false), &[]).0,
             Exit::Interrupted
+        );
+    }
+
+    /// What is left may meet it; nobody knows of what is lost.
+    #[test]
+    fn a_run_that_lost_lines_meets_no_gate() {
+        let left = session(&[(19, 0, 0)]);
+        let damage = ["`events.jsonl` is damaged".to_owned()];
+        let asked = |gate: &Gate| exit(&End::Completed, &left, gate, &damage);
+        for gate in [gate(Some(0.9), false), gate(None, true)] {
+            let (exit, missed) = asked(&gate);
+            assert_eq!(exit, Exit::Unfinished, "{gate:?}");
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(missed.join("\n"), @"a gate needs everything that was recorded: `events.jsonl` is damaged");
+            }
+        }
+        assert_eq!(
+            asked(&gate(None, false)),
+            (Exit::Success, Vec::new()),
+            "nothing is asked"
         );
     }
 
     #[test]
     fn misses_are_sentences() {
-        let (_, missed) = exit(&End::Completed, &session(&[(2, 3, 5)]), &gate(Some(0.9), false));
+        let (_, missed) = exit(
+            &End::Completed,
+            &session(&[(2, 3, 5)]),
+            &gate(Some(0.9), false),
+            &[],
+        );
         insta::assert_snapshot!(missed.join("\n"), @r"
         --min-verdicts: m0 has 5 verdicts in 10 trials, under 90.0%
         --fail-under: m0 passed 40.0%, under 90.0%
@@ -296,7 +339,7 @@ mod tests {
             candidate,
             ..Couple::default()
         });
-        compared(sides, &compare(sides, couples.collect()), asked)
+        compared(sides, &compare(sides, couples.collect()), asked, &[])
     }
 
     #[test]

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::execute::End;
 use super::{attach, evidence, gate, list, rescore};
 use crate::context::Context;
 use crate::error::CliError;
@@ -50,6 +51,8 @@ pub(super) struct Page {
     /// The run that is judged again here, and what has changed since.
     rescored: Option<(String, Result<Changes, String>)>,
     problems: Vec<String>,
+    /// Those of them that make the totals others than those that were recorded.
+    damage: Vec<String>,
     /// Who judges answers is a service, which costs something.
     judge_paid: bool,
     /// Trials that began and have no end yet: what they cost is not in the totals.
@@ -158,6 +161,7 @@ impl Page {
             drifted: drift::of(last.values()),
             rescored,
             problems,
+            damage: evidence::damage(view),
         })
     }
 
@@ -326,7 +330,12 @@ impl Page {
     }
 
     fn gate_result(&self) -> (Exit, Vec<String>) {
-        gate::exit(&attach::end_of(self.run_status()), &self.session, &self.gate)
+        self.exit(&attach::end_of(self.run_status()), &self.gate)
+    }
+
+    /// The exit code of the run, and what of a gate was missed, a sentence each.
+    pub(super) fn exit(&self, end: &End, gate: &Gate) -> (Exit, Vec<String>) {
+        gate::exit(end, &self.session, gate, &self.damage)
     }
 
     /// Why the run itself broke, or who ended it.

@@ -23,7 +23,6 @@ use crate::exit::Exit;
 pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let (id, view) = over(&args.run, cx)?;
     view.check_original()?;
-    view.check_plan()?;
     let mut plan = plan_now(&view)?;
     let earlier = earlier(&view)?;
     if nothing_open(&plan, &earlier) && view.summary().state.status.word() == "completed" {
@@ -96,12 +95,13 @@ fn nothing_to_retry(view: &RunView<BenchJob>, open: usize, cx: &Context) -> CliE
     CliError::usage(format!("run `{id}` has no such trial to be tried again")).hint(hint)
 }
 
-/// A run that is over; tells what is wrong with its files.
+/// A run that is over, with the plan that it was created with; tells what is wrong with its files.
 pub(super) fn over(wanted: &str, cx: &mut Context) -> Result<(RunId, RunView<BenchJob>), CliError> {
     let store = cx.store()?;
     let id = store.resolve(wanted)?;
     let view = store.inspect(&id, cx.now)?;
     sweep::leftovers(&store, cx);
+    view.check_plan()?;
     evidence::warn(&view, &mut cx.err)?;
     let state = &view.summary().state;
     if state.status.is_over() {

@@ -10,9 +10,9 @@ use bench_state::{ActiveRun, RunId};
 use chrono::Utc;
 use serde_json::json;
 
+use super::background;
 use super::execute::{End, EventLoop, Ran, Stage, processes};
 use super::page::Page;
-use super::{background, gate};
 use crate::args::run::Ui;
 use crate::context::Context;
 use crate::dashboard;
@@ -85,7 +85,7 @@ pub(super) fn start(start: Start, how: How, cx: &mut Context) -> Result<Exit, Cl
     let ran = here(start, how, cx)?;
     let page = Page::read(&cx.store()?.inspect(&ran.id, Utc::now())?)?;
     if ran.reader_stuck {
-        return Ok(gate::exit(&ran.end, &page.session, &page.gate).0);
+        return Ok(page.exit(&ran.end, &page.gate).0);
     }
     finish(ran.end, &page, &page.gate, how.json, cx)
 }
@@ -212,7 +212,7 @@ pub(super) fn finish(
     cx: &mut Context,
 ) -> Result<Exit, CliError> {
     show(page, json, cx)?;
-    let (exit, misses) = gate::exit(&end, &page.session, gate);
+    let (exit, misses) = page.exit(&end, gate);
     let folder = cx.shown(page.dir());
     tell(
         &format!("\n{} · {}", page.status(), paint::paint(FAINT, &folder)),

@@ -11,6 +11,22 @@ const MODELS: &str = "--model oracle --model noop";
 
 /// A run of three scenarios by two models, and its folder.
 fn ran() -> (Bed, PathBuf) {
+    let bed = bed();
+    let run = run(&bed, &format!("{MODELS} --max-concurrency 1"));
+    (bed, run)
+}
+
+/// One more run, and its folder.
+fn run(bed: &Bed, args: &str) -> PathBuf {
+    bed.output(&format!("run h.json {args}"));
+    let runs = fs::read_dir(bed.path().join("results/runs")).unwrap();
+    let runs = runs.map(|run| run.unwrap().path());
+    runs.max_by_key(|run| fs::metadata(run.join("plan.json")).unwrap().modified().unwrap())
+        .unwrap()
+}
+
+/// Three scenarios.
+fn bed() -> Bed {
     let scenario = |id: &str| {
         format!(
             r#"{{"scenario_id": "{id}", "prompts": [{{"prompt_text": "Go.", "verifier": {{
@@ -19,11 +35,7 @@ fn ran() -> (Bed, PathBuf) {
         )
     };
     let scenarios = ["a", "b", "c"].map(scenario).join(",");
-    let bed = Bed::new().with("h.json", &format!(r#"{{"scenarios": [{scenarios}]}}"#));
-    bed.output(&format!("run h.json {MODELS} --max-concurrency 1"));
-    let runs = fs::read_dir(bed.path().join("results/runs")).unwrap();
-    let run = runs.map(|run| run.unwrap().path()).next().unwrap();
-    (bed, run)
+    Bed::new().with("h.json", &format!(r#"{{"scenarios": [{scenarios}]}}"#))
 }
 
 fn json(bed: &Bed, args: &str) -> Value {
@@ -138,4 +150,84 @@ fn a_record_that_holds_something_else_is_told_in_the_report() {
             .contains("a~oracle~1.json` was changed")
     );
     assert_eq!(report["trials"].as_array().unwrap().len(), 6);
+}
+
+/// Eleven of twelve have passed as far as is known: enough for any of these gates, if nobody looked at what is lost.
+#[test]
+fn no_gate_is_met_by_a_run_that_lost_a_line() {
+    let bed = bed();
+    let oracle = "--model oracle --runs 4 --fail-under 95% --strict";
+    let name = |run: &PathBuf| run.file_name().unwrap().to_str().unwrap().to_owned();
+    let whole = name(&run(&bed, oracle));
+    let cut = run(&bed, oracle);
+    let journal = fs::read_to_string(cut.join("events.jsonl")).unwrap();
+    let end = journal.find("\"trial_finished\"").unwrap();
+    let (from, to) = (
+        journal[..end].rfind('\n').unwrap(),
+        end + journal[end..].find('\n').unwrap(),
+    );
+    fs::write(
+        cut.join("events.jsonl"),
+        format!("{}{}", &journal[..from], &journal[to..]),
+    )
+    .unwrap();
+    let cut = name(&cut);
+    for command in [
+        format!("attach {cut} --fail-under 95%"),
+        format!("attach {cut} --strict"),
+        format!("attach {cut} --json"),
+        format!("compare {whole} {cut} --fail-if-worse --fail-under 95%"),
+        format!("compare {cut} {whole} --fail-if-worse"),
+    ] {
+        let said = bed.bench(&command);
+        assert!(said.ends_with("--- exit 3"), "{said}");
+        assert!(
+            said.contains("a gate needs everything that was recorded"),
+            "{said}"
+        );
+    }
+    let gate = json(&bed, &format!("show {cut} --json"))["gate"].clone();
+    assert_eq!(
+        (&gate["met"], &gate["exit_code"]),
+        (&false.into(), &3.into()),
+        "{gate}"
+    );
+    assert!(
+        gate["missed"][0].as_str().unwrap().contains("is damaged in"),
+        "{gate}"
+    );
+    for command in [format!("compare {whole} {cut}"), format!("attach {whole}")] {
+        let said = bed.bench(&command);
+        assert!(said.ends_with("--- exit 0"), "{said}");
+    }
+}
+
+#[test]
+fn a_plan_that_was_changed_or_is_gone_is_told_and_not_run() {
+    let (bed, run) = ran();
+    let path = run.join("plan.json");
+    let plan = fs::read_to_string(&path).unwrap();
+    fs::write(&path, plan.replace("Go.", "No.")).unwrap();
+    let changed = "plan.json` was changed after the run was created";
+    for command in [
+        "retry latest",
+        "rescore latest",
+        "resume latest",
+        "show latest",
+        "report latest -o - --format csv",
+        "compare latest",
+        "attach latest",
+        "cleanup",
+    ] {
+        let said = bed.bench(command);
+        assert_eq!(said.matches(changed).count(), 1, "{said}");
+    }
+    for command in ["retry latest", "rescore latest"] {
+        assert!(!bed.output(command).status.success(), "{command}");
+    }
+    fs::remove_file(&path).unwrap();
+    let said = bed.bench("cleanup");
+    assert!(said.contains("plan.json`") && said.contains("broken"), "{said}");
+    assert!(!said.contains("as it should be"), "{said}");
+    assert_eq!(fs::read_dir(bed.path().join("results/runs")).unwrap().count(), 1);
 }

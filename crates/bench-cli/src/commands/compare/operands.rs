@@ -25,6 +25,8 @@ pub(super) struct Run {
     servers: BTreeMap<String, String>,
     /// What is wrong with its files.
     problems: Vec<String>,
+    /// Those of them that make its totals others than those that were recorded.
+    damage: Vec<String>,
 }
 
 /// A model of a run: places of both.
@@ -78,6 +80,14 @@ impl Operands {
     pub(super) fn problems(&self) -> Vec<String> {
         let problems = self.runs.iter().flat_map(|run| run.problems.iter().cloned());
         problems.collect()
+    }
+
+    /// What makes their totals others than those that were recorded.
+    pub(super) fn damage(&self) -> Vec<String> {
+        self.runs
+            .iter()
+            .flat_map(|run| run.damage.iter().cloned())
+            .collect()
     }
 
     /// Its place; a run that was named twice is there once.
@@ -279,6 +289,7 @@ impl Run {
             plan,
             servers,
             problems: view.problems().iter().map(evidence::in_words).collect(),
+            damage: evidence::damage(&view),
         })
     }
 
@@ -304,6 +315,7 @@ impl Run {
             plan: None,
             servers: BTreeMap::new(),
             problems: Vec::new(),
+            damage: Vec::new(),
         })
     }
 
