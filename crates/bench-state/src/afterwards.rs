@@ -1,7 +1,7 @@
 //! What is done about a run after its end: recorded in its journal, while the run stays over just as it ended.
 //!
 //! The lease is held meanwhile, so that nobody continues the run at the same time. A crash between the journal and the
-//! snapshots leaves the event recorded but not counted everywhere; the next addition or a resume counts it.
+//! snapshots leaves the event recorded: readers count it from there.
 
 use chrono::{DateTime, Utc};
 

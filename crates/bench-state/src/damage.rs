@@ -49,7 +49,7 @@ pub(crate) fn of_ended<J: Job>(dir: &RunDir, state: &mut RunState<J>, depth: Dep
     if depth == Depth::Length && is_long_enough(dir, state.journal) {
         return None;
     }
-    let damage = match read(dir, state.journal) {
+    let damage = match read(dir, replay::recorded(dir, state)) {
         Ok(damage) => damage?,
         Err(error) => return Some(error),
     };

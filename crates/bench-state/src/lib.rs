@@ -112,6 +112,7 @@
 mod active;
 mod afterwards;
 mod altered;
+mod behind;
 mod cancel;
 mod classify;
 mod cleanup;

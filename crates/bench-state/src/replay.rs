@@ -35,7 +35,9 @@ pub(crate) struct Replay<J: Job> {
     /// The ending noted for the current generation, if it was.
     pub(crate) ending: Option<(Ending, DateTime<Utc>)>,
     pub(crate) report: JournalReport,
-    /// The first and the last worker's note; only when read from the beginning.
+    /// The last generation of which there is a line; 0 if none was read.
+    pub(crate) generation: u32,
+    /// The first and the last worker's note among the lines read.
     begun: Option<Begun<J>>,
     /// The plan that the run was created with, as its first note names it; only when read from the beginning.
     pub(crate) plan: Option<Box<ItemRef>>,
@@ -48,6 +50,8 @@ struct Begun<J: Job> {
     generation: u32,
     summary: J::Summary,
     worker: Worker,
+    /// Its sequence number.
+    seq: u64,
 }
 
 impl<J: Job> Replay<J> {
@@ -98,6 +102,7 @@ impl<J: Job> Replay<J> {
             last_at: None,
             ending: None,
             report: JournalReport::default(),
+            generation: 0,
             begun: None,
             plan: None,
         }
@@ -116,6 +121,7 @@ impl<J: Job> Replay<J> {
 
     fn take_in(&mut self, line: Line<J::Event>) {
         self.last_at = self.last_at.max(Some(line.at));
+        self.generation = self.generation.max(line.generation);
         match line.said {
             Said::Event(event) => J::fold(&mut self.progress, &mut self.session, &event, line.at),
             Said::Store(StoreNote::Begun {
@@ -139,6 +145,7 @@ impl<J: Job> Replay<J> {
                     generation,
                     summary,
                     worker,
+                    seq: line.seq,
                 });
             }
             Said::Store(StoreNote::Adopted { worker }) => {
@@ -177,6 +184,23 @@ impl<J: Job> Replay<J> {
         }
     }
 
+    /// The same for the state of a run that is over. It stays as it ended, unless a later worker took it up: then it is
+    /// that one's ending which holds, or it is running. A worker that died before it recorded anything changed nothing.
+    pub(crate) fn apply_after_end(&self, state: &mut RunState<J>) {
+        if let Some(begun) = &self.begun
+            && begun.generation > state.generation
+        {
+            if begun.seq == self.journal.seq {
+                return;
+            }
+            state.generation = begun.generation;
+            state.worker = Some(begun.worker.clone());
+            state.cancel_requested = None;
+            state.status = RunStatus::Running;
+        }
+        self.apply_to(state);
+    }
+
     /// The state that a lost `state.json` must have held, up to date. How far the journal went, `session.json` knows too.
     ///
     /// # Errors
@@ -187,7 +211,6 @@ impl<J: Job> Replay<J> {
             path: dir.journal(),
             reason: "the line that tells how the run began is missing or not readable".to_owned(),
         })?;
-        let recorded = recorded_in_session(dir, &begun.id);
         let mut state = RunState {
             id: begun.id,
             status: RunStatus::Running,
@@ -198,19 +221,23 @@ impl<J: Job> Replay<J> {
             generation: begun.generation,
             updated_at: begun.started_at,
             cancel_requested: None,
-            journal: recorded.unwrap_or(replay.journal),
+            journal: replay.journal,
             format: begun.format,
         };
+        state.journal = recorded(dir, &state);
         replay.apply_to(&mut state);
         Ok((state, replay))
     }
 }
 
-/// Up to where the journal of this run was taken in by its `session.json`, if that can be read.
-fn recorded_in_session(dir: &RunDir, id: &RunId) -> Option<Checkpoint> {
-    let bytes = durable::read(&dir.session(), durable::LIMIT).ok().flatten()?;
-    let (_, mark) = format::decode_session::<IgnoredAny>(&bytes).ok()?;
-    (mark.run_id == *id).then_some(mark.journal)
+/// Up to where the journal of this run was recorded: `session.json` may know more than `state.json`.
+pub(crate) fn recorded<J: Job>(dir: &RunDir, state: &RunState<J>) -> Checkpoint {
+    let bytes = durable::read(&dir.session(), durable::LIMIT).ok().flatten();
+    let session = bytes.and_then(|bytes| format::decode_session::<IgnoredAny>(&bytes).ok());
+    match session {
+        Some((_, mark)) if mark.run_id == state.id && mark.journal.seq > state.journal.seq => mark.journal,
+        _ => state.journal,
+    }
 }
 
 /// Refuses a plan that is gone, or was changed after the run was created: what the journal says is about another one.

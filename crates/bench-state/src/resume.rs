@@ -101,7 +101,7 @@ fn reopen<J: Job>(dir: &RunDir, lease: &Lease, now: DateTime<Utc>) -> Result<Arc
             worker: worker.clone(),
             plan: replay.plan.clone(),
         };
-        state.generation += 1;
+        state.generation = state.generation.max(replay.generation) + 1;
         journal.append(state.generation, [(now, line::note_members(&begun)?)])?;
         state.status = RunStatus::Running;
         state.cancel_requested = None;
@@ -131,13 +131,14 @@ pub(crate) fn open_journal<J: Job>(
             reason: first.kind.to_string(),
         });
     }
-    if replay.journal.seq < state.journal.seq {
+    let recorded = replay::recorded(dir, state);
+    if replay.is_cut(recorded) {
         return Err(StateError::NotResumable {
             run: state.id.clone(),
             path,
             faults: 1,
             line: replay.journal.seq + 1,
-            reason: format!("it ends there, but {} lines were recorded", state.journal.seq),
+            reason: format!("it ends there, but {} lines were recorded", recorded.seq),
         });
     }
     JournalWriter::open_after(&path, replay.journal, &replay.report)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::altered::Depth;
+use crate::behind;
 use crate::classify::{LeaseSign, Signs, Standing, classify};
 use crate::damage;
 use crate::durable;
@@ -80,6 +81,9 @@ pub(crate) fn read_run<J: Job>(
     }
     if state.status.is_over() {
         problems.extend(damage::of_ended(dir, &mut state, Depth::Length));
+        behind::catch_up(dir, &mut state, &mut problems);
+    }
+    if state.status.is_over() {
         return Ok(Settled {
             summary: summary(state, dir, Standing::Over, None),
             problems,
@@ -269,6 +273,9 @@ fn end_orphan<J: Job>(
             state = *newest;
         }
         if state.status.is_over() {
+            behind::catch_up(dir, &mut state, &mut Vec::new());
+        }
+        if state.status.is_over() {
             return Ok(());
         }
         end_and_store(dir, &mut state, orphan, problems)
@@ -329,6 +336,9 @@ fn store<J: Job>(
 /// # Errors
 /// Why it cannot be stored, a full disk say; [`StateError::StillRunning`] if a worker on another machine may be on it.
 pub(crate) fn ensure_over<J: Job>(dir: &RunDir, state: &mut RunState<J>) -> Result<()> {
+    if state.status.is_over() {
+        behind::catch_up(dir, state, &mut Vec::new());
+    }
     if state.status.is_over() {
         return Ok(());
     }
