@@ -57,23 +57,33 @@ struct Begun<J: Job> {
 impl<J: Job> Replay<J> {
     /// Brings the snapshots up to date with the journal.
     pub(crate) fn onto(dir: &RunDir, state: &RunState<J>) -> Result<Self> {
-        match Self::continued(dir, state)? {
+        Self::onto_until(dir, state, u64::MAX)
+    }
+
+    /// The same, as if the journal ended at `end`, in bytes.
+    pub(crate) fn onto_until(dir: &RunDir, state: &RunState<J>, end: u64) -> Result<Self> {
+        match Self::continued(dir, state, end)? {
             Some(replay) => Ok(replay),
-            None => Self::from_scratch(dir),
+            None => Self::from_scratch_until(dir, end),
         }
     }
 
     /// Folds the whole journal, starting from the plan.
     pub(crate) fn from_scratch(dir: &RunDir) -> Result<Self> {
+        Self::from_scratch_until(dir, u64::MAX)
+    }
+
+    /// The same, as if the journal ended at `end`, in bytes.
+    pub(crate) fn from_scratch_until(dir: &RunDir, end: u64) -> Result<Self> {
         let plan: J::Plan = read_json(&dir.plan())?;
         let (progress, session) = J::begin(&plan);
         let mut replay = Self::at(progress, session, Checkpoint::default());
-        replay.read(dir)?;
+        replay.read(dir, end)?;
         Ok(replay)
     }
 
     /// The quick way; `None` if the snapshots do not fit each other or the journal.
-    fn continued(dir: &RunDir, state: &RunState<J>) -> Result<Option<Self>> {
+    fn continued(dir: &RunDir, state: &RunState<J>, end: u64) -> Result<Option<Self>> {
         let Ok(Some(bytes)) = durable::read(&dir.session(), durable::LIMIT) else {
             return Ok(None);
         };
@@ -89,7 +99,7 @@ impl<J: Job> Replay<J> {
             return Ok(None);
         }
         let mut replay = Self::at(state.progress.clone(), session, state.journal);
-        replay.read(dir)?;
+        replay.read(dir, end)?;
         // Anything odd is looked at with full context.
         Ok(replay.report.faults.is_empty().then_some(replay))
     }
@@ -108,9 +118,9 @@ impl<J: Job> Replay<J> {
         }
     }
 
-    fn read(&mut self, dir: &RunDir) -> Result<()> {
+    fn read(&mut self, dir: &RunDir, end: u64) -> Result<()> {
         let path = dir.journal();
-        let mut reader = JournalReader::<J::Event>::open(&path, self.journal)?;
+        let mut reader = JournalReader::<J::Event, _>::open_until(&path, self.journal, end)?;
         while let Some(line) = reader.next_line().at(FileAction::Read, &path)? {
             self.take_in(line);
         }

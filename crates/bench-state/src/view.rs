@@ -1,7 +1,7 @@
 //! One run, opened for reading: live or dead, the same way.
 
 use std::fs;
-use std::io::{BufReader, ErrorKind};
+use std::io::{BufReader, ErrorKind, Take};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -22,7 +22,8 @@ use crate::replay::{self, Replay, read_json};
 use crate::settle::Settled;
 use crate::state::RunSummary;
 
-/// A run as it was when it was read; its files are opened as they are asked for.
+/// A run as it was when it was read; its files are opened as they are asked for. Of a run that goes on, summary, session and
+/// events tell of the same part of the journal: that which was there when it was read.
 pub struct RunView<J: Job> {
     dir: RunDir,
     summary: RunSummary<J>,
@@ -91,11 +92,11 @@ impl<J: Job> RunView<J> {
         altered::since(self.dir.item_log(id), written, depth)
     }
 
-    /// The results: final if the run is over, else with every event recorded until now. Of a journal that is damaged, as
-    /// the [problems](Self::problems) then say, those of the lines that are left.
+    /// The results: final if the run is over, else with the events that its [summary](Self::summary) counts. Of a journal
+    /// that is damaged, as the [problems](Self::problems) then say, those of the lines that are left.
     pub fn session(&self) -> Result<J::Session> {
         if damage::is_known(&self.problems)
-            && let Ok(replay) = Replay::<J>::from_scratch(&self.dir)
+            && let Ok(replay) = Replay::<J>::from_scratch_until(&self.dir, self.end())
         {
             return Ok(replay.session);
         }
@@ -106,12 +107,23 @@ impl<J: Job> RunView<J> {
         {
             return Ok(session);
         }
-        Ok(Replay::<J>::onto(&self.dir, &self.summary.state)?.session)
+        Ok(Replay::<J>::onto_until(&self.dir, &self.summary.state, self.end())?.session)
     }
 
-    /// The journal from its beginning.
+    /// Up to where the journal is read, in bytes. Nobody adds to that of a run that is over, and where it was damaged since
+    /// its lines are elsewhere.
+    fn end(&self) -> u64 {
+        let state = &self.summary.state;
+        if state.status.is_over() {
+            u64::MAX
+        } else {
+            state.journal.bytes
+        }
+    }
+
+    /// The journal from its beginning; of a run that goes on, the events that its [summary](Self::summary) counts.
     pub fn events(&self) -> Result<Events<J::Event>> {
-        let reader = JournalReader::open(&self.dir.journal(), Checkpoint::default())?;
+        let reader = JournalReader::open_until(&self.dir.journal(), Checkpoint::default(), self.end())?;
         Ok(Events {
             reader,
             dir: self.dir.clone(),
@@ -205,7 +217,7 @@ impl<E> Recorded<E> {
 /// Reads the job's events from a journal, in order. Damaged lines are skipped and reported; lines that this version
 /// of the job does not understand are skipped.
 pub struct Events<E> {
-    reader: JournalReader<E>,
+    reader: JournalReader<E, Take<BufReader<fs::File>>>,
     dir: RunDir,
 }
 

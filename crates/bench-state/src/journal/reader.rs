@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -88,11 +88,23 @@ pub(crate) struct JournalReader<E, R = BufReader<File>> {
 impl<E: DeserializeOwned> JournalReader<E> {
     /// Opens a journal just after `from`. A journal shorter than that reads as empty and torn by 0 bytes.
     pub(crate) fn open(path: &Path, from: Checkpoint) -> Result<Self> {
-        let mut file = durable::open_to_read(path)?.ok_or_else(|| durable::missing(path))?;
-        file.seek(SeekFrom::Start(from.bytes))
-            .at(FileAction::Read, path)?;
-        Ok(Self::new(BufReader::with_capacity(64 * 1024, file), from))
+        Ok(Self::new(opened(path, from)?, from))
     }
+}
+
+impl<E: DeserializeOwned> JournalReader<E, Take<BufReader<File>>> {
+    /// The same, as if the journal ended at `end`, in bytes.
+    pub(crate) fn open_until(path: &Path, from: Checkpoint, end: u64) -> Result<Self> {
+        let length = end.saturating_sub(from.bytes);
+        Ok(Self::new(opened(path, from)?.take(length), from))
+    }
+}
+
+fn opened(path: &Path, from: Checkpoint) -> Result<BufReader<File>> {
+    let mut file = durable::open_to_read(path)?.ok_or_else(|| durable::missing(path))?;
+    file.seek(SeekFrom::Start(from.bytes))
+        .at(FileAction::Read, path)?;
+    Ok(BufReader::with_capacity(64 * 1024, file))
 }
 
 impl<E: DeserializeOwned, R: BufRead> JournalReader<E, R> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::SystemTime;
 
-use bench_state::{Ending, RunStore};
+use bench_state::{Ending, RunStore, RunView};
 
 use crate::job::{Bed, Packing, id, now, packed, told};
 
@@ -48,6 +48,31 @@ fn reading_runs_that_are_well_writes_nothing() {
     }
     assert_eq!(contents(bed.folder()), before);
     run.finish(Ending::Completed, now()).unwrap();
+}
+
+#[test]
+fn what_a_view_of_a_live_run_tells_is_all_of_the_same_moment() {
+    let bed = Bed::new();
+    let run = bed.start();
+    run.record(packed(1), now()).unwrap();
+    let view = bed.view(run.id());
+    let counts = |view: &RunView<Packing>| {
+        let session = view.session().unwrap().weights.len();
+        let events = view.events().unwrap();
+        (
+            view.summary().state.progress.packed as usize,
+            session,
+            events.count(),
+        )
+    };
+    assert_eq!(counts(&view), (1, 1, 1));
+    run.record(packed(2), now()).unwrap();
+    assert_eq!(counts(&view), (1, 1, 1), "nothing that came later");
+    run.snapshot(now()).unwrap();
+    assert_eq!(counts(&view), (1, 1, 1), "not from `session.json` either");
+    run.finish(Ending::Completed, now()).unwrap();
+    assert_eq!(counts(&view), (1, 1, 1), "nor of its end");
+    assert_eq!(counts(&bed.view(view.id())), (2, 2, 2));
 }
 
 #[test]
