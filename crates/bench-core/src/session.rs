@@ -141,9 +141,9 @@ pub struct Totals {
     pub verifiers_passed: u32,
     /// Verifiers of trials that ended passed, failed or limit.
     pub verifiers_total: u32,
-    /// Model replies.
+    /// Model replies of the trials that are over.
     pub turns: u64,
-    /// Tool calls.
+    /// Tool calls of them.
     pub tool_calls: u64,
     /// Tokens of all attempts.
     pub usage: Usage,
@@ -158,14 +158,38 @@ pub struct Totals {
     /// … of those, milliseconds of trials without a verdict.
     #[serde(skip_serializing_if = "is_nothing")]
     pub without_verdict_ms: u64,
+    /// … and of `turns`.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub without_verdict_turns: u64,
+    /// … and of `tool_calls`.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub without_verdict_tool_calls: u64,
     /// Milliseconds of ends without a verdict that a resumed run tried again; not in `took_ms`.
     #[serde(skip_serializing_if = "is_nothing")]
     pub tried_again_ms: u64,
+    /// Model replies of them; not in `turns`, though what they cost is in `usage` and `cost`.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub tried_again_turns: u64,
+    /// Tool calls of them; not in `tool_calls`.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub tried_again_tool_calls: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_nothing(ms: &u64) -> bool {
-    *ms == 0
+fn is_nothing(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Adds, as far as there is room.
+fn raise(sum: &mut u64, by: u64) {
+    *sum = sum.saturating_add(by);
+}
+
+/// Takes what was of trials without a verdict out of a sum, and keeps it apart.
+fn set_apart(sum: &mut u64, without_verdict: &mut u64, tried_again: &mut u64) {
+    let those = mem::take(without_verdict);
+    *sum = sum.saturating_sub(those);
+    raise(tried_again, those);
 }
 
 /// The trials of one scenario with one model.
@@ -196,11 +220,14 @@ impl Totals {
             self.verifiers_passed = self.verifiers_passed.saturating_add(trial.verifiers_passed);
             self.verifiers_total = self.verifiers_total.saturating_add(trial.verifiers_total);
         }
-        self.turns = self.turns.saturating_add(u64::from(trial.turns));
-        self.tool_calls = self.tool_calls.saturating_add(u64::from(trial.tool_calls));
-        self.took_ms = self.took_ms.saturating_add(trial.took_ms);
+        let (turns, tool_calls) = (u64::from(trial.turns), u64::from(trial.tool_calls));
+        raise(&mut self.turns, turns);
+        raise(&mut self.tool_calls, tool_calls);
+        raise(&mut self.took_ms, trial.took_ms);
         if !trial.outcome.is_verdict() {
-            self.without_verdict_ms = self.without_verdict_ms.saturating_add(trial.took_ms);
+            raise(&mut self.without_verdict_turns, turns);
+            raise(&mut self.without_verdict_tool_calls, tool_calls);
+            raise(&mut self.without_verdict_ms, trial.took_ms);
         }
         let mut usage = trial.usage;
         usage += trial.retried_usage;
@@ -211,12 +238,24 @@ impl Totals {
         );
     }
 
-    /// Forgets ends without a verdict, and their time with them: those trials are tried again.
+    /// Forgets ends without a verdict, and their time, turns and calls with them: those trials are tried again.
     fn begin_again(&mut self) {
         self.outcomes.begin_again();
-        let ms = mem::take(&mut self.without_verdict_ms);
-        self.took_ms = self.took_ms.saturating_sub(ms);
-        self.tried_again_ms = self.tried_again_ms.saturating_add(ms);
+        set_apart(
+            &mut self.took_ms,
+            &mut self.without_verdict_ms,
+            &mut self.tried_again_ms,
+        );
+        set_apart(
+            &mut self.turns,
+            &mut self.without_verdict_turns,
+            &mut self.tried_again_turns,
+        );
+        set_apart(
+            &mut self.tool_calls,
+            &mut self.without_verdict_tool_calls,
+            &mut self.tried_again_tool_calls,
+        );
     }
 
     /// Adds what was used up, whatever came of it.
@@ -272,7 +311,7 @@ pub fn begin(plan: &Plan) -> (Progress, Session) {
 }
 
 /// Adds one event. When a runner begins again, all trials without a verdict are open again, because it tries all of
-/// them; the tokens of their earlier ends stay, for they were spent, their time is kept apart, and their verifiers were
+/// them; the tokens of their earlier ends stay, for they were spent, their time, turns and calls are kept apart, and their verifiers were
 /// never counted.
 pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
     let trial = match event {

@@ -172,8 +172,7 @@ pub(crate) mod tests {
             judge_usage: Usage::default(),
             cost: Some(Cost::default()),
             took_ms: 61_000,
-            without_verdict_ms: 0,
-            tried_again_ms: 0,
+            ..Totals::default()
         }
     }
 

@@ -98,8 +98,8 @@ fn per_pass(totals: &Totals) -> Option<PerPass> {
     let share = |sum: u64| number(sum) / f64::from(passed);
     let counted = totals.usage.input_tokens.is_some() || totals.usage.output_tokens.is_some();
     (passed > 0).then(|| PerPass {
-        turns: share(totals.turns),
-        tool_calls: share(totals.tool_calls),
+        turns: share(totals.turns.saturating_add(totals.tried_again_turns)),
+        tool_calls: share(totals.tool_calls.saturating_add(totals.tried_again_tool_calls)),
         tokens: counted.then(|| share(totals.usage.total())),
         took_ms: share(totals.took_ms.saturating_add(totals.tried_again_ms)),
         usd: totals.cost.map(|cost| f64::from(cost.usd) / f64::from(passed)),
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_pass_costs_what_failures_and_errors_cost_too() {
         let mut session = session(&[("a", 2, 1, 1)]);
-        session.models[0].turns = 20;
+        (session.models[0].turns, session.models[0].tried_again_turns) = (15, 5);
         (session.models[0].took_ms, session.models[0].tried_again_ms) = (600, 400);
         session.models[0].usage = Usage {
             input_tokens: Some(900),

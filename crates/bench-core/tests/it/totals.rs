@@ -176,15 +176,26 @@ fn trials_without_a_verdict_are_open_again_when_the_run_goes_on_but_what_they_co
     assert_eq!(add(&started), (1, 0, 0));
     assert_eq!(add(&again(Outcome::Passed, Outcome::Cancelled)), (2, 0, 0));
     assert_eq!((progress.verifiers_passed, progress.verifiers_total), (3, 4));
-    insta::assert_snapshot!(shown(&session.models[0]), @"noop 1/2 of 6 done 2 verifiers 3/4 rate Some(0.5) turns 10 tokens Some(50) ms 200");
+    insta::assert_snapshot!(shown(&session.models[0]), @"noop 1/2 of 6 done 2 verifiers 3/4 rate Some(0.5) turns 4 tokens Some(50) ms 200");
     for totals in [&session.models[0], &session.cells[0].totals] {
         assert_eq!(
             totals.took_ms,
             100 * u64::from(totals.outcomes.done()),
             "of those that are over"
         );
+        let done = u64::from(totals.outcomes.done());
+        assert_eq!((totals.turns, totals.tool_calls), (2 * done, 3 * done));
     }
-    assert_eq!(session.models[0].tried_again_ms, 300, "what was given up");
+    let first = &session.models[0];
+    assert_eq!(
+        (
+            first.tried_again_ms,
+            first.tried_again_turns,
+            first.tried_again_tool_calls
+        ),
+        (300, 6, 9),
+        "what was given up"
+    );
     assert_eq!(
         session.cells[0].totals.outcomes.done() + session.cells[2].totals.outcomes.done(),
         2
