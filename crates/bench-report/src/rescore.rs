@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bench_core::event::TrialFinished;
 use bench_core::session::OutcomeCounts;
 use bench_core::statistics::{Interval, Tally, mean};
 use bench_core::{Outcome, TrialRecord, Verdict, VerdictStatus};
@@ -16,16 +17,40 @@ pub struct Pair {
     /// The model that was recorded, as `provider:name`.
     pub model: String,
     /// As it was recorded.
-    pub before: TrialRecord,
+    pub before: Judged,
     /// As it is now.
-    pub after: TrialRecord,
+    pub after: Judged,
+}
+
+/// How a trial ended, and what was said of it.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// As the journal of its run says.
+    pub outcome: Outcome,
+    /// Its scenario.
+    pub scenario_id: String,
+    /// With its verdicts; none where there is none to rely on.
+    pub record: Option<TrialRecord>,
+}
+
+impl Judged {
+    /// A trial that is over, and its record, if that is still what its run wrote.
+    pub fn new(end: &TrialFinished, record: Option<TrialRecord>) -> Self {
+        Self {
+            outcome: end.outcome,
+            scenario_id: end.scenario_id.clone(),
+            record,
+        }
+    }
 }
 
 /// What has changed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Changes {
-    /// Trials that were compared.
+    /// Trials whose verdicts were compared.
     pub trials: usize,
+    /// Trials whose verdicts cannot be, for want of a record to rely on. Pass rates are of them, too.
+    pub without_record: usize,
     /// Verdicts that were compared, of either side.
     pub verdicts: usize,
     /// Those that are not what they were, in the order of the trials.
@@ -84,13 +109,13 @@ type ByScenario<'a> = BTreeMap<&'a str, (OutcomeCounts, OutcomeCounts)>;
 
 /// Compares.
 pub fn changes(pairs: &[Pair]) -> Changes {
-    let mut changes = Changes {
-        trials: pairs.len(),
-        ..Changes::default()
-    };
+    let mut changes = Changes::default();
     let mut counts: Vec<(&str, ByScenario<'_>)> = Vec::new();
     for pair in pairs {
-        compare(pair, &mut changes);
+        match (&pair.before.record, &pair.after.record) {
+            (Some(before), Some(after)) => compare(&pair.model, before, after, &mut changes),
+            _ => changes.without_record += 1,
+        }
         let known = counts.iter().position(|(model, _)| *model == pair.model);
         let index = known.unwrap_or_else(|| {
             counts.push((&pair.model, ByScenario::new()));
@@ -112,22 +137,23 @@ pub fn changes(pairs: &[Pair]) -> Changes {
 }
 
 /// Verifiers are told apart by their names, and those of one name by their order.
-fn compare(pair: &Pair, changes: &mut Changes) {
-    let (before, after) = (by_name(&pair.before.verdicts), by_name(&pair.after.verdicts));
-    let gone = by_place(&pair.before.verdicts).filter(|key| !after.contains_key(key));
-    for key in by_place(&pair.after.verdicts).chain(gone) {
+fn compare(model: &str, recorded: &TrialRecord, judged: &TrialRecord, changes: &mut Changes) {
+    changes.trials += 1;
+    let (before, after) = (by_name(&recorded.verdicts), by_name(&judged.verdicts));
+    let gone = by_place(&recorded.verdicts).filter(|key| !after.contains_key(key));
+    for key in by_place(&judged.verdicts).chain(gone) {
         changes.verdicts += 1;
         let (then, now) = (before.get(&key).copied(), after.get(&key).copied());
         if then != now {
             changes.changed.push(Changed {
-                trial: pair.after.trial.to_string(),
-                scenario_id: pair.after.scenario_id.clone(),
-                model: pair.model.clone(),
-                repetition: pair.after.repetition,
+                trial: judged.trial.to_string(),
+                scenario_id: judged.scenario_id.clone(),
+                model: model.to_owned(),
+                repetition: judged.repetition,
                 verifier: key.0.to_owned(),
                 before: then,
                 after: now,
-                drifted: !pair.after.drift.is_empty(),
+                drifted: !judged.drift.is_empty(),
             });
         }
     }
@@ -189,9 +215,16 @@ fn rate<'a>(scenarios: impl Iterator<Item = &'a OutcomeCounts>) -> Rate {
 pub fn summary(changes: &Changes) -> String {
     let verdicts = text::count(changes.verdicts, "verdict");
     let trials = text::count(changes.trials, "trial");
+    let without = match changes.without_record {
+        0 => String::new(),
+        n => format!(
+            "; the record of {} is missing or was changed",
+            text::count(n, "further trial")
+        ),
+    };
     match changes.changed.len() {
-        0 => format!("no verdict has changed ({verdicts} of {trials})"),
-        n => format!("{n} of {verdicts} changed ({trials})"),
+        0 => format!("no verdict has changed ({verdicts} of {trials}{without})"),
+        n => format!("{n} of {verdicts} changed ({trials}{without})"),
     }
 }
 
@@ -267,12 +300,43 @@ mod tests {
         .unwrap()
     }
 
+    fn judged(outcome: &str, verdicts: &[(&str, &str)]) -> Judged {
+        let record = record(outcome, verdicts);
+        Judged {
+            outcome: record.outcome,
+            scenario_id: record.scenario_id.clone(),
+            record: Some(record),
+        }
+    }
+
+    /// What the journal says counts; nothing is said of verdicts that nobody knows.
+    #[test]
+    fn a_record_that_is_gone_hides_verdicts_but_no_outcome() {
+        let both = Pair {
+            model: "m".into(),
+            before: judged("passed", &[("v", "true")]),
+            after: judged("passed", &[("v", "true")]),
+        };
+        let mut half = both.clone();
+        half.before.record = None;
+        let changes = changes(&[both, half]);
+        assert_eq!(
+            (changes.trials, changes.without_record, changes.verdicts),
+            (1, 1, 1)
+        );
+        assert_eq!(
+            (changes.models[0].before.passed, changes.models[0].after.passed),
+            (2, 2)
+        );
+        insta::assert_snapshot!(summary(&changes), @"no verdict has changed (1 verdict of 1 trial; the record of 1 further trial is missing or was changed)");
+    }
+
     #[test]
     fn verifiers_of_one_name_are_told_apart_by_their_order() {
         let pair = Pair {
             model: "openai:gpt-5".into(),
-            before: record("passed", &[("same", "true"), ("same", "true"), ("gone", "false")]),
-            after: record(
+            before: judged("passed", &[("same", "true"), ("same", "true"), ("gone", "false")]),
+            after: judged(
                 "failed",
                 &[("same", "true"), ("same", "false"), ("new", "errored")],
             ),
@@ -296,11 +360,12 @@ mod tests {
 
     #[test]
     fn a_changed_world_is_told_beside_the_verdict() {
-        let mut after = record("failed", &[("v", "false")]);
-        after.drift = serde_json::from_value(json!([{"turn": 1, "what": "w"}])).unwrap();
+        let mut after = judged("failed", &[("v", "false")]);
+        after.record.as_mut().unwrap().drift =
+            serde_json::from_value(json!([{"turn": 1, "what": "w"}])).unwrap();
         let pair = Pair {
             model: "m".into(),
-            before: record("passed", &[("v", "true")]),
+            before: judged("passed", &[("v", "true")]),
             after,
         };
         let changes = changes(&[pair]);

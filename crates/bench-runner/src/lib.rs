@@ -44,7 +44,7 @@ pub use job::{BenchJob, OVER_BUDGET, RunSummary, StoreJournal, UNKNOWN_TOOLS, it
 pub use journal::{Journal, JournalError, MemoryJournal, SyncTrial, TrialFiles};
 pub use load::{load_gyms, load_harness, load_models, load_prices};
 pub use preflight::{Offered, PREFLIGHT, offered_tools};
-pub use recording::{Recording, RecordingError};
+pub use recording::{Recording, RecordingError, trial_record};
 pub use runner::{RunEnd, RunError, Runner, RunnerBuilder};
 pub use scratch::{Scratch, scratch_folders, sweep_scratch};
 pub use trial::DEFAULT_SYSTEM_PROMPT;

@@ -10,8 +10,8 @@ use bench_core::event::TrialFinished;
 use bench_core::plan::PlannedScenario;
 use bench_core::record::FileRef;
 use bench_core::transcript::{Entry, Line};
-use bench_core::{Outcome, Plan, Problem, TrialId, TrialRecord, Usage};
-use bench_state::{Depth, ItemId, ItemRef, RunId, RunStore, RunView, StateError};
+use bench_core::{Outcome, Plan, Problem, TrialRecord, Usage};
+use bench_state::{Depth, ItemRef, RunId, RunStore, RunView, StateError};
 use chrono::Utc;
 use thiserror::Error;
 
@@ -162,16 +162,18 @@ impl Recording {
         all.get(place.checked_rem(all.len())?).copied()
     }
 
-    /// Whether something was said in this very trial.
-    pub fn has(&self, model: &str, scenario: &str, repetition: u32) -> bool {
+    /// How this very trial ended, as the journal says; none if nothing was said in it.
+    pub fn ended(&self, model: &str, scenario: &str, repetition: u32) -> Option<&TrialFinished> {
         let key = (model.to_owned(), scenario.to_owned(), repetition);
-        self.trials.contains_key(&key)
+        self.trials.get(&key)
     }
 
-    /// The record of a trial; none if there is none. Blocking.
-    pub fn record(&self, trial: &TrialId) -> Result<Option<TrialRecord>, StateError> {
-        let id: ItemId = trial.as_str().parse()?;
-        self.view.item(&id)
+    /// The record of a trial, as the run wrote it. Blocking.
+    ///
+    /// # Errors
+    /// Why there is none to rely on, for people: it was changed or is gone.
+    pub fn record(&self, trial: &TrialFinished) -> Result<TrialRecord, String> {
+        trial_record(&self.view, trial)
     }
 
     /// What was said in a trial. Blocking.
@@ -205,6 +207,22 @@ impl std::fmt::Debug for Recording {
             .field("run", self.run())
             .finish_non_exhaustive()
     }
+}
+
+/// The record of a trial, as the run wrote it. Blocking.
+///
+/// # Errors
+/// Why there is none to rely on, for people: it was changed or is gone.
+pub fn trial_record(view: &RunView<BenchJob>, trial: &TrialFinished) -> Result<TrialRecord, String> {
+    let id = item_id(&trial.trial).map_err(|error| error.to_string())?;
+    let said = |error: StateError| error.to_string();
+    if let Some(written) = written(&trial.record)
+        && let Some(altered) = view.altered_item(&id, &written, Depth::Content).map_err(said)?
+    {
+        return Err(altered.to_string());
+    }
+    let record = view.item(&id).map_err(said)?;
+    record.ok_or_else(|| format!("there is no record of trial `{id}`"))
 }
 
 /// Whether anything happened in a trial that can happen again.

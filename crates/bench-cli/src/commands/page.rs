@@ -139,9 +139,10 @@ impl Page {
             gym.is_some_and(|gym| gym.transport == Transport::Tracker)
         };
         session.databases.retain(|database| !tracker(&database.gym));
-        let rescored = plan
-            .as_ref()
-            .and_then(|plan| Some((plan.rescores.clone()?, rescore::changes(view, plan)?)));
+        let rescored = plan.as_ref().and_then(|plan| {
+            let changes = rescore::changes(view, plan, &last, &mut problems)?;
+            Some((plan.rescores.clone()?, changes))
+        });
         let not_passed = |trial: &&TrialFinished| trial.outcome != Outcome::Passed;
         let worth_a_look = last
             .values()

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bench_core::{ModelSpec, Plan, TrialId};
-use bench_report::rescore::{Changes, Pair};
+use bench_core::event::TrialFinished;
+use bench_core::{ModelSpec, Plan, TrialId, TrialRecord};
+use bench_report::rescore::{Changes, Judged, Pair};
 use bench_runner::env::Environment;
 use bench_runner::gym::check_seeds;
-use bench_runner::{BenchJob, Recording, item_id, load_harness};
+use bench_runner::{BenchJob, Recording, load_harness, trial_record};
 use bench_state::RunView;
 
 use super::resume::{environment_without_keys, over, plan_now};
@@ -74,50 +75,70 @@ fn played(plan: Plan, recording: &Recording, results: &Path) -> Plan {
         .map(|model| recorded::spec(recording, model, results));
     let models = models.collect();
     plan.rescore_of(recording.run().to_string(), models, |trial| {
-        recording.has(&names[trial.model], &scenarios[trial.scenario], trial.repetition)
+        let (model, scenario) = (&names[trial.model], &scenarios[trial.scenario]);
+        recording.ended(model, scenario, trial.repetition).is_some()
     })
 }
 
-/// What has changed since the run that this one judges again. None if it judges no other.
-pub(super) fn changes(view: &RunView<BenchJob>, plan: &Plan) -> Option<Result<Changes, String>> {
+/// What has changed since the run that this one judges again, as far as its trials have `ended`; None if it judges no other.
+/// Records of either that cannot be relied on are `problems`.
+pub(super) fn changes(
+    view: &RunView<BenchJob>,
+    plan: &Plan,
+    ended: &BTreeMap<TrialId, TrialFinished>,
+    problems: &mut Vec<String>,
+) -> Option<Result<Changes, String>> {
     let run = plan.rescores.as_deref()?;
-    let compared = pairs(view, plan, run).map(|pairs| bench_report::rescore::changes(&pairs));
+    let compared = recording(plan, run).map(|recording| {
+        let pairs = pairs(view, plan, &recording, ended, problems);
+        bench_report::rescore::changes(&pairs)
+    });
     Some(compared.map_err(|error| format!("cannot tell what has changed since `{run}`: {error}")))
 }
 
-/// The trials that are over, each with the one that it plays.
-fn pairs(view: &RunView<BenchJob>, plan: &Plan, run: &str) -> Result<Vec<Pair>, String> {
-    let said = |error: bench_state::StateError| error.to_string();
+/// The run that is judged again.
+fn recording(plan: &Plan, run: &str) -> Result<Recording, String> {
     let results = plan.models.iter().find_map(|spec| spec.recorded_in.as_deref());
     let results = Path::new(results.ok_or("its plan does not say where that lies")?);
-    let recording = Recording::open(results, run).map_err(|error| {
+    Recording::open(results, run).map_err(|error| {
         let causes = crate::error::sources(&error);
         std::iter::once(error.to_string())
             .chain(causes)
             .collect::<Vec<_>>()
             .join(": ")
-    })?;
-    let old = recording.plan();
-    let mut recorded: BTreeMap<(String, &str, u32), TrialId> = BTreeMap::new();
-    for trial in old.trials() {
-        let model = old.models[trial.model].model.to_string();
-        let scenario = old.scenarios[trial.scenario].scenario_id.as_str();
-        recorded.insert((model, scenario, trial.repetition), trial.id);
-    }
+    })
+}
+
+/// The trials that are over, each with the one that it plays. How they ended the journals say; the verdicts are in records.
+fn pairs(
+    view: &RunView<BenchJob>,
+    plan: &Plan,
+    recording: &Recording,
+    ended: &BTreeMap<TrialId, TrialFinished>,
+    problems: &mut Vec<String>,
+) -> Vec<Pair> {
+    let mut tell = |record: Result<TrialRecord, String>| {
+        let told = record.map_err(|problem| {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        });
+        told.ok()
+    };
     let mut pairs = Vec::new();
     for trial in plan.trials() {
         let name = &plan.models[trial.model].model.name;
-        let model = name.split_once('/').map_or("", |(_, model)| model).to_owned();
+        let model = name.split_once('/').map_or("", |(_, model)| model);
         let scenario = plan.scenarios[trial.scenario].scenario_id.as_str();
-        let Some(then) = recorded.get(&(model.clone(), scenario, trial.repetition)) else {
+        let before = recording.ended(model, scenario, trial.repetition);
+        let (Some(before), Some(after)) = (before, ended.get(&trial.id)) else {
             continue;
         };
-        let id = |trial: &TrialId| item_id(trial).map_err(|error| error.to_string());
-        let after = view.item(&id(&trial.id)?).map_err(said)?;
-        let before = recording.record(then).map_err(said)?;
-        if let (Some(before), Some(after)) = (before, after) {
-            pairs.push(Pair { model, before, after });
-        }
+        pairs.push(Pair {
+            model: model.to_owned(),
+            before: Judged::new(before, tell(recording.record(before))),
+            after: Judged::new(after, tell(trial_record(view, after))),
+        });
     }
-    Ok(pairs)
+    pairs
 }

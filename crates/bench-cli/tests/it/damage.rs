@@ -231,3 +231,32 @@ fn a_plan_that_was_changed_or_is_gone_is_told_and_not_run() {
     assert!(!said.contains("as it should be"), "{said}");
     assert_eq!(fs::read_dir(bed.path().join("results/runs")).unwrap().count(), 1);
 }
+
+/// Its journal says how it ended; a record that is not what the run wrote says nothing.
+#[test]
+fn judging_again_counts_from_the_journal_and_tells_of_records_that_were_changed() {
+    let (bed, run) = ran();
+    let record = run.join("trials/a~oracle~1.json");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(
+        &record,
+        text.replace("passed", "failed").replace("\"true\"", "\"false\""),
+    )
+    .unwrap();
+    fs::remove_file(run.join("trials/b~oracle~1.json")).unwrap();
+    let said = bed.bench("rescore latest --ui quiet");
+    for (said, what) in [(&said, "rescore"), (&bed.bench("show latest"), "show")] {
+        for told in [
+            "a~oracle~1.json` was changed after",
+            "b~oracle~1.json` is missing",
+            "(4 verdicts of 4 trials; the record of 2 further trials is missing or was changed)",
+        ] {
+            assert_eq!(said.matches(told).count(), 1, "{what}: {told}: {said}");
+        }
+        let row = said.lines().find(|line| line.starts_with("oracle ")).unwrap();
+        assert_eq!(row.matches("3/3").count(), 2, "{row}: {said}");
+    }
+    let document = json(&bed, "show latest --json");
+    assert_eq!(document["rescore"]["without_record"], 2);
+    assert_eq!(document["problems"].as_array().unwrap().len(), 2, "{document}");
+}
