@@ -23,12 +23,12 @@ use crate::format::{self, StoreNote};
 use crate::ids::RunId;
 use crate::job::Job;
 use crate::journal::line;
-use crate::journal::writer::JournalWriter;
 use crate::layout::RunDir;
 use crate::lock::{Lease, LeaseProbe};
 use crate::platform::{self, process};
 use crate::recorder::Shared;
 use crate::replay::Replay;
+use crate::resume::open_journal;
 use crate::settle;
 use crate::state_file::{self, Found};
 use crate::status::CauseKind;
@@ -295,7 +295,7 @@ fn take_over<J: Job>(dir: &RunDir, now: DateTime<Utc>) -> Result<Arc<Shared<J>>>
         state_file::check_running(&state)?;
         state_file::check_format(&state, dir)?;
         let replay = Replay::<J>::onto(dir, &state)?;
-        let mut journal = JournalWriter::open_after(&dir.journal(), replay.journal, &replay.report)?;
+        let mut journal = open_journal(dir, &state, &replay)?;
         let worker = platform::this_worker();
         let note = StoreNote::Adopted {
             worker: worker.clone(),

@@ -1,8 +1,8 @@
 //! Reading a journal that may be torn at its end or damaged anywhere.
 //!
-//! A bad line with nothing valid after it is a torn end: what a crash leaves, and for a live run a line that is
-//! just being written; it is not a fault. A bad line with a valid one after it is damage: it is reported and
-//! skipped, and the valid lines after it count, because finished work must not vanish behind a flipped bit.
+//! Bad lines with nothing valid after them are a torn end, if a crash can have left them: one without its newline, which
+//! for a live run is just being written, and zero bytes. That is no fault. Every other bad line is damage: it is reported
+//! and skipped, and the valid lines after it count, because finished work must not vanish behind a flipped bit.
 
 use std::fmt;
 use std::fs::File;
@@ -20,7 +20,7 @@ use crate::journal::line::{self, Line};
 /// The longest line that is read, in bytes: far more than any event takes up. A longer one is damage.
 const LINE_LIMIT: u64 = 64 << 20;
 
-/// Something wrong in a journal, with valid lines after it.
+/// Something wrong in a journal that no crash leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalFault {
     /// Line of the file, counted from 1.
@@ -64,9 +64,9 @@ impl fmt::Display for FaultKind {
 /// What reading found out about the file itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JournalReport {
-    /// Damage with valid lines after it, in order.
+    /// Damage, in order.
     pub faults: Vec<JournalFault>,
-    /// Bytes of a torn end.
+    /// Bytes after the last valid line.
     pub torn_bytes: u64,
 }
 
@@ -78,11 +78,18 @@ pub(crate) struct JournalReader<E, R = BufReader<File>> {
     /// Bytes read, valid or not.
     read: u64,
     lines: u64,
-    /// Bad lines since the last valid one: damage if another valid one comes, else the torn end.
-    suspects: Vec<JournalFault>,
+    /// Bad lines since the last valid one: damage if another valid one comes, else a torn end, if they may be one.
+    suspects: Vec<Suspect>,
     faults: Vec<JournalFault>,
     buffer: Vec<u8>,
     event: PhantomData<fn() -> E>,
+}
+
+/// A bad line.
+struct Suspect {
+    fault: JournalFault,
+    /// Whether a crash can have left it at the end.
+    may_be_torn: bool,
 }
 
 impl<E: DeserializeOwned> JournalReader<E> {
@@ -113,7 +120,7 @@ impl<E: DeserializeOwned, R: BufRead> JournalReader<E, R> {
             input,
             valid: from,
             read: from.bytes,
-            lines: 0,
+            lines: from.seq,
             suspects: Vec::new(),
             faults: Vec::new(),
             buffer: Vec::new(),
@@ -144,21 +151,21 @@ impl<E: DeserializeOwned, R: BufRead> JournalReader<E, R> {
                     self.accept(line.seq);
                     return Ok(Some(line));
                 }
-                Some(line) => self.suspect(FaultKind::Repeated { found: line.seq }),
-                None => self.suspect(FaultKind::Unreadable),
+                Some(line) => self.suspect(FaultKind::Repeated { found: line.seq }, false),
+                None => self.suspect(FaultKind::Unreadable, may_be_torn(&self.buffer)),
             }
         }
     }
 
-    fn suspect(&mut self, kind: FaultKind) {
-        self.suspects.push(JournalFault {
-            line: self.lines,
-            kind,
-        });
+    fn suspect(&mut self, kind: FaultKind, may_be_torn: bool) {
+        let line = self.lines;
+        let fault = JournalFault { line, kind };
+        self.suspects.push(Suspect { fault, may_be_torn });
     }
 
     fn accept(&mut self, seq: u64) {
-        self.faults.append(&mut self.suspects);
+        let damaged = self.suspects.drain(..).map(|suspect| suspect.fault);
+        self.faults.extend(damaged);
         let expected = self.valid.seq + 1;
         if seq != expected {
             let kind = FaultKind::Missing { expected, found: seq };
@@ -180,11 +187,19 @@ impl<E: DeserializeOwned, R: BufRead> JournalReader<E, R> {
 
     /// What is wrong with the part read so far.
     pub(crate) fn report(&self) -> JournalReport {
+        let at_the_end = self.suspects.iter().filter(|suspect| !suspect.may_be_torn);
+        let at_the_end = at_the_end.map(|suspect| suspect.fault.clone());
         JournalReport {
-            faults: self.faults.clone(),
+            faults: self.faults.iter().cloned().chain(at_the_end).collect(),
             torn_bytes: self.read - self.valid.bytes,
         }
     }
+}
+
+/// Whether a crash can have left this line, which is none, at the end: its newline is written last, and what did not reach
+/// the disk reads as zeroes.
+fn may_be_torn(line: &[u8]) -> bool {
+    !line.ends_with(b"\n") || line.contains(&0)
 }
 
 #[cfg(test)]
@@ -244,9 +259,14 @@ mod tests {
             let (seen, report, _) = read(&bytes);
             let survivors: Vec<u64> = (1..=4).filter(|seq| !lost.contains(seq)).collect();
             assert_eq!(seen, survivors, "byte {index}");
-            let tail_only = *lost.end() == 4;
-            assert_eq!(report.faults.is_empty(), tail_only, "byte {index}: {report:?}");
-            assert_eq!(report.torn_bytes > 0, tail_only, "byte {index}: {report:?}");
+            // Without the last newline, it is as a crash may leave it.
+            let torn = index == *ends.last().unwrap();
+            assert_eq!(report.faults.is_empty(), torn, "byte {index}: {report:?}");
+            assert_eq!(
+                report.torn_bytes > 0,
+                *lost.end() == 4,
+                "byte {index}: {report:?}"
+            );
         }
     }
 
@@ -274,6 +294,37 @@ mod tests {
         4: event 3 is there twice
         5: event 4 is there twice
         ");
+    }
+
+    #[test]
+    fn whole_lines_behind_the_end_are_no_torn_end() {
+        let torn = &numbered(3)[..20];
+        for (behind, kind) in [
+            (numbered(2), FaultKind::Repeated { found: 2 }),
+            ("{\"x\":1}\n".to_owned(), FaultKind::Unreadable),
+            ("\n".to_owned(), FaultKind::Unreadable),
+        ] {
+            for rest in ["", torn, "\0\0\0"] {
+                let text = [&journal(2), &behind, rest].concat();
+                let (seen, report, valid) = read(text.as_bytes());
+                assert_eq!(seen, [1, 2]);
+                let kind = kind.clone();
+                assert_eq!(report.faults, [JournalFault { line: 3, kind }], "{behind}{rest}");
+                assert_eq!(valid.bytes + report.torn_bytes, text.len() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_numbered_as_in_the_file_from_wherever_it_is_read() {
+        let (text, first) = (journal(3) + "hello\n", journal(2).len());
+        let from = Checkpoint {
+            seq: 2,
+            bytes: first as u64,
+        };
+        let mut reader = JournalReader::<Event, _>::new(&text.as_bytes()[first..], from);
+        while reader.next_line().unwrap().is_some() {}
+        assert_eq!(reader.report().faults[0].line, 4);
     }
 
     #[test]

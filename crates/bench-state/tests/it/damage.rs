@@ -336,6 +336,47 @@ fn a_changed_line_of_a_run_that_is_over_is_told_by_who_reads_all_of_it() {
     assert_eq!(problems(&bed), Vec::<String>::new(), "a list opens no journal");
 }
 
+/// Two lines copied to the end, a line of somebody else's: the run is over, and nobody wrote them.
+#[test]
+fn whole_lines_behind_the_end_of_a_run_are_told_to_every_reader() {
+    let mut runs = vec![Bed::new(), Bed::new()];
+    let of = [runs[0].finished(now()), runs[1].orphan()];
+    runs[1].store.list(None, now()).unwrap();
+    for (bed, run) in runs.drain(..).zip(of) {
+        let journal = bed.dir(&run).join("events.jsonl");
+        let whole = fs::read_to_string(&journal).unwrap();
+        let state = fs::read(bed.dir(&run).join("state.json")).unwrap();
+        let copied: String = whole.split_inclusive('\n').skip(1).take(2).collect();
+        for (behind, word) in [
+            (copied.as_str(), "event 2 is there twice"),
+            ("hello\n", "the line is damaged"),
+        ] {
+            fs::write(&journal, format!("{whole}{behind}")).unwrap();
+            let line = whole.lines().count() + 1;
+            for round in 0..2 {
+                let said = problems(&bed);
+                assert_eq!(said.len(), 1, "{round}: {said:?}");
+                assert!(said[0].contains(&format!("at line {line}: {word}")), "{said:?}");
+            }
+            for view in [bed.view(&run), bed.store.inspect(&run, now()).unwrap()] {
+                assert_eq!(view.problems().len(), 1, "{:?}", view.problems());
+                assert_eq!(view.summary().state.progress.packed, 2);
+                assert_eq!(view.session().unwrap().weights, [1, 2]);
+            }
+            let plan = bed.store.plan_cleanup(now(), TimeDelta::hours(1)).unwrap();
+            assert_eq!((plan.rows.len(), plan.problems.len()), (1, 1));
+            let refused = bed.store.resume(&run, now()).map(drop).unwrap_err();
+            assert!(matches!(refused, StateError::NotResumable { .. }), "{refused}");
+            assert_eq!(fs::read(bed.dir(&run).join("state.json")).unwrap(), state);
+        }
+        // What a crash leaves of a line is none.
+        for torn in [r#"{"seq":9,"at":"2026"#, "\0\0\0\0"] {
+            fs::write(&journal, format!("{whole}{torn}")).unwrap();
+            assert_eq!(problems(&bed), Vec::<String>::new());
+        }
+    }
+}
+
 #[test]
 fn a_newer_format_is_read_as_far_as_possible_and_never_written() {
     let bed = Bed::new();
