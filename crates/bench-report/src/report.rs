@@ -108,6 +108,16 @@ pub struct Run {
     pub folder: String,
 }
 
+impl Run {
+    /// That it ended before all of it was done, in a sentence; none of a run that is completed, or goes on.
+    pub fn cut_short(&self) -> Option<String> {
+        let open = self.trials_total.saturating_sub(self.outcomes.scored());
+        let (status, total) = (&self.status, self.trials_total);
+        (self.status != "completed" && !self.partial)
+            .then(|| format!("the run is {status}: {open} of {total} trials have no verdict"))
+    }
+}
+
 /// What a model achieved.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Model {

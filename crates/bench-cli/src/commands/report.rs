@@ -62,6 +62,9 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
         for problem in &gathered.report.problems {
             evidence::warning(problem, &mut cx.err)?;
         }
+        if let Some(cut_short) = gathered.report.run.cut_short() {
+            evidence::warning(&cut_short, &mut cx.err)?;
+        }
         let parts = parts(args, &gathered)?;
         if to_stdout {
             let mut out = BufWriter::with_capacity(CHUNK, cx.out.clone());

@@ -120,11 +120,12 @@ fn a_run_in_the_background_is_listed_and_ends_when_it_is_killed() {
         (&"cancelled".into(), &"requested".into())
     );
     assert_eq!(shown["progress"]["passed"], 1, "what is finished is kept");
+    let cut = "the run is cancelled: 1 of 2 trials have no verdict";
     let junit = bed.bench("report latest --format junit -o -");
-    assert!(
-        junit.contains("the run is cancelled: 1 of 2 trials have no verdict"),
-        "{junit}"
-    );
+    assert!(junit.contains(&format!("<error message=\"{cut}\"")), "{junit}");
+    // Rows have no place for it.
+    let rows = bed.bench("report latest --format csv -o -");
+    assert!(rows.contains(&format!("warning: {cut}")), "{rows}");
     assert!(!lives(pid));
     assert!(processes_with(&run).is_empty());
     assert_eq!(json(&bed, "kill latest")["runs"][0]["how"], "already_over");

@@ -64,12 +64,7 @@ impl Lost {
         let (told, total) = (report.trials.len(), run.trials_total as usize);
         let problems = report.problems.iter();
         let clean = |line: &String| text::clean_line(line);
-        if run.status != "completed" && !run.partial {
-            let open = run.trials_total.saturating_sub(run.outcomes.scored());
-            let message = format!(
-                "the run is {}: {open} of {total} trials have no verdict",
-                run.status
-            );
+        if let Some(message) = run.cut_short() {
             return Some(Self {
                 name: "the run",
                 kind: run.status.clone(),
