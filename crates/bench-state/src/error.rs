@@ -203,6 +203,12 @@ pub enum StateError {
         /// What is wrong there.
         reason: String,
     },
+    /// A journal that is gone: without it nobody can tell what happened in the run.
+    #[error("`{}` is missing, which tells what happened in the run; put it back from a copy; without it, `list` shows the totals, and what is left is in `session.json` and `trials` beside it", path.display())]
+    JournalMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// An earlier append failed, so what the disk holds is uncertain.
     #[error("cannot append to `{}`: an earlier write failed, and what reached the disk is uncertain", path.display())]
     JournalBroken {

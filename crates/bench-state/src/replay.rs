@@ -93,9 +93,7 @@ impl<J: Job> Replay<J> {
         if mark.journal != state.journal || mark.run_id != state.id {
             return Ok(None);
         }
-        let path = dir.journal();
-        let length = fs::metadata(&path).at(FileAction::Open, &path)?.len();
-        if length < state.journal.bytes {
+        if !fs::metadata(dir.journal()).is_ok_and(|found| found.len() >= state.journal.bytes) {
             return Ok(None);
         }
         let mut replay = Self::at(state.progress.clone(), session, state.journal);

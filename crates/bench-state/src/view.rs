@@ -63,9 +63,20 @@ impl<J: Job> RunView<J> {
         &self.problems
     }
 
+    /// Names the real trouble where a file is missing because the whole run was removed since it was read.
+    fn found<T>(&self, outcome: Result<T>) -> Result<T> {
+        match outcome {
+            Err(_) if !self.dir.path().exists() => Err(StateError::UnknownRun {
+                wanted: self.id().as_str().to_owned(),
+                root: self.dir.path().parent().unwrap_or(self.dir.path()).to_owned(),
+            }),
+            outcome => outcome,
+        }
+    }
+
     /// The input.
     pub fn plan(&self) -> Result<J::Plan> {
-        read_json(&self.dir.plan())
+        self.found(read_json(&self.dir.plan()))
     }
 
     /// Refuses a plan that is gone or not the one the run was created with. Runs of earlier versions do not know theirs.
@@ -73,7 +84,7 @@ impl<J: Job> RunView<J> {
     /// # Errors
     /// [`StateError::PlanChanged`], and those of reading plan and journal.
     pub fn check_plan(&self) -> Result<()> {
-        replay::check_plan(&self.dir)
+        self.found(replay::check_plan(&self.dir))
     }
 
     /// What became of an item's record since it was written as `written`, if something did.
@@ -107,7 +118,8 @@ impl<J: Job> RunView<J> {
         {
             return Ok(session);
         }
-        Ok(Replay::<J>::onto_until(&self.dir, &self.summary.state, self.end())?.session)
+        let replay = Replay::<J>::onto_until(&self.dir, &self.summary.state, self.end());
+        Ok(self.found(replay)?.session)
     }
 
     /// Up to where the journal is read, in bytes. Nobody adds to that of a run that is over, and where it was damaged since
@@ -123,7 +135,8 @@ impl<J: Job> RunView<J> {
 
     /// The journal from its beginning; of a run that goes on, the events that its [summary](Self::summary) counts.
     pub fn events(&self) -> Result<Events<J::Event>> {
-        let reader = JournalReader::open_until(&self.dir.journal(), Checkpoint::default(), self.end())?;
+        let reader = JournalReader::open_until(&self.dir.journal(), Checkpoint::default(), self.end());
+        let reader = self.found(reader)?;
         Ok(Events {
             reader,
             dir: self.dir.clone(),
@@ -145,7 +158,7 @@ impl<J: Job> RunView<J> {
     pub fn items(&self) -> Result<Vec<ItemId>> {
         let folder = self.dir.items();
         let mut ids = Vec::new();
-        for entry in fs::read_dir(&folder).at(FileAction::List, &folder)? {
+        for entry in self.found(fs::read_dir(&folder).at(FileAction::List, &folder))? {
             let name = entry.at(FileAction::List, &folder)?.file_name();
             let id = name
                 .to_str()

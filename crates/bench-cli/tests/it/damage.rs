@@ -114,6 +114,32 @@ fn a_journal_that_lacks_its_end_is_told_by_whoever_reads_it() {
 }
 
 #[test]
+fn a_journal_that_is_gone_is_told_with_what_is_left() {
+    let (bed, run) = ran();
+    fs::remove_file(run.join("events.jsonl")).unwrap();
+    for command in [
+        "show latest",
+        "report latest -o -",
+        "compare latest",
+        "attach latest",
+    ] {
+        let output = bed.output(command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{command}: {said}");
+        assert!(
+            said.contains("events.jsonl` is missing, which tells"),
+            "{command}: {said}"
+        );
+        assert!(!said.contains("entity not found"), "{command}: {said}");
+    }
+    let listed = bed.bench("list");
+    assert!(
+        listed.contains("(6/6)") && listed.contains("events.jsonl` is missing"),
+        "{listed}"
+    );
+}
+
+#[test]
 fn a_changed_line_of_a_journal_is_told_by_whoever_reads_it() {
     let (bed, run) = ran();
     let path = run.join("events.jsonl");

@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::durable;
-use crate::error::{At, FileAction, Result};
+use crate::error::{At, FileAction, Result, StateError};
 use crate::journal::Checkpoint;
 use crate::journal::line::{self, Line};
 
@@ -108,7 +108,9 @@ impl<E: DeserializeOwned> JournalReader<E, Take<BufReader<File>>> {
 }
 
 fn opened(path: &Path, from: Checkpoint) -> Result<BufReader<File>> {
-    let mut file = durable::open_to_read(path)?.ok_or_else(|| durable::missing(path))?;
+    let mut file = durable::open_to_read(path)?.ok_or_else(|| StateError::JournalMissing {
+        path: path.to_owned(),
+    })?;
     file.seek(SeekFrom::Start(from.bytes))
         .at(FileAction::Read, path)?;
     Ok(BufReader::with_capacity(64 * 1024, file))

@@ -316,6 +316,56 @@ fn cut(dir: &std::path::Path, lines: usize) {
 }
 
 #[test]
+fn a_journal_that_is_gone_is_told_with_what_is_left() {
+    let bed = Bed::new();
+    let run = bed.finished(now());
+    let journal = bed.dir(&run).join("events.jsonl");
+    fs::remove_file(&journal).unwrap();
+    let said = problems(&bed).join("").replace(run.as_str(), "RUN");
+    insta::assert_snapshot!(said, @"`ROOT/runs/RUN/events.jsonl` is missing, which tells what happened in the run; put it back from a copy; without it, `list` shows the totals, and what is left is in `session.json` and `trials` beside it");
+    let view = bed.store.inspect(&run, now()).unwrap();
+    assert_eq!(view.session().unwrap().weights, [1, 2], "its sums are there");
+    let told = [
+        view.events().map(drop).unwrap_err(),
+        bed.store.resume(&run, now()).map(drop).unwrap_err(),
+        bed.store
+            .follow(&run, now())
+            .unwrap()
+            .next_within(std::time::Duration::ZERO)
+            .map(drop)
+            .unwrap_err(),
+    ];
+    for error in told {
+        assert!(
+            matches!(&error, StateError::JournalMissing { path } if *path == journal),
+            "{error}"
+        );
+    }
+}
+
+/// Between finding a run and reading its files.
+#[test]
+fn a_run_that_was_removed_since_it_was_read_is_no_run() {
+    let bed = Bed::new();
+    let run = bed.finished(now());
+    let view = bed.view(&run);
+    fs::remove_dir_all(bed.dir(&run)).unwrap();
+    for error in [
+        view.plan().map(drop).unwrap_err(),
+        view.check_plan().unwrap_err(),
+        view.session().map(drop).unwrap_err(),
+        view.events().map(drop).unwrap_err(),
+        view.items().map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error, StateError::UnknownRun { .. }), "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("no run `{run}` in ")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_changed_line_of_a_run_that_is_over_is_told_by_who_reads_all_of_it() {
     let bed = Bed::new();
     let run = bed.finished(now());
