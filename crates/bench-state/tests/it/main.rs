@@ -16,6 +16,7 @@ mod finding;
 mod following;
 mod formats;
 mod job;
+mod journals;
 mod lies;
 mod life;
 mod locked;
