@@ -19,15 +19,23 @@ pub(super) struct Results {
 }
 
 impl Results {
-    pub(super) fn add(&mut self, sample: &Sample<'_>) {
+    /// Those of one.
+    pub(super) fn of(sample: &Sample<'_>) -> Self {
         let outcome = sample.trial.outcome;
-        if outcome.is_scored() {
-            self.scored += 1;
-        } else {
-            self.unscored += 1;
+        let scored = u32::from(outcome.is_scored());
+        Self {
+            scored,
+            unscored: 1 - scored,
+            without_error: u32::from(!matches!(outcome, Outcome::Errored | Outcome::Cancelled)),
+            judges: sample.judges().clone(),
         }
-        self.without_error += u32::from(!matches!(outcome, Outcome::Errored | Outcome::Cancelled));
-        self.judges.add_all(sample.judges());
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.scored += other.scored;
+        self.unscored += other.unscored;
+        self.without_error += other.without_error;
+        self.judges.add_all(&other.judges);
     }
 }
 

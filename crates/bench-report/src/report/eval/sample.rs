@@ -1,7 +1,5 @@
 //! A trial as a sample: everything that Inspect shows of it, and the summary that stands in its lists.
 
-use std::borrow::Cow;
-
 use bench_core::Outcome;
 use bench_core::transcript::Entry;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -38,8 +36,8 @@ pub(super) struct Outline {
     started_at: Option<DateTime<Utc>>,
     /// Messages of that attempt.
     messages: usize,
-    /// Its last reply.
-    output: Option<Value>,
+    /// The line of its last reply.
+    reply: Option<usize>,
     /// The text of that.
     answer: Option<String>,
     /// What judges used up, in all attempts.
@@ -55,7 +53,7 @@ impl Outline {
             from: 0,
             started_at: None,
             messages: 0,
-            output: None,
+            reply: None,
             answer: None,
             judges: Bill::default(),
         };
@@ -71,16 +69,16 @@ impl Outline {
                     outline.begin_again(n, line.at);
                 }
                 Entry::User { text, .. } if outline.input.is_empty() => outline.input.clone_from(text),
-                Entry::Assistant { text, .. } => outline.answer = Some(text.clone()),
+                Entry::Assistant { text, .. } => {
+                    outline.answer = Some(text.clone());
+                    outline.reply = Some(n);
+                }
                 Entry::JudgeAsked { model, .. } => judge.clone_from(model),
                 Entry::JudgeReplied { usage, cost_usd, .. } => {
                     let (usage, usd) = (*usage, *cost_usd);
                     outline.judges.add(&judge, Spent { usage, usd });
                 }
                 _ => {}
-            }
-            if let Some(output) = messages::output(&trial.trial, &trial.model, n, &line) {
-                outline.output = Some(output);
             }
             outline.messages += usize::from(is_message(&line.entry));
         }
@@ -95,7 +93,7 @@ impl Outline {
         self.from = from;
         self.started_at = Some(at);
         self.messages = 0;
-        self.output = None;
+        self.reply = None;
         self.answer = None;
     }
 
@@ -278,6 +276,15 @@ impl<'a> Sample<'a> {
         begin.into_iter().chain(rest)
     }
 
+    /// The last reply, as the output of the model.
+    fn output(&self) -> Value {
+        let trial = self.trial;
+        let reply = self.outline.reply.and_then(|n| self.tape.lines().nth(n));
+        let output = reply.and_then(|(n, line)| messages::output(&trial.trial, &trial.model, n, &line));
+        let silent = || json!({"model": model_name(&trial.model), "choices": [], "completion": ""});
+        output.unwrap_or_else(silent)
+    }
+
     fn retries(&self) -> Option<Vec<Value>> {
         let error = events::as_error("the attempt ended without a verdict, and the trial was tried again");
         let retried = self.outline.retried;
@@ -308,13 +315,7 @@ impl Serialize for Sample<'_> {
         for (name, value) in optional.iter().filter(|(_, value)| !value.is_null()) {
             sample.serialize_entry(name, value)?;
         }
-        let silent = || json!({"model": model_name(&self.trial.model), "choices": [], "completion": ""});
-        let output = self
-            .outline
-            .output
-            .as_ref()
-            .map_or_else(|| Cow::Owned(silent()), Cow::Borrowed);
-        sample.serialize_entry("output", &output)?;
+        sample.serialize_entry("output", &self.output())?;
         sample.serialize_entry("store", &json!({}))?;
         sample.serialize_entry("attachments", &json!({}))?;
         sample.serialize_entry("messages", &Made(|| self.messages(self.outline.from)))?;
