@@ -206,7 +206,7 @@ impl Row {
         }
     }
 
-    /// How it ended, for whoever did not look: `run_… completed: 45/50 passed`.
+    /// How it ended, for whoever did not look: `run_… completed: 45/50 verifiers passed`.
     pub(crate) fn ended_words(&self) -> String {
         let word = match &self.stand {
             Stand::Over(over) => &over.word,
@@ -214,7 +214,7 @@ impl Row {
         };
         match (self.progress.verifiers_passed, self.progress.verifiers_total) {
             (_, 0) => format!("{} {word}", self.id()),
-            (passed, total) => format!("{} {word}: {passed}/{total} passed", self.id()),
+            (passed, total) => format!("{} {word}: {passed}/{total} verifiers passed", self.id()),
         }
     }
 

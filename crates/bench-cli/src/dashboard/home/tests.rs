@@ -336,7 +336,7 @@ fn a_run_that_ends_moves_to_the_completed_ones() {
     };
     let tell = |home: &mut Home, rows| update(home, HomeMessage::News(RunsNews::Rows(rows)));
     assert_eq!(tell(&mut home, vec![ended(1)]), Some(HomeEffect::Ring));
-    let line = "run_20260102_010405_0badcafe completed: 30/36 passed";
+    let line = "run_20260102_010405_0badcafe completed: 30/36 verifiers passed";
     assert!(shown(&home).contains(line), "{}", shown(&home));
     assert_eq!(tell(&mut home, vec![ended(1)]), None, "once");
     assert_eq!(tell(&mut home, vec![ended(2), ended(3)]), Some(HomeEffect::Ring));

@@ -366,6 +366,7 @@ impl Pen<'_> {
             Some(end) => format!("{trial} · {}", ending_words(end)),
             None => match self.picture.places.sign(at) {
                 Sign::Running => format!("{trial} · under way"),
+                _ if self.run.row().is_some_and(|row| !row.is_going()) => format!("{trial} · has no end"),
                 _ => format!("{trial} · has not begun"),
             },
         };

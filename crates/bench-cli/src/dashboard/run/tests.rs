@@ -296,6 +296,27 @@ fn a_run_that_broke_on_a_large_terminal() {
 }
 
 #[test]
+fn nothing_is_still_to_begin_in_a_run_that_is_over() {
+    let words = |stand| {
+        let mut run = run_of(40, stand, 200, 60);
+        let chosen = std::iter::repeat_with(|| {
+            press(&mut run, KeyCode::Down);
+            shown(&run).lines().rev().nth(1).unwrap_or_default().to_owned()
+        });
+        chosen.take(40).collect::<Vec<_>>().join("\n")
+    };
+    let (over, live) = (words(over()), words(live()));
+    assert!(
+        over.contains("has no end") && !over.contains("has not begun"),
+        "{over}"
+    );
+    assert!(
+        live.contains("has not begun") && !live.contains("has no end"),
+        "{live}"
+    );
+}
+
+#[test]
 fn more_than_fits_is_said_and_can_be_reached() {
     let mut run = run_of(40, live(), 80, 24);
     let text = shown(&run);
