@@ -15,6 +15,9 @@ use crate::price::Cost;
 use crate::usage::Usage;
 
 mod older;
+mod rows;
+
+pub use rows::Row;
 
 /// Version of `session.json`.
 pub const FORMAT: u32 = 1;
@@ -108,7 +111,8 @@ pub struct Session {
     pub runs: u32,
     /// One row per model, in the plan's order.
     pub models: Vec<Totals>,
-    /// One cell per scenario and model, scenario by scenario in the plan's order.
+    /// One cell per scenario and model that the run has trials of, scenario by scenario in the plan's order: see
+    /// [`Session::rows`].
     pub cells: Vec<Cell>,
     /// Databases that were named and, as far as is known, not removed. While the run goes on: those in use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -147,7 +147,7 @@ pub struct Scenario {
 pub struct Cell {
     /// The model.
     pub model: String,
-    /// Trials in the plan.
+    /// Trials in the plan; 0 where the run does not try the model in the scenario.
     pub trials_total: u32,
     /// Trials by outcome.
     #[serde(flatten)]

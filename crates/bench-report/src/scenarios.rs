@@ -1,14 +1,18 @@
 //! Scenarios × models: where did which model not pass?
 
-use bench_core::session::{Cell, OutcomeCounts, Session};
+use bench_core::session::{Cell, OutcomeCounts, Row, Session};
 
 use crate::table::{Column, Table};
+
+/// Stands where a run has no trial of a model in a scenario.
+pub(crate) const NOT_THERE: &str = "—";
 
 /// One row per scenario of which a trial is over that did not pass; empty if there is none.
 pub fn not_passed(session: &Session) -> Table {
     let missed = |counts: &OutcomeCounts| counts.done() - counts.cancelled > counts.passed;
-    grid(session, |cells| {
-        cells.iter().any(|cell| missed(&cell.totals.outcomes))
+    grid(session, |row| {
+        let mut cells = row.cells.iter().flatten();
+        cells.any(|cell| missed(&cell.totals.outcomes))
     })
 }
 
@@ -19,22 +23,18 @@ pub fn all(session: &Session) -> Table {
 
 /// How many scenarios the session has.
 pub fn count(session: &Session) -> usize {
-    session.cells.len().checked_div(session.models.len()).unwrap_or(0)
+    session.rows().len()
 }
 
-fn grid(session: &Session, shown: impl Fn(&[Cell]) -> bool) -> Table {
+fn grid(session: &Session, shown: impl Fn(&Row<'_>) -> bool) -> Table {
     let mut table = Table::new([Column::text("scenario")]);
     for model in &session.models {
         table.add_column(&model.model, Column::text(""));
     }
-    // Cells stand scenario by scenario, one per model.
-    let rows = session.cells.chunks(session.models.len().max(1));
-    for cells in rows.filter(|cells| shown(cells)) {
-        let id = cells
-            .first()
-            .map(|cell| cell.scenario_id.clone())
-            .unwrap_or_default();
-        table.row(std::iter::once(id).chain(cells.iter().map(cell_text)));
+    for row in session.rows().iter().filter(|row| shown(row)) {
+        let cells = row.cells.iter();
+        let cells = cells.map(|cell| cell.map_or_else(|| NOT_THERE.to_owned(), cell_text));
+        table.row(std::iter::once(row.scenario_id.to_owned()).chain(cells));
     }
     table
 }
@@ -125,6 +125,26 @@ mod tests {
         ─────────────────────────────────
         create-bug  ✓ passed   ✗ failed
         cut-short   · not run  ! errored
+        ");
+    }
+
+    /// As a run has them that tries again what failed: `one` failed in one scenario, `two` in all.
+    #[test]
+    fn a_model_that_was_not_tried_in_a_scenario_moves_no_verdict_of_another() {
+        let cells = vec![
+            cell("assign", "two", 1, counts(0, 1, 0)),
+            cell("close", "two", 1, counts(0, 1, 0)),
+            cell("label", "one", 1, counts(1, 0, 0)),
+            cell("label", "two", 1, counts(0, 1, 0)),
+        ];
+        let session = session(vec![totals("one", 1, 0, 0), totals("two", 0, 3, 0)], cells);
+        assert_eq!(count(&session), 3);
+        insta::assert_snapshot!(not_passed(&session).render(80), @r"
+        scenario  one       two
+        ─────────────────────────────
+        assign    —         ✗ failed
+        close     —         ✗ failed
+        label     ✓ passed  ✗ failed
         ");
     }
 

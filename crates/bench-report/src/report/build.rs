@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bench_core::session::Totals;
+use bench_core::session::{self, Row, Totals};
 use bench_core::statistics;
 use bench_core::steps::{Timeline, Track};
 use bench_core::{Outcome, Plan, Session, TrialId, TrialRecord, VerdictStatus};
@@ -172,7 +172,7 @@ fn verdict(said: bench_core::Verdict) -> Verdict {
     }
 }
 
-/// Scenarios with their cells. Cells of a session stand scenario by scenario, one per model.
+/// Scenarios with a cell per model.
 fn grid(session: &Session, plan: Option<&Plan>, trials: &[Trial]) -> Vec<Scenario> {
     let mut look_at: BTreeMap<(&str, &str), &TrialId> = BTreeMap::new();
     for trial in trials.iter().filter(|trial| trial.outcome != Outcome::Passed) {
@@ -184,45 +184,43 @@ fn grid(session: &Session, plan: Option<&Plan>, trials: &[Trial]) -> Vec<Scenari
         .flat_map(|plan| &plan.scenarios)
         .map(|scenario| (scenario.scenario_id.as_str(), scenario.name.as_str()))
         .collect();
-    let rows = session.cells.chunks(session.models.len().max(1));
-    rows.filter_map(|cells| {
-        let scenario_id = cells.first()?.scenario_id.clone();
-        let name = names.get(scenario_id.as_str()).copied();
-        Some(Scenario {
-            name: name
-                .filter(|name| !name.is_empty() && *name != scenario_id)
-                .map(str::to_owned),
-            all_passed: cells
-                .iter()
-                .all(|cell| cell.totals.outcomes.passed == cell.totals.trials_total),
-            cells: cells
-                .iter()
-                .map(|cell| Cell {
-                    model: cell.totals.model.clone(),
-                    trials_total: cell.totals.trials_total,
-                    outcomes: cell.totals.outcomes,
-                    pass_rate: cell.totals.outcomes.pass_rate(),
-                    brief: brief(&cell.totals),
-                    words: match cell.totals.trials_total {
-                        0 => "not in this run".to_owned(),
-                        _ => scenarios::cell_text(cell),
-                    },
-                    look_at: look_at
-                        .get(&(scenario_id.as_str(), cell.totals.model.as_str()))
-                        .map(|trial| (*trial).clone()),
-                })
-                .collect(),
-            scenario_id,
-        })
-    })
-    .collect()
+    let scenario = |row: Row<'_>| {
+        let id = row.scenario_id;
+        let name = names.get(id).filter(|name| !name.is_empty() && **name != id);
+        let cells = row.cells.iter().zip(&session.models).map(|(found, of)| Cell {
+            look_at: look_at
+                .get(&(id, of.model.as_str()))
+                .map(|trial| (*trial).clone()),
+            ..cell(&of.model, *found)
+        });
+        let cells: Vec<Cell> = cells.collect();
+        Scenario {
+            scenario_id: id.to_owned(),
+            name: name.map(|name| (*name).to_owned()),
+            all_passed: cells.iter().all(|cell| cell.outcomes.passed == cell.trials_total),
+            cells,
+        }
+    };
+    session.rows().into_iter().map(scenario).collect()
 }
 
-/// `✓ 3/3`, `◐ 1/2 !1`, `✗ 0/2`, `… 3`; `—` where nothing was to be tried.
-fn brief(totals: &Totals) -> String {
-    if totals.trials_total == 0 {
-        return "—".to_owned();
+/// What became of a model in a scenario; none where the run has no trial of the two.
+fn cell(model: &str, found: Option<&session::Cell>) -> Cell {
+    let tried = found.filter(|cell| cell.totals.trials_total > 0);
+    let outcomes = tried.map(|cell| cell.totals.outcomes).unwrap_or_default();
+    Cell {
+        model: model.to_owned(),
+        trials_total: tried.map_or(0, |cell| cell.totals.trials_total),
+        outcomes,
+        pass_rate: outcomes.pass_rate(),
+        brief: tried.map_or_else(|| scenarios::NOT_THERE.to_owned(), |cell| brief(&cell.totals)),
+        words: tried.map_or_else(|| "not in this run".to_owned(), scenarios::cell_text),
+        look_at: None,
     }
+}
+
+/// `✓ 3/3`, `◐ 1/2 !1`, `✗ 0/2`, `… 3`.
+fn brief(totals: &Totals) -> String {
     let counts = &totals.outcomes;
     let rated = (counts.scored() > 0).then(|| {
         let sign = match counts.passed {

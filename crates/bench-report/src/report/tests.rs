@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bench_core::record::FileRef;
-use bench_core::session::{Cell, Totals};
+use bench_core::session::{self, Totals};
 use bench_core::transcript::Entry;
 use bench_core::{Session, Usd, VerdictStatus};
 use serde_json::Value;
@@ -94,10 +94,16 @@ impl Files for Fixture {
 
 /// The run with these files; `rename` says anew what models, scenarios and causes are called.
 pub(crate) fn report_of(files: &Fixture, rename: impl Fn(&str) -> String) -> Report {
+    report_with(files, rename, |_, _| true)
+}
+
+/// … of only those scenarios and models that `has` says, as a run has them that tries again what failed.
+fn report_with(files: &Fixture, rename: impl Fn(&str) -> String, has: impl Fn(&str, &str) -> bool) -> Report {
     let mut trials = Vec::new();
     let (mut cells, mut models) = (Vec::new(), MODELS.map(|name| totals(&rename(name))));
     for (scenario, ends) in ENDS {
-        for (n, (model, ends)) in MODELS.into_iter().zip(ends).enumerate() {
+        let tried = MODELS.into_iter().zip(ends).enumerate();
+        for (n, (model, ends)) in tried.filter(|(_, (model, _))| has(scenario, model)) {
             let mut cell = totals(&rename(model));
             for (repetition, outcome) in (1..).zip(ends) {
                 let slug = model.split(':').next().unwrap();
@@ -110,7 +116,7 @@ pub(crate) fn report_of(files: &Fixture, rename: impl Fn(&str) -> String) -> Rep
                 count(&mut models[n], outcome);
                 trials.push(ended);
             }
-            cells.push(Cell {
+            cells.push(session::Cell {
                 scenario_id: rename(scenario),
                 totals: cell,
             });
@@ -251,6 +257,36 @@ fn every_trial_and_cell_is_there_once() {
     assert_eq!(assign.cells[1].words, "✗ 0/2 passed, 1 errored");
     assert_eq!(report.trials[0].verdicts.len(), 3);
     assert_eq!(report.causes.len(), 3);
+}
+
+/// Cells are found by their names: where the first model has none, those of the second stay where they are.
+#[test]
+fn what_a_model_was_not_tried_in_moves_no_verdict_of_another() {
+    let has = |scenario: &str, model: &str| match model {
+        "anthropic:claude" => scenario == "label",
+        _ => scenario != "close",
+    };
+    let report = report_with(&Fixture::saying(&[]), str::to_owned, has);
+    let told = report.scenarios.iter().map(|scenario| {
+        let cells = scenario.cells.iter().map(|cell| {
+            let Cell {
+                model, brief, words, ..
+            } = cell;
+            format!("{model} {brief} ({words}) {:?}", cell.look_at)
+        });
+        let cells: Vec<String> = cells.collect();
+        format!("{}: {}", scenario.scenario_id, cells.join("; "))
+    });
+    let told: Vec<String> = told.collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    create-bug: anthropic:claude — (not in this run) None; openai:gpt ✓ 2/2 (✓ 2/2 passed) None
+    assign: anthropic:claude — (not in this run) None; openai:gpt ✗ 0/1 !1 (✗ 0/2 passed, 1 errored) Some(TrialId("assign~openai~1"))
+    label: anthropic:claude ✓ 2/2 (✓ 2/2 passed) None; openai:gpt !2 (! 0/2 passed, 2 errored) Some(TrialId("label~openai~1"))
+    "#);
+    let mut markdown = Vec::new();
+    markdown::write(&report, &mut markdown).unwrap();
+    let markdown = String::from_utf8(markdown).unwrap();
+    assert!(markdown.contains("| `assign` | — | ✗ 0/1 !1 |"), "{markdown}");
 }
 
 #[test]
