@@ -90,7 +90,8 @@ impl OutcomeCounts {
         self.scored() + self.errored + self.unscored + self.cancelled
     }
 
-    /// Passed of passed, failed and limit; `None` without any of them.
+    /// Passed of passed, failed and limit; `None` without any of them. A share of trials: the pass rate of a model is the mean
+    /// of its scenarios, see [`crate::statistics::model`].
     pub fn pass_rate(&self) -> Option<f64> {
         let scored = self.scored();
         (scored > 0).then(|| f64::from(self.passed) / f64::from(scored))

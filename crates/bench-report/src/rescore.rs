@@ -8,6 +8,7 @@ use bench_core::statistics::{Interval, Tally, mean};
 use bench_core::{Outcome, TrialRecord, Verdict, VerdictStatus};
 use serde::Serialize;
 
+use crate::summary::unlike_trials;
 use crate::table::{Column, Table};
 use crate::text;
 
@@ -91,16 +92,16 @@ pub struct Rates {
     pub after: Rate,
 }
 
-/// Passed of passed, failed and limit.
+/// Passed of passed, failed and limit, as counts of trials and as a rate of scenarios.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Rate {
     /// Trials that passed.
     pub passed: u32,
     /// Trials that count.
     pub scored: u32,
-    /// Nothing without a trial that counts.
+    /// The mean of the scenarios' rates, as everywhere; nothing without a trial that counts.
     pub pass_rate: Option<f64>,
-    /// Covers the rate over scenarios like these (95 %), as everywhere: the mean of the scenarios' rates.
+    /// Covers it over scenarios like these (95 %).
     pub interval: Option<Interval>,
 }
 
@@ -203,11 +204,12 @@ fn rate<'a>(scenarios: impl Iterator<Item = &'a OutcomeCounts>) -> Rate {
         tallies.iter().map(|tally| tally.passed).sum(),
         tallies.iter().map(|tally| tally.trials).sum(),
     );
+    let mean = mean(&tallies);
     Rate {
         passed: all.passed,
         scored: all.trials,
-        pass_rate: all.rate(),
-        interval: mean(&tallies).map(|mean| mean.interval),
+        pass_rate: mean.map(|mean| mean.rate),
+        interval: mean.map(|mean| mean.interval),
     }
 }
 
@@ -274,6 +276,25 @@ pub fn rates(changes: &Changes) -> Table {
     table
 }
 
+/// What to know about the numbers of [`rates`], a line per model whose rates are not what passed of its trials.
+pub fn notes(changes: &Changes) -> Vec<String> {
+    let unlike = |rate: &Rate| {
+        let trials = Tally::new(rate.passed, rate.scored);
+        rate.pass_rate
+            .is_some_and(|mean| unlike_trials(mean, trials).is_some())
+    };
+    let noted = changes.models.iter();
+    let noted = noted.filter(|rates| unlike(&rates.before) || unlike(&rates.after));
+    noted
+        .map(|rates| {
+            format!(
+                "{}: the rates are the means of its scenarios",
+                text::clean_line(&rates.model)
+            )
+        })
+        .collect()
+}
+
 fn sign(verdict: Option<&str>) -> &'static str {
     match verdict {
         Some("true") => "✓ true",
@@ -329,6 +350,30 @@ mod tests {
             (2, 2)
         );
         insta::assert_snapshot!(summary(&changes), @"no verdict has changed (1 verdict of 1 trial; the record of 1 further trial is missing or was changed)");
+    }
+
+    /// As in every other table: each scenario counts the same, however many of its trials have a verdict.
+    #[test]
+    fn rates_are_the_means_of_the_scenarios() {
+        let pair = |scenario: &str, after: &str| {
+            let mut pair = Pair {
+                model: "m".into(),
+                before: judged("passed", &[]),
+                after: judged(after, &[]),
+            };
+            pair.before.scenario_id = scenario.into();
+            pair
+        };
+        let mut pairs = vec![pair("a", "passed"); 3];
+        pairs.push(pair("b", "failed"));
+        let changes = changes(&pairs);
+        insta::assert_snapshot!(rates(&changes).render(100), @r"
+        model  passed before  pass rate (95%)  passed now  pass rate (95%)
+        ──────────────────────────────────────────────────────────────────
+        m                4/4     100% (1–100)         3/4    50.0% (0–100)
+        ");
+        assert_eq!(notes(&changes), ["m: the rates are the means of its scenarios"]);
+        assert_eq!(notes(&super::changes(&pairs[2..])), [""; 0]);
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bench_core::session::{Session, Totals};
-use bench_core::statistics::{self, FEW_SCENARIOS, Mean, ModelStatistics};
+use bench_core::statistics::{self, FEW_SCENARIOS, Mean, ModelStatistics, Tally};
 use bench_core::{Outcome, Usage};
 
 use crate::table::{Column, Table};
 use crate::text;
 
-/// What each model achieved, with the range that covers its pass rate over scenarios like these. Columns that count nothing (limit, errored, …) are there only if any model
-/// has something in them.
+/// What each model achieved: its pass rate is the mean of its scenarios, with the range that covers it over scenarios like
+/// these. Columns that count nothing (limit, errored, …) are there only if any model has something in them.
 pub fn table(session: &Session) -> Table {
     let counted: Vec<Outcome> = Outcome::ALL
         .into_iter()
@@ -75,18 +75,22 @@ fn few_scenarios(rates: &[&Mean]) -> Option<String> {
 fn of_model(totals: &Totals, known: &ModelStatistics) -> Option<String> {
     let model = text::clean_line(&totals.model);
     let model = text::shorten_middle(&model, 30);
-    match (&known.pass_rate, totals.outcomes.pass_rate()) {
-        (Some(mean), Some(rate)) if text::percent(Some(mean.rate)) != text::percent(Some(rate)) => {
-            let mean = text::percent(Some(mean.rate));
-            Some(format!(
-                "{model}: the range is of {mean}, the mean of its scenarios"
-            ))
+    match &known.pass_rate {
+        Some(mean) => {
+            let all = Tally::new(totals.outcomes.passed, totals.outcomes.scored());
+            unlike_trials(mean.rate, all).map(|words| format!("{model}: the rate is {words}"))
         }
-        (None, _) if totals.outcomes.done() > 0 => {
-            Some(format!("{model}: no verdict, so nothing is known of it"))
-        }
-        _ => None,
+        None if totals.outcomes.done() > 0 => Some(format!("{model}: no verdict, so nothing is known of it")),
+        None => None,
     }
+}
+
+/// What to say of a model's rate where it is not the share of its trials that passed, because scenarios have unequally many
+/// with a verdict: `the mean of its scenarios; 5 of 8 trials passed`.
+pub fn unlike_trials(rate: f64, trials: Tally) -> Option<String> {
+    let Tally { passed, trials: all } = trials;
+    let unlike = text::percent(Some(rate)) != text::percent(trials.rate());
+    unlike.then(|| format!("the mean of its scenarios; {passed} of {all} trials passed"))
 }
 
 fn any(session: &Session, outcome: Outcome) -> bool {
@@ -115,7 +119,7 @@ fn row(totals: &Totals, rate: Option<&Mean>, counted: &[Outcome], paid: bool) ->
             .map(|outcome| counter(totals, *outcome).to_string()),
     );
     cells.extend([
-        pass_rate(totals, rate),
+        pass_rate(rate),
         format!("{}/{}", totals.verifiers_passed, totals.verifiers_total),
         totals.turns.to_string(),
         totals.tool_calls.to_string(),
@@ -126,10 +130,10 @@ fn row(totals: &Totals, rate: Option<&Mean>, counted: &[Outcome], paid: bool) ->
     cells
 }
 
-/// `72.7% (43–90)`.
-fn pass_rate(totals: &Totals, rate: Option<&Mean>) -> String {
+/// `72.7% (43–90)`: the mean of the scenarios' rates.
+fn pass_rate(rate: Option<&Mean>) -> String {
     let range = rate.map(|rate| " ".to_owned() + &text::range(rate.interval.low, rate.interval.high));
-    text::percent(totals.outcomes.pass_rate()) + &range.unwrap_or_default()
+    text::percent(rate.map(|rate| rate.rate)) + &range.unwrap_or_default()
 }
 
 /// Input and output tokens together; `—` if nobody reported any.
@@ -227,10 +231,12 @@ pub(crate) mod tests {
             totals,
         };
         let uneven = vec![cell("a", totals("m", 9, 1, 0)), cell("b", totals("m", 0, 1, 9))];
-        insta::assert_snapshot!(told(vec![totals("m", 9, 2, 9)], uneven), @r"
+        insta::assert_snapshot!(told(vec![totals("m", 9, 2, 9)], uneven.clone()), @r"
         few scenarios (2): ranges may miss the true rate more than 1 time in 20
-        m: the range is of 45.0%, the mean of its scenarios
+        m: the rate is the mean of its scenarios; 9 of 11 trials passed
         ");
+        let shown = table(&session(vec![totals("m", 9, 2, 9)], uneven)).render(100);
+        assert!(shown.contains(" 45.0% ("), "the mean, as everywhere: {shown}");
         let single = vec![cell("a", totals("m", 3, 1, 0))];
         insta::assert_snapshot!(told(vec![totals("m", 3, 1, 0)], single), @"few scenarios (1): the range is that of this one, and says nothing of others");
     }

@@ -1,14 +1,19 @@
 //! From results to the exit code: those of a run, and those of a comparison.
 
 use bench_core::session::OutcomeCounts;
-use bench_core::statistics::Verdict;
+use bench_core::statistics::{self, Tally, Verdict};
 use bench_core::{Gate, Session};
 use bench_report::compare::{Outcome, Refusal, Side};
+use bench_report::summary::unlike_trials;
 use bench_report::text::percent;
 
 use super::execute::End;
 use crate::args::compare::CompareGateArgs;
 use crate::exit::Exit;
+
+/// A mean is a sum of fractions: so much below what is asked is rounding. No benchmark has so many trials that one of them
+/// weighs as little.
+const ROUNDING: f64 = 1e-9;
 
 /// The exit code of a run, and what of the gate was missed, a sentence each. `damage` is what makes the totals others than
 /// those that were recorded: a gate that looks at them is not met and not missed, it could not be asked.
@@ -73,8 +78,10 @@ fn missed(session: &Session, gate: &Gate) -> Vec<String> {
         .models
         .iter()
         .flat_map(|model| {
+            let tallies = statistics::model::tallies(session, &model.model);
             let who = Who {
                 name: &model.model,
+                rate: statistics::mean(&tallies).map(|mean| mean.rate),
                 outcomes: &model.outcomes,
                 planned: model.trials_total,
             };
@@ -87,6 +94,8 @@ fn missed(session: &Session, gate: &Gate) -> Vec<String> {
 /// The trials of a model, for sentences.
 struct Who<'a> {
     name: &'a str,
+    /// The pass rate that tables show: the mean of the scenarios' rates.
+    rate: Option<f64>,
     outcomes: &'a OutcomeCounts,
     planned: u32,
 }
@@ -110,10 +119,12 @@ impl Who<'_> {
 
     fn under(&self, wanted: f64) -> Option<String> {
         // No trial with a verdict has no pass rate; that is not a rate of anything.
-        let rate = self.outcomes.pass_rate();
-        rate.is_none_or(|rate| rate < wanted).then(|| {
-            let (rate, wanted) = (percent(rate), percent(Some(wanted)));
-            format!("--fail-under: {} passed {rate}, under {wanted}", self.name)
+        self.rate.is_none_or(|rate| rate < wanted - ROUNDING).then(|| {
+            let trials = Tally::new(self.outcomes.passed, self.outcomes.scored());
+            let words = self.rate.and_then(|rate| unlike_trials(rate, trials));
+            let words = words.map(|words| format!(" ({words})")).unwrap_or_default();
+            let (name, rate, wanted) = (self.name, percent(self.rate), percent(Some(wanted)));
+            format!("--fail-under: {name} passed {rate}{words}, under {wanted}")
         })
     }
 }
@@ -185,6 +196,7 @@ pub(super) fn compared(
 fn who<'a>(side: &'a Side, name: &'a str) -> Who<'a> {
     Who {
         name,
+        rate: side.pass_rate.map(|mean| mean.rate),
         outcomes: &side.outcomes,
         planned: side.trials_total,
     }
@@ -217,14 +229,18 @@ mod tests {
             },
             ..Totals::default()
         };
-        let models = models.iter().enumerate().map(row).collect();
+        let models: Vec<Totals> = models.iter().enumerate().map(row).collect();
+        let cell = |totals: &Totals| Cell {
+            scenario_id: "s".into(),
+            totals: totals.clone(),
+        };
         Session {
             format: 1,
             harness_name: "h".into(),
             label: None,
             runs: 1,
+            cells: models.iter().map(cell).collect(),
             models,
-            cells: Vec::new(),
             databases: Vec::new(),
         }
     }
@@ -265,6 +281,48 @@ mod tests {
         assert_eq!(
             exit(&End::Cancelled, &perfect, &gate(Some(0.0), false), &[]).0,
             Exit::Interrupted
+        );
+    }
+
+    /// A model with these scenarios, each with so many trials passed and failed.
+    fn uneven(scenarios: &[(u32, u32)]) -> Session {
+        let rows: Vec<_> = scenarios
+            .iter()
+            .map(|(passed, failed)| (*passed, *failed, 0))
+            .collect();
+        let mut session = session(&rows);
+        for (n, cell) in session.cells.iter_mut().enumerate() {
+            (cell.scenario_id, cell.totals.model) = (format!("s{n}"), "m0".into());
+        }
+        session.models.truncate(1);
+        let all = &mut session.models[0];
+        all.outcomes.passed = rows.iter().map(|row| row.0).sum();
+        all.outcomes.failed = rows.iter().map(|row| row.1).sum();
+        all.trials_total = all.outcomes.scored();
+        session
+    }
+
+    /// Of a scenario in which most trials errored as much is said as of the others: what passes with 3 of 4 trials does not
+    /// pass with half of its scenarios.
+    #[test]
+    fn the_gate_takes_the_mean_of_the_scenarios_and_says_so() {
+        let of = |scenarios: &[(u32, u32)], wanted| {
+            exit(
+                &End::Completed,
+                &uneven(scenarios),
+                &gate(Some(wanted), false),
+                &[],
+            )
+        };
+        let (code, missed) = of(&[(3, 0), (0, 1)], 0.7);
+        assert_eq!(code, Exit::Gate);
+        insta::assert_snapshot!(missed.join("\n"), @"--fail-under: m0 passed 50.0% (the mean of its scenarios; 3 of 4 trials passed), under 70.0%");
+        assert_eq!(of(&[(1, 0), (0, 3)], 0.5), (Exit::Success, Vec::new()));
+        let always = [(4, 1); 6];
+        assert_eq!(
+            of(&always, 0.8),
+            (Exit::Success, Vec::new()),
+            "the mean of 4/5 is 4/5"
         );
     }
 

@@ -458,6 +458,11 @@ fn rescored(run: &str, changes: &Changes, width: usize) -> String {
         "\n{}",
         paint::table(&report::rates(changes).render(width))
     ));
+    parts.extend(
+        report::notes(changes)
+            .iter()
+            .map(|note| paint::paint(FAINT, note) + "\n"),
+    );
     titled(&format!("Judged again, {run}"), &parts.concat())
 }
 

@@ -18,7 +18,7 @@ const MIN_VERDICTS: f64 = 0.9;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gate {
-    /// The least pass rate of each model, from 0 to 1.
+    /// The least pass rate of each model, the mean of its scenarios, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_under: Option<f64>,
     /// With `fail_under`: the least share of each model's trials that have a verdict, from 0 to 1.

@@ -249,7 +249,7 @@ mod tests {
 
         Errored, unscored and cancelled trials are in no rate.
         - `few scenarios (2): ranges may miss the true rate more than 1 time in 20`
-        - `openai:gpt: the range is of 50.0%, the mean of its scenarios`
+        - `openai:gpt: the rate is the mean of its scenarios; 2 of 3 trials passed`
 
         ## Why trials ended early or have no verdict
 
