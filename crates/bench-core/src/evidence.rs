@@ -110,7 +110,6 @@ pub enum Ended {
 static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let more = [
         r"\bBearer [A-Za-z0-9._~+/-]{16,}=*",
-        r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----",
     ];
     let shapes: Vec<&str> = more.into_iter().chain(KEY_SHAPES).collect();

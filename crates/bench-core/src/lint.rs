@@ -5,13 +5,14 @@
 //! | [`lint`] | the scenario alone |
 //! | [`constant_queries`] | what a database without tables can answer |
 //! | [`unknown_tools`], [`unknown_expected`] | the tools that gyms offer |
-//! | [`tried`] | what models that cost nothing made of the scenario |
+//! | [`tried`], [`tried_in_part`] | what models that cost nothing made of the scenario |
 //! | `secrets` | the text of the file |
 //!
 //! An [`Error`](crate::Severity::Error) of [`lint`] means that a scenario can never pass as it is written: a
 //! [`PlanBuilder`](crate::PlanBuilder) refuses it, so that no model is paid for it. Everything else is a warning.
 
 use std::collections::BTreeSet;
+use std::ptr;
 
 use crate::harness::{Scenario, Solution};
 use crate::problem::Problem;
@@ -27,7 +28,7 @@ mod verifiers;
 
 pub use sql::{complaint as complaint_of_query, constant_queries};
 pub use tools::{Offer, unknown_expected, unknown_tools};
-pub use tried::{came_to_nothing, tried};
+pub use tried::{came_to_nothing, tried, tried_in_part};
 
 /// Looks at a scenario.
 pub fn lint(scenario: &Scenario) -> Vec<Problem> {
@@ -50,6 +51,7 @@ impl Linter<'_> {
     fn all(&mut self) {
         self.prompts();
         self.verifiers();
+        self.never_true();
         self.queries();
         self.tools();
         self.required_and_forbidden();
@@ -95,21 +97,44 @@ impl Linter<'_> {
         for (n, verifier) in scenario.verifiers.iter().enumerate() {
             let earlier = &scenario.verifiers[..n];
             if let Some(first) = verifiers::same_as(verifier, earlier) {
-                let message = format!(
-                    "the verifiers `{}` and `{}` ask the same",
-                    first.name, verifier.name
-                );
+                let [first, second] = self.called([first, verifier]);
+                let message = format!("the verifiers {first} and {second} ask the same");
                 let problem = Problem::warning(scenario.place_of(verifier), message);
                 let hint = "remove one: it counts twice in the verifier totals";
                 self.problems.push(problem.hint(hint));
             } else if let Some((other, expected)) = verifiers::contradicted_by(verifier, earlier) {
-                let message = format!(
-                    "the verifiers `{}` and `{}` ask the same and expect {expected}",
-                    other.name, verifier.name
-                );
+                let [first, second] = self.called([other, verifier]);
+                let message =
+                    format!("the verifiers {first} and {second} ask the same and expect {expected}");
                 let hint = "both cannot be true: verifiers are judged at the end of the scenario";
                 self.hopeless_at(verifier, message, hint);
             }
+        }
+    }
+
+    /// The names of two verifiers of the scenario, with their numbers where both are called the same.
+    fn called(&self, both: [&VerifierSpec; 2]) -> [String; 2] {
+        let [one, other] = both;
+        let alike = one.name == other.name && !ptr::eq(one, other);
+        both.map(|verifier| {
+            let mut all = self.scenario.verifiers.iter();
+            match all.position(|own| ptr::eq(own, verifier)).filter(|_| alike) {
+                Some(n) => format!("`{}` (number {})", verifier.name, n + 1),
+                None => format!("`{}`", verifier.name),
+            }
+        })
+    }
+
+    /// Verifiers that no value makes true.
+    fn never_true(&mut self) {
+        let scenario = self.scenario;
+        for verifier in scenario.verifiers.iter().filter(|v| verifiers::never_true(v)) {
+            let message = format!("the verifier `{}` expects one of an empty list", verifier.name);
+            self.hopeless_at(
+                verifier,
+                message,
+                "no value is in it: write down those that will do",
+            );
         }
     }
 
@@ -131,6 +156,13 @@ impl Linter<'_> {
             scenario.restricted_tools.iter().any(|t| t == tool)
                 || allowed.is_some_and(|allowed| !allowed.iter().any(|t| t == tool))
         };
+        let reveal = match (&scenario.allowed_tools, scenario.restricted_tools.as_slice()) {
+            (None, _) => "take them out of `restricted_tools`",
+            (Some(_), []) => "add those that a gym offers to `allowed_tools`",
+            (Some(_), _) => {
+                "take them out of `restricted_tools`, and add those that a gym offers to `allowed_tools`"
+            }
+        };
         let names = |tools: BTreeSet<&str>| quoted_list(tools.into_iter().filter(|tool| hidden(tool)));
         let prompts = scenario.prompts.iter();
         let expected = prompts
@@ -142,10 +174,7 @@ impl Linter<'_> {
                 "tools that are expected are hidden from the model: {}",
                 names(expected)
             );
-            self.odd(
-                message,
-                "take them out of `restricted_tools`, or add them to `allowed_tools`",
-            );
+            self.odd(message, reveal);
         }
         let required: BTreeSet<&str> = tool_checks(scenario)
             .flat_map(|(_, check)| required_tools(check))
@@ -155,10 +184,7 @@ impl Linter<'_> {
                 "tools that a verifier requires are hidden from the model: {}",
                 names(required)
             );
-            self.hopeless(
-                message,
-                "take them out of `restricted_tools`, or add them to `allowed_tools`",
-            );
+            self.hopeless(message, reveal);
         }
         let played: BTreeSet<&str> = solutions(scenario)
             .flat_map(|s| &s.calls)

@@ -3,16 +3,17 @@
 //! | part | what it does |
 //! |---|---|
 //! | here | reads the harness on the way of `run`, so that it says what `run` would say, and lints it |
+//! | [`part`] | what can be tried of a scenario that something is wrong with |
 //! | [`trying`] | the gyms: their tools, then `noop` on every scenario and `oracle` on those with a solution |
 //! | [`table`] | what was found, as a table |
 //!
 //! Everything that is found is a fault and gives exit code 1: a harness that is left as it should be says so. What was
 //! not looked at is always told, and where it should have been, it is no success.
 
+mod part;
 mod table;
 mod trying;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use bench_core::lint::{constant_queries, lint};
@@ -34,6 +35,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::problems;
 use crate::worlds;
+use part::InPart;
 use trying::Tried;
 
 /// What was found.
@@ -131,23 +133,14 @@ fn try_out(
     found: &mut Found,
     cx: &mut Context,
 ) -> Result<(), CliError> {
-    let hopeless: BTreeSet<&str> = found
-        .problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error)
-        .filter_map(|problem| problem.place.scenario.as_deref())
-        .collect();
-    harness
-        .scenarios
-        .retain(|scenario| !hopeless.contains(scenario.scenario_id.as_str()));
-    if !hopeless.is_empty() && !args.offline {
-        let hopeless = text::count(hopeless.len(), "scenario");
-        found
-            .left_out
-            .push(format!("{hopeless} on the gyms: mend the errors first"));
+    let mut in_part = InPart::default();
+    for scenario in &mut harness.scenarios {
+        in_part.take_out_errors(scenario, &found.problems);
     }
     found.left_out.extend(leave_judging_out(&mut harness.scenarios));
+    harness.scenarios.retain(part::can_be_planned);
     if harness.scenarios.is_empty() {
+        found.left_out.extend(in_part.left_out());
         return Ok(());
     }
     let oracle = ModelSpec::new(ModelRef::new(Provider::Oracle, ""));
@@ -166,7 +159,8 @@ fn try_out(
         found.left_out.push(line.to_owned());
         return Ok(());
     }
-    found.tried = trying::all(plan, environment, &found.problems, cx)?;
+    found.tried = trying::all(plan, environment, &found.problems, &mut in_part, cx)?;
+    found.left_out.extend(in_part.left_out());
     found.problems.append(&mut found.tried.problems);
     Ok(())
 }
@@ -219,11 +213,12 @@ fn write_text(found: &Found, cx: &mut Context) -> Result<(), CliError> {
         write!(cx.out, "{}", problems::text(&found.problems, width))?;
     } else if found.problems.is_empty() {
         let scenarios = text::count(found.scenarios, "scenario");
-        writeln!(
-            cx.out,
-            "{scenarios}: nothing to complain about{}",
-            found.tried.words()
-        )?;
+        let words = found.tried.words();
+        writeln!(cx.out, "{scenarios}: nothing to complain about{words}")?;
+        for missed in &found.tried.missed {
+            let missed = text::clean_line(missed);
+            writeln!(cx.out, "but not everything was looked at: {missed}")?;
+        }
     } else {
         write!(cx.out, "{}", table::text(&found.problems, found.scenarios, width))?;
     }

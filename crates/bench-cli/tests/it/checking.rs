@@ -79,11 +79,9 @@ fn twelve_planted_faults_are_found_and_nothing_else() {
     ✗  faults.json:131  08-tight-limit     `max_tool_calls` is 1, but a verifier needs at least 2; raise
                                            the limit
     !  faults.json:145  09-secret          `prompt_text` looks like a secret that is written in the
-                                           file; write ${NAME} and set the variable, or pass it with
-                                           --env-file
+                                           file; take it out of the file: no variable is replaced here
     ✗  faults.json:150  10-hidden-tool     tools that a verifier requires are hidden from the model:
-                                           `get_issue`; take them out of `restricted_tools`, or add them
-                                           to `allowed_tools`
+                                           `get_issue`; take them out of `restricted_tools`
     ✗  faults.json:162  11-wrong-solution  its own solution does not pass it: the verifier `the comment
                                            is there`: equals 1, found 0; `bench-cli run … --model
                                            oracle`, then `show latest --trial …`, tells what happened
@@ -95,8 +93,8 @@ fn twelve_planted_faults_are_found_and_nothing_else() {
     7 errors and 5 warnings in 14 scenarios
     --- stderr
     gym tracker: built in (no other is named)
-    13 trials of noop and oracle, which cost nothing
-    not looked at: 3 scenarios on the gyms: mend the errors first
+    14 trials of noop and oracle, which cost nothing
+    not looked at: 3 scenarios (`01-contradiction`, `08-tight-limit`, `10-hidden-tool`) but for tools and the state before the first step: mend the errors first
     --- exit 1
     "#);
     });
@@ -131,6 +129,12 @@ fn without_its_gyms_a_harness_is_looked_at_as_far_as_possible() {
     assert!(
         missed.starts_with("1 scenario, whose gyms cannot be reached: gym `dead` could not be opened"),
         "{missed}"
+    );
+    let shown = bed.output("check h.json");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(
+        shown.contains("but not everything was looked at: 1 scenario, whose gyms"),
+        "who reads only this must not take it for praise: {shown}"
     );
     let bed = bed.with("faults.json", FAULTS);
     let (code, document) = checked(&bed, "check faults.json --json");
@@ -198,4 +202,106 @@ fn what_a_model_judges_is_left_to_the_run() {
     --- exit 0
     ");
     });
+}
+
+/// A scenario with these verifiers and other members.
+fn scenario(id: &str, verifiers: &[Value], more: &Value) -> Value {
+    let mut scenario = json!({"scenario_id": id, "prompts": [{"prompt_text": "x"}], "verifiers": verifiers});
+    for (name, value) in more.as_object().unwrap() {
+        scenario[name] = value.clone();
+    }
+    scenario
+}
+
+fn asks(name: &str, query: &str, expected: i64) -> Value {
+    json!({"verifier_type": "database_state", "name": name,
+        "validation_config": {"query": query, "expected_value": expected}})
+}
+
+#[test]
+fn faults_behind_other_faults_are_told_at_once() {
+    let comments = "SELECT count(*) FROM comment WHERE body = 'x'";
+    let solution = json!({"solution": {"calls": [{"tool": "add_issue_coment"}]}});
+    let needs =
+        json!({"verifier_type": "tool_execution", "name": "t", "validation_config": {"required": ["foo"]}});
+    let none = json!({});
+    let scenarios = [
+        scenario(
+            "solution",
+            &[asks("a", "SELECT count(*) FROM nix1", 1)],
+            &solution,
+        ),
+        scenario(
+            "tool",
+            &[asks("b", "SELECT count(*) FROM nix2", 1), needs.clone()],
+            &none,
+        ),
+        scenario(
+            "clash",
+            &[
+                asks("c", comments, 0),
+                asks("d", comments, 1),
+                asks("e", "SELECT count(*) FROM nix3", 1),
+            ],
+            &json!({"expected_tools": ["assign_isue"]}),
+        ),
+        scenario("only-tool", &[needs], &none),
+        scenario("fine", &[asks("f", comments, 1)], &none),
+    ];
+    let bed = Bed::new().with("h.json", &json!({ "scenarios": scenarios }).to_string());
+    let (code, document) = checked(&bed, "check h.json --json");
+    assert_eq!(code, Some(1), "{document}");
+    let mut told: Vec<String> = found(&document)
+        .into_iter()
+        .map(|(scenario, message)| format!("{scenario}: {}", message.chars().take(62).collect::<String>()))
+        .collect();
+    told.sort_unstable();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    clash: `expected_tools` names the tool `assign_isue`, which no gym of
+    clash: the verifier `c` is true before the first step
+    clash: the verifier `e` gives no verdict: SQL runner of gym `tracker`
+    clash: the verifiers `c` and `d` ask the same and expect 0 and 1
+    only-tool: the verifier `t` requires the tool `foo`, which no gym of the 
+    solution: the solution calls the tool `add_issue_coment`, which no gym o
+    solution: the verifier `a` gives no verdict: SQL runner of gym `tracker`
+    tool: the verifier `b` gives no verdict: SQL runner of gym `tracker`
+    tool: the verifier `t` requires the tool `foo`, which no gym of the
+    ");
+    assert_eq!(
+        document["tried"],
+        json!({"noop": 1, "oracle": 0}),
+        "of the whole scenarios"
+    );
+    assert_eq!(
+        document["not_looked_at"],
+        json!([
+            "4 scenarios (`clash`, `only-tool`, `solution`, `tool`) but for tools and the state before the first step: \
+            mend the errors first"
+        ])
+    );
+}
+
+#[test]
+fn queries_that_the_gym_refuses_are_errors() {
+    let queries = [
+        "UPDATE issue SET summary = 'x'",
+        "WITH x AS (SELECT 1) DELETE FROM issue RETURNING 1",
+        "SELECT 1 FROM issue; SELECT 2 FROM issue",
+    ];
+    let scenarios: Vec<Value> = (queries.iter().enumerate())
+        .map(|(n, query)| scenario(&format!("s{n}"), &[asks("v", query, 1)], &json!({})))
+        .collect();
+    let bed = Bed::new().with("h.json", &json!({ "scenarios": scenarios }).to_string());
+    let (code, document) = checked(&bed, "check h.json --json");
+    assert_eq!(code, Some(1), "{document}");
+    let problems = document["problems"].as_array().unwrap().iter();
+    let errors: Vec<&Value> = problems
+        .filter(|problem| problem["severity"] == "error")
+        .collect();
+    assert_eq!(errors.len(), queries.len(), "{document:#}");
+    assert!(errors.iter().all(|error| {
+        error["message"]
+            .as_str()
+            .is_some_and(|said| said.starts_with("the verifier `v` gives no verdict"))
+    }));
 }

@@ -21,10 +21,8 @@ impl Linter<'_> {
                 let message = if std::ptr::eq(verifier, other) {
                     format!("a verifier both requires and forbids {both}")
                 } else {
-                    format!(
-                        "the verifier `{}` requires {both}, which `{}` forbids",
-                        verifier.name, other.name
-                    )
+                    let [ours, theirs] = self.called([verifier, other]);
+                    format!("the verifier {ours} requires {both}, which {theirs} forbids")
                 };
                 self.hopeless_at(verifier, message, "keep one of the two");
             }
@@ -43,7 +41,7 @@ impl Linter<'_> {
                 .filter_map(|(other, check)| Some((other, u64::from(check.maximum_tool_calls?))))
                 .find(|(_, most)| *most < needed);
             if let Some((other, most)) = strict {
-                let message = too_many(verifier, needed, other, most);
+                let message = self.too_many(verifier, needed, other, most);
                 self.hopeless_at(verifier, message, "raise the maximum");
             }
         }
@@ -99,17 +97,15 @@ impl Linter<'_> {
             self.hopeless(message, "raise the limit");
         }
     }
-}
 
-fn too_many(verifier: &VerifierSpec, needed: u64, other: &VerifierSpec, most: u64) -> String {
-    let needs = format!(
-        "the verifier `{}` needs at least {needed} tool calls",
-        verifier.name
-    );
-    if std::ptr::eq(verifier, other) {
-        format!("{needs} and allows at most {most}")
-    } else {
-        format!("{needs}, and `{}` allows at most {most}", other.name)
+    fn too_many(&self, verifier: &VerifierSpec, needed: u64, other: &VerifierSpec, most: u64) -> String {
+        let [ours, theirs] = self.called([verifier, other]);
+        let needs = format!("the verifier {ours} needs at least {needed} tool calls");
+        if std::ptr::eq(verifier, other) {
+            format!("{needs} and allows at most {most}")
+        } else {
+            format!("{needs}, and {theirs} allows at most {most}")
+        }
     }
 }
 

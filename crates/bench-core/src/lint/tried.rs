@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::compare::shortened;
 use crate::harness::Scenario;
 use crate::outcome::{Outcome, Verdict, VerdictStatus};
-use crate::problem::{Place, Problem};
+use crate::problem::{Place, Problem, Severity};
 use crate::record::TrialRecord;
 use crate::verifier::{Check, VerifierSpec};
 
@@ -39,6 +39,21 @@ pub fn tried(
     looker.problems
 }
 
+/// What the trial of `noop` says of the state before the first step: verifiers that are true then, and those that give
+/// no verdict. For a scenario without the parts that something else is wrong with, whose outcome therefore says nothing.
+pub fn tried_in_part(scenario: &Scenario, noop: &TrialRecord, known: &[Problem]) -> Vec<Problem> {
+    let mut looker = Looker {
+        scenario,
+        known,
+        problems: Vec::new(),
+    };
+    if came_to_nothing(noop).is_none() {
+        looker.without_verdict(noop, false);
+        looker.state_before(noop);
+    }
+    looker.problems
+}
+
 /// Why a trial has not looked at its scenario at all: no verifier was asked, so nothing can be said by it.
 pub fn came_to_nothing(record: &TrialRecord) -> Option<&str> {
     let ended = matches!(record.outcome, Outcome::Errored | Outcome::Cancelled);
@@ -56,22 +71,7 @@ impl<'a> Looker<'a> {
     fn unexecuted(&mut self, noop: Option<&TrialRecord>, oracle: Option<&TrialRecord>) {
         let solved = oracle.filter(|record| !record.verdicts.is_empty());
         let Some(record) = solved.or(noop) else { return };
-        let of_verifiers = self.scenario.verifiers.iter().zip(&record.verdicts);
-        for (verifier, verdict) in of_verifiers {
-            let VerdictStatus::Errored { error, permanent } = &verdict.status else {
-                continue;
-            };
-            let too_early = solved.is_none() && may_come(verifier, error, *permanent);
-            if !too_early && !self.is_known(verifier) {
-                let message = format!("the verifier `{}` gives no verdict: {error}", verifier.name);
-                let hint = if *permanent {
-                    "trials with it are errored, whatever a model does"
-                } else {
-                    "check again: if it stays so, trials with it are errored"
-                };
-                self.error(self.scenario.place_of(verifier), message, hint);
-            }
-        }
+        self.without_verdict(record, solved.is_some());
         // Only the state before the first step lacks what is looked at: then doing nothing is not even counted.
         let Some(noop) = noop.filter(|noop| noop.outcome == Outcome::Errored) else {
             return;
@@ -84,6 +84,26 @@ impl<'a> Looker<'a> {
             let problem = Problem::warning(self.scenario.place_of(verifier), message);
             let hint = "make it false: such as coalesce(…, 0) in SQL, or a further verifier that is";
             self.problems.push(problem.hint(hint));
+        }
+    }
+
+    /// Says which verifiers give no verdict. That the gym refuses a query is worse than what the query itself lets expect.
+    fn without_verdict(&mut self, record: &TrialRecord, solved: bool) {
+        let of_verifiers = self.scenario.verifiers.iter().zip(&record.verdicts);
+        for (verifier, verdict) in of_verifiers {
+            let VerdictStatus::Errored { error, permanent } = &verdict.status else {
+                continue;
+            };
+            let too_early = !solved && may_come(verifier, error, *permanent);
+            if !too_early && !self.is_hopeless(verifier) {
+                let message = format!("the verifier `{}` gives no verdict: {error}", verifier.name);
+                let hint = if *permanent {
+                    "trials with it are errored, whatever a model does"
+                } else {
+                    "check again: if it stays so, trials with it are errored"
+                };
+                self.error(self.scenario.place_of(verifier), message, hint);
+            }
         }
     }
 
@@ -110,6 +130,10 @@ impl<'a> Looker<'a> {
             let hint = "at least one verifier has to be false before the first step";
             return self.error(self.scenario.place(), "doing nothing passes it".to_owned(), hint);
         }
+        self.state_before(noop);
+    }
+
+    fn state_before(&mut self, noop: &TrialRecord) {
         if self.scenario.prompts.is_empty() {
             return; // nobody acts
         }
@@ -181,9 +205,19 @@ impl<'a> Looker<'a> {
 
     /// Whether something was said of this very verifier.
     fn is_known(&self, verifier: &VerifierSpec) -> bool {
+        self.said(verifier).next().is_some()
+    }
+
+    /// Whether it is known that it keeps the scenario from passing.
+    fn is_hopeless(&self, verifier: &VerifierSpec) -> bool {
+        self.said(verifier)
+            .any(|problem| problem.severity == Severity::Error)
+    }
+
+    fn said(&self, verifier: &VerifierSpec) -> impl Iterator<Item = &Problem> {
         let place = self.scenario.place_of(verifier);
-        let mut said = self.known.iter().chain(&self.problems);
-        !verifier.place.file.is_empty() && said.any(|problem| problem.place == place)
+        let said = self.known.iter().chain(&self.problems);
+        said.filter(move |problem| !place.file.is_empty() && problem.place == place)
     }
 }
 

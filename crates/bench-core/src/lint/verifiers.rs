@@ -49,6 +49,24 @@ pub(super) fn contradicted_by<'v>(
         })
 }
 
+/// Whether no value satisfies the verifier.
+pub(super) fn never_true(verifier: &VerifierSpec) -> bool {
+    let comparison = match &verifier.check {
+        Check::DatabaseState { comparison, .. }
+        | Check::ToolResult { comparison, .. }
+        | Check::ResponseCheck(
+            ResponseCheck::Json { comparison, .. } | ResponseCheck::Text { comparison, .. },
+        ) => Some(comparison),
+        Check::Http { comparison, .. } => comparison.as_ref(),
+        Check::Command(check) => check.stdout.as_ref(),
+        _ => None,
+    };
+    let in_nothing = |comparison: &Comparison| {
+        comparison.operator == Operator::In && comparison.expected.as_array().is_some_and(Vec::is_empty)
+    };
+    comparison.is_some_and(in_nothing)
+}
+
 /// What a verifier compares with what.
 struct Asked<'v> {
     /// The value that it looks at: a text that two share if they look at the same.

@@ -228,7 +228,7 @@ fn tasks() {
     "#);
     insta::assert_snapshot!(say(r#"{"user_prompt": "x", "llm_api_key": "sk-0123456789", "reset_database_between_runs": false}"#), @r"
     loads with warning: h.json:1:37 at /llm_api_key (scenario `h`): `llm_api_key` is ignored (hint: models are chosen with --model, keys come from the environment)
-    warning: h.json:1:37 at /llm_api_key (scenario `h`): `llm_api_key` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    warning: h.json:1:37 at /llm_api_key (scenario `h`): `llm_api_key` looks like a secret that is written in the file (hint: take it out of the file: no variable is replaced here)
     warning: h.json:1:85 at /reset_database_between_runs (scenario `h`): databases are fresh for every trial (hint: a trial that needs the state of another is one scenario)
     ");
 }

@@ -38,7 +38,7 @@ fn verifiers() {
     warning: h.json:1:16 at /scenarios/0 (scenario `s`): it has no verifier (hint: a trial without a verifier is `unscored`, never passed)
     warning: h.json:1:16 at /scenarios/0 (scenario `s`): prompt 2 has no text (hint: most providers refuse an empty message)
     ");
-    insta::assert_snapshot!(with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "1")].join(",")), @"warning: h.json:2:78 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): the verifiers `1` and `1` ask the same (hint: remove one: it counts twice in the verifier totals)");
+    insta::assert_snapshot!(with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "1")].join(",")), @"warning: h.json:2:78 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): the verifiers `1` (number 1) and `1` (number 2) ask the same (hint: remove one: it counts twice in the verifier totals)");
     insta::assert_snapshot!(with_verifiers(&[sql("SELECT  1;", "1"), sql("SELECT 1", "2")].join(",")), @"error: h.json:2:80 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): the verifiers `1` and `2` ask the same and expect 1 and 2 (hint: both cannot be true: verifiers are judged at the end of the scenario)");
     assert_eq!(
         with_verifiers(&[sql("SELECT 1", "1"), sql("SELECT 1", "true")].join(",")),
@@ -49,21 +49,49 @@ fn verifiers() {
 }
 
 #[test]
+fn an_empty_list_holds_no_value() {
+    let empty = r#"{"verifier_type": "database_state", "name": "v", "validation_config":
+        {"query": "SELECT a FROM t", "comparison_type": "in", "expected_value": []}}"#;
+    insta::assert_snapshot!(with_verifiers(empty), @"error: h.json:1:83 at /scenarios/0/prompts/0/verifier/0 (scenario `s`): the verifier `v` expects one of an empty list (hint: no value is in it: write down those that will do)");
+}
+
+#[test]
+fn verifiers_without_a_name_are_told_apart_by_their_numbers() {
+    let unnamed = r#"{"verifier_type": "response_check", "validation_config": {"contains": "a"}}"#;
+    let other = r#"{"verifier_type": "response_check", "validation_config": {"not_contains": "a"}}"#;
+    let named = r#"{"verifier_type": "response_check", "name": "n", "validation_config": {"contains": "a"}}"#;
+    let most = r#"{"verifier_type": "tool_execution", "validation_config": {"maximum_tool_calls": 1}}"#;
+    let least = r#"{"verifier_type": "tool_execution", "validation_config": {"minimum_tool_calls": 2}}"#;
+    let all = [
+        [unnamed, unnamed],
+        [unnamed, other],
+        [unnamed, named],
+        [most, least],
+    ];
+    insta::assert_snapshot!(all.map(|both| with_verifiers(&both.join(","))).join("\n"), @r#"
+    warning: h.json:1:159 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): the verifiers `response_check` (number 1) and `response_check` (number 2) ask the same (hint: remove one: it counts twice in the verifier totals)
+    error: h.json:1:159 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): the verifiers `response_check` (number 1) and `response_check` (number 2) ask the same and expect contains "a" and not_contains "a" (hint: both cannot be true: verifiers are judged at the end of the scenario)
+    warning: h.json:1:159 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): the verifiers `response_check` and `n` ask the same (hint: remove one: it counts twice in the verifier totals)
+    error: h.json:1:167 at /scenarios/0/prompts/0/verifier/1 (scenario `s`): the verifier `tool_execution` (number 2) needs at least 2 tool calls, and `tool_execution` (number 1) allows at most 1 (hint: raise the maximum)
+    "#);
+}
+
+#[test]
 fn tools() {
     insta::assert_snapshot!(said(r#""restricted_tools": ["a", "b"],
         "solution": {"calls": [{"tool": "a"}]},
         "prompts": [{"prompt_text": "x", "expected_tools": ["b", "c"], "verifier":
             {"verifier_type": "tool_execution", "validation_config": {"required": ["a"], "forbidden": ["a"]}}}]"#), @r"
-    warning: h.json:1:16 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `b` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
-    error: h.json:1:16 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `a` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+    warning: h.json:1:16 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `b` (hint: take them out of `restricted_tools`)
+    error: h.json:1:16 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `a` (hint: take them out of `restricted_tools`)
     error: h.json:1:16 at /scenarios/0 (scenario `s`): the solution calls tools that are hidden from the model: `a` (hint: `oracle` is refused them like any other model)
     error: h.json:4:13 at /scenarios/0/prompts/0/verifier (scenario `s`): a verifier both requires and forbids `a` (hint: keep one of the two)
     ");
     insta::assert_snapshot!(said(r#""allowed_tools": ["a"], "expected_tools": "z",
         "prompts": [{"prompt_text": "x", "verifier":
             {"verifier_type": "tool_execution", "validation_config": {"ordered": ["a", "z"]}}}]"#), @r"
-            warning: h.json:1:16 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
-            error: h.json:1:16 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `z` (hint: take them out of `restricted_tools`, or add them to `allowed_tools`)
+            warning: h.json:1:16 at /scenarios/0 (scenario `s`): tools that are expected are hidden from the model: `z` (hint: add those that a gym offers to `allowed_tools`)
+            error: h.json:1:16 at /scenarios/0 (scenario `s`): tools that a verifier requires are hidden from the model: `z` (hint: add those that a gym offers to `allowed_tools`)
             ");
 }
 
@@ -109,6 +137,8 @@ fn secrets_in_files_are_named_but_not_shown() {
         prompt.contains("`prompt_text` looks like a secret") && !prompt.contains("sk-abc"),
         "{prompt}"
     );
+    let hint = "(hint: take it out of the file: no variable is replaced here)";
+    assert!(prompt.contains(hint), "{prompt}");
 }
 
 #[test]
@@ -125,8 +155,8 @@ fn verifiers_of_tool_calls_beside_each_other() {
         both(r#"{"minimum_tool_calls": 3, "count_failed": true}"#, r#"{"maximum_tool_calls": 2}"#),
         both(r#"{"minimum_tool_calls": 2}"#, r#"{"maximum_tool_calls": 2}"#),
     ].join("\n"), @r"
-    error: h.json:1:83 at /scenarios/0/prompts/0/verifier/0 (scenario `s`): the verifier `v` requires `a`, which `v` forbids (hint: keep one of the two)
-    error: h.json:1:83 at /scenarios/0/prompts/0/verifier/0 (scenario `s`): the verifier `v` needs at least 3 tool calls, and `v` allows at most 2 (hint: raise the maximum)
+    error: h.json:1:83 at /scenarios/0/prompts/0/verifier/0 (scenario `s`): the verifier `v` (number 1) requires `a`, which `v` (number 2) forbids (hint: keep one of the two)
+    error: h.json:1:83 at /scenarios/0/prompts/0/verifier/0 (scenario `s`): the verifier `v` (number 1) needs at least 3 tool calls, and `v` (number 2) allows at most 2 (hint: raise the maximum)
     error: h.json:1:83 at /scenarios/0/prompts/0/verifier/0 (scenario `s`): the verifier `v` needs at least 3 tool calls and allows at most 2 (hint: raise the maximum)
     no problem
     no problem

@@ -1,7 +1,7 @@
 //! Scenarios on their real gyms, with the two models that cost nothing.
 //!
 //! First every gym is reached once and the tools that scenarios name are looked for. Then `noop` tries every scenario
-//! whose gyms answer, and `oracle` those with a solution. What that says against a scenario is told by
+//! whose gyms answer, and `oracle` those with a solution; of a scenario with errors, `noop` tries a [part](InPart). What that says against a scenario is told by
 //! [`bench_core::lint`]. Nothing is written down: databases, folders and processes are gone at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +9,9 @@ use std::io::Write;
 use std::pin::pin;
 use std::time::Duration;
 
-use bench_core::lint::{Offer, came_to_nothing, tried, unknown_expected, unknown_tools};
+use bench_core::lint::{Offer, came_to_nothing, tried, tried_in_part, unknown_expected, unknown_tools};
 use bench_core::plan::PlannedScenario;
-use bench_core::{Outcome, Plan, Problem, Provider, Severity, Trial, TrialRecord};
+use bench_core::{Outcome, Plan, Problem, Provider, Trial, TrialRecord};
 use bench_report::text;
 use bench_runner::env::Environment;
 use bench_runner::gym::GymError;
@@ -19,6 +19,7 @@ use bench_runner::{MemoryJournal, Offered, RunEnd, Runner, RunnerBuilder, offere
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::part::InPart;
 use crate::commands::execute::{self, Clients, EventLoop};
 use crate::commands::reach::Reach;
 use crate::commands::start::tell;
@@ -53,11 +54,13 @@ impl Tried {
     }
 }
 
-/// Tries the scenarios of a plan for `noop` and `oracle`. `known` is what is known against them already.
+/// Tries the scenarios of a plan for `noop` and `oracle`. `known` is what is known against them already; `in_part` gets
+/// those with tools that are not there.
 pub(super) fn all(
     plan: Plan,
     environment: &Environment,
     known: &[Problem],
+    in_part: &mut InPart,
     cx: &mut Context,
 ) -> Result<Tried, CliError> {
     let clients = execute::connect(&plan, environment, cx)?;
@@ -66,7 +69,8 @@ pub(super) fn all(
         let reach = Reach::open(&plan.gyms, execute::processes(&plan), environment).await?;
         let cancel = CancellationToken::new();
         let done = {
-            let mut trying = pin!(try_all(plan, clients, &reach, environment, known, &cancel, cx));
+            let scenarios = Scenarios { plan, known, in_part };
+            let mut trying = pin!(try_all(scenarios, clients, &reach, environment, &cancel, cx));
             tokio::select! {
                 done = &mut trying => done,
                 name = signals.next() => {
@@ -88,21 +92,32 @@ pub(super) fn all(
     done
 }
 
+/// What there is to try.
+struct Scenarios<'a> {
+    plan: Plan,
+    known: &'a [Problem],
+    in_part: &'a mut InPart,
+}
+
 async fn try_all(
-    mut plan: Plan,
+    scenarios: Scenarios<'_>,
     clients: Clients,
     reach: &Reach,
     environment: &Environment,
-    known: &[Problem],
     cancel: &CancellationToken,
     cx: &mut Context,
 ) -> Result<Tried, CliError> {
+    let Scenarios {
+        mut plan,
+        known,
+        in_part,
+    } = scenarios;
     // Children bear it; no other process may take them for its own.
     let run_id = format!("check-{}", std::process::id());
     let reached = offered_tools(&reach.gyms, &run_id, environment).await;
     let (offered, failures) = reached.map_err(failed)?;
     let mut seen = Tried::default();
-    let left_out = seen.look_at_tools(&plan, &offered, &failures);
+    let left_out = seen.look_at_tools(&mut plan, &offered, &failures, in_part);
     plan.only_trials = trials(&plan, &left_out).map(|trial| trial.id).collect();
     if plan.only_trials.is_empty() {
         return Ok(seen); // without a name in it, the list would mean all
@@ -113,7 +128,7 @@ async fn try_all(
     let known: Vec<Problem> = known.iter().chain(&seen.problems).cloned().collect();
     for (index, scenario) in plan.scenarios.iter().enumerate() {
         if !left_out.contains(&index) {
-            seen.look_at_trials(scenario, &records, &known);
+            seen.look_at_trials(scenario, &records, &known, in_part.contains(scenario));
         }
     }
     Ok(seen)
@@ -163,11 +178,19 @@ fn failed(error: bench_runner::RunError) -> CliError {
 
 impl Tried {
     /// Notes gyms that do not answer, and tools that are not there. Returns the scenarios that cannot be tried.
-    fn look_at_tools(&mut self, plan: &Plan, offered: &Offered, failures: &[GymError]) -> BTreeSet<usize> {
+    fn look_at_tools(
+        &mut self,
+        plan: &mut Plan,
+        offered: &Offered,
+        failures: &[GymError],
+        in_part: &mut InPart,
+    ) -> BTreeSet<usize> {
         let mut left_out = BTreeSet::new();
         let mut away = 0;
-        for (index, scenario) in plan.scenarios.iter().enumerate() {
-            let gyms: Vec<_> = scenario.gym_keys.iter().filter_map(|key| plan.gym(key)).collect();
+        let all_gyms = plan.gyms.clone();
+        for (index, scenario) in plan.scenarios.iter_mut().enumerate() {
+            let of_key = |key: &String| all_gyms.iter().find(|gym| gym.key == *key);
+            let gyms: Vec<_> = scenario.gym_keys.iter().filter_map(of_key).collect();
             if !gyms.iter().all(|gym| offered.reached(gym)) {
                 away += 1;
                 left_out.insert(index);
@@ -180,12 +203,14 @@ impl Tried {
                     tools: offered.by(gym),
                 })
                 .collect();
-            let unknown = unknown_tools(scenario, &offers);
-            if unknown.iter().any(|problem| problem.severity == Severity::Error) {
+            let written = in_part.written(scenario);
+            let mut unknown = unknown_tools(written, &offers);
+            unknown.extend(unknown_expected(written, &offers));
+            in_part.take_out_errors(&mut scenario.scenario, &unknown);
+            self.problems.extend(unknown);
+            if in_part.contains(scenario) && scenario.verifiers.is_empty() {
                 left_out.insert(index);
             }
-            self.problems.extend(unknown);
-            self.problems.extend(unknown_expected(scenario, &offers));
         }
         if away > 0 {
             let reasons: Vec<String> = failures.iter().map(ToString::to_string).collect();
@@ -204,6 +229,7 @@ impl Tried {
         scenario: &PlannedScenario,
         records: &BTreeMap<(String, String), TrialRecord>,
         known: &[Problem],
+        in_part: bool,
     ) {
         let of = |model: Provider| records.get(&(scenario.scenario_id.clone(), model.to_string()));
         let (noop, oracle) = (of(Provider::Noop), of(Provider::Oracle));
@@ -215,6 +241,9 @@ impl Tried {
             self.missed
                 .push(format!("the scenario `{}`: {cause}", scenario.scenario_id));
             return;
+        }
+        if let (true, Some(noop)) = (in_part, noop) {
+            return self.problems.extend(tried_in_part(scenario, noop, known));
         }
         let scored = |record: &TrialRecord| record.outcome != Outcome::Unscored;
         self.noop += usize::from(noop.is_some_and(scored));

@@ -198,3 +198,39 @@ fn one_cause_is_told_once() {
     assert_eq!(tried(&scenario, Some(&noop), Some(&oracle), &known), []);
     assert_eq!(tried(&scenario, Some(&noop), None, &[]).len(), 1);
 }
+
+#[test]
+fn a_query_that_is_refused_is_more_than_a_doubt_about_it() {
+    let scenario = scenario(&["state", "order"]);
+    let place = scenario.place_of(&scenario.verifiers[0]);
+    let noop = record("errored", None, &["error", "false"]);
+    let doubt = [Problem::warning(place.clone(), "the query changes the database")];
+    let told = tried(&scenario, Some(&noop), None, &doubt);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].severity, &told[0].place), (Severity::Error, &place));
+    assert!(told[0].message.contains("gives no verdict"), "{told:?}");
+    let certain = [Problem::error(place, "it can never be true")];
+    assert_eq!(tried(&scenario, Some(&noop), None, &certain), []);
+}
+
+#[test]
+fn of_a_part_of_a_scenario_the_outcome_says_nothing() {
+    let scenario = scenario(&["state", "guard", "order"]);
+    let part = |outcome, verdicts: &[&str]| {
+        let problems = tried_in_part(&scenario, &record(outcome, None, verdicts), &[]);
+        problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        part("passed", &["true", "true", "error"]),
+        [
+            "the verifier `order` gives no verdict: no such column",
+            "the verifier `state` is true before the first step"
+        ]
+    );
+    assert_eq!(part("failed", &["false", "true", "error: nothing"]), [""; 0]);
+    let untold = record("errored", Some("gym `x` is away"), &[]);
+    assert_eq!(tried_in_part(&scenario, &untold, &[]), []);
+}
