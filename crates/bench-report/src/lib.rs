@@ -22,7 +22,7 @@
 //! | [`table`], [`text`] | what they are made of |
 //!
 //! ```
-//! use bench_core::session::{OutcomeCounts, Session, Totals};
+//! use bench_core::session::{Cell, OutcomeCounts, Session, Totals};
 //!
 //! let outcomes = OutcomeCounts { passed: 3, failed: 1, ..Default::default() };
 //! let row = Totals { model: "oracle".into(), trials_total: 4, outcomes, ..Default::default() };
@@ -31,8 +31,8 @@
 //!     harness_name: "quickstart".into(),
 //!     label: None,
 //!     runs: 1,
+//!     cells: vec![Cell { scenario_id: "comment-on-issue".into(), totals: row.clone() }],
 //!     models: vec![row],
-//!     cells: vec![],
 //!     databases: vec![],
 //! };
 //! let text = bench_report::summary::table(&session).render(80);
