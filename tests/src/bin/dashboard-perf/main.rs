@@ -78,6 +78,7 @@ fn measure() -> Result<(), Failure> {
     let mut screen = Screen::open(world.command(&run), SIZE)?;
     screen.until(b"scenario 1/")?;
     row("a trial of 100,000 lines, opened", trial(&mut screen)?)?;
+    row("a page up in it", scroll(&mut screen)?)?;
     let of_trial = screen.peak_mib()?;
 
     say(&format!(
@@ -158,4 +159,11 @@ fn trial(screen: &mut Screen) -> Result<Vec<Duration>, Failure> {
         screen.press("\x1b", b"scenario 1/")?;
     }
     Ok(figures)
+}
+
+/// Opens the trial, and goes a page up again and again: which entry is at the mark has to be drawn anew.
+fn scroll(screen: &mut Screen) -> Result<Vec<Duration>, Failure> {
+    screen.press("\r", b"get_issue")?;
+    screen.send("G")?;
+    (0..KEYS).map(|_| screen.press("\x02", "❯".as_bytes())).collect()
 }
