@@ -67,6 +67,14 @@ pub struct Report {
     pub problems: Vec<String>,
 }
 
+impl Report {
+    /// The trials of a model, in their order.
+    pub(crate) fn trials_of(&self, model: &Model) -> Vec<&Trial> {
+        let name = &model.totals.model;
+        self.trials.iter().filter(|trial| trial.model == *name).collect()
+    }
+}
+
 /// The run that a document is about.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Run {

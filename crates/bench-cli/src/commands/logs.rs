@@ -6,7 +6,7 @@ use bench_report::text;
 use bench_runner::{BenchJob, PREFLIGHT};
 use bench_state::{Ending, ItemId, RunView};
 
-use super::page::WORKER_LOG;
+use super::page::worker_log;
 use super::show::find_trial;
 use super::{attach, sweep};
 use crate::args::runs::LogsArgs;
@@ -51,8 +51,7 @@ fn broke(view: &RunView<BenchJob>, cx: &mut Context) -> Result<(), CliError> {
     };
     let cause = text::clean_line(&cause.message);
     writeln!(cx.err, "the run failed: {cause}")?;
-    let log = summary.dir.join(WORKER_LOG);
-    if log.is_file() {
+    if let Some(log) = worker_log(summary) {
         writeln!(cx.err, "what its worker said: {}", cx.shown(&log))?;
     }
     Ok(())

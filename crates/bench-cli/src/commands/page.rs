@@ -34,7 +34,7 @@ const MOST_CHANGED: usize = 40;
 const LONGEST_CHANGES: usize = 240;
 
 /// What a worker in the background says stands in this file of the run.
-pub(super) const WORKER_LOG: &str = "worker.log";
+const WORKER_LOG: &str = "worker.log";
 
 /// What is known of a run.
 pub(super) struct Page {
@@ -231,7 +231,7 @@ impl Page {
             facts.extend(lines.map(|line| ("", line)));
         }
         facts.push(("folder", cx.shown(&self.run.dir)));
-        facts.extend(self.worker_log().map(|log| ("log", cx.shown(&log))));
+        facts.extend(worker_log(&self.run).map(|log| ("log", cx.shown(&log))));
         if self.run.state.status.is_over() && !self.session.databases.is_empty() {
             let left = text::count(self.session.databases.len(), "database");
             let cleanup = cx.command("cleanup --no-dry-run");
@@ -289,13 +289,6 @@ impl Page {
             (_, true) => format!("; {begun} without an end not counted: `resume` finds what they cost"),
         };
         (paid || !cost.is_nothing()).then(|| format!("{cost}{open}"))
-    }
-
-    /// What the last words of a worker that came to grief stand in.
-    fn worker_log(&self) -> Option<std::path::PathBuf> {
-        let failed = matches!(self.run.state.status.ending(), Some(Ending::Failed { .. }));
-        let log = self.run.dir.join(WORKER_LOG);
-        (failed && log.is_file()).then_some(log)
     }
 
     /// What is asked of the results, and whether they are so; then what was missed, a line each.
@@ -506,4 +499,11 @@ pub(super) fn error(status: &RunStatus) -> Option<String> {
         Ending::Failed { cause } => Some(format!("{}: {}", cause.kind.code(), cause.message)),
         Ending::Cancelled { reason } => Some(reason.code().to_owned()),
     }
+}
+
+/// What the last words of a worker that came to grief stand in.
+pub(super) fn worker_log(run: &RunSummary<BenchJob>) -> Option<std::path::PathBuf> {
+    let failed = matches!(run.state.status.ending(), Some(Ending::Failed { .. }));
+    let log = run.dir.join(WORKER_LOG);
+    (failed && log.is_file()).then_some(log)
 }

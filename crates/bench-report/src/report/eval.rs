@@ -24,7 +24,7 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use self::ahead::Text;
-use super::{Files, Model, Report, Trial};
+use super::{Files, Model, Report};
 
 mod ahead;
 mod events;
@@ -49,12 +49,7 @@ pub fn write(report: &Report, model: &Model, files: &dyn Files, out: &mut dyn Wr
     let mut archive = Archive::new(out);
     let mut results = header::Results::default();
     let mut summaries = Vec::new();
-    let name = &model.totals.model;
-    let trials: Vec<&Trial> = report
-        .trials
-        .iter()
-        .filter(|trial| trial.model == *name)
-        .collect();
+    let trials = report.trials_of(model);
     ahead::each(report, &trials, files, |made| {
         match &made.text {
             Text::Whole(json) => archive.add(&made.entry, json)?,

@@ -122,11 +122,7 @@ fn seconds(ms: u64) -> String {
 
 fn suite(report: &Report, model: &Model, xml: &mut Xml<'_>) -> io::Result<()> {
     let name = &model.totals.model;
-    let trials: Vec<&Trial> = report
-        .trials
-        .iter()
-        .filter(|trial| trial.model == *name)
-        .collect();
+    let trials = report.trials_of(model);
     let [tests, failures, errors, skipped] = counts(&trials, false);
     let began = report.run.started_at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     xml.create_element("testsuite")
