@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bench_tests::battery::audit::{self, Fault, check};
@@ -305,10 +305,13 @@ fn a_folder_of_somebody_else() {
     untouched(&old, &stage).unwrap();
 }
 
-/// The binary where everybody can run it.
+/// The binary where everybody can run it. Another process copies it: a descriptor that is open here for writing may be
+/// held a moment longer by a process that another test starts, and a file that is open for writing cannot be run.
 fn a_copy_for_all(bed: &TestBed) -> std::path::PathBuf {
     let copy = bed.path("bench-cli");
-    fs::copy(bench_tests::bed::binary::bench_cli(), &copy).unwrap();
+    let mut copies = Command::new("cp");
+    copies.arg(bench_tests::bed::binary::bench_cli()).arg(&copy);
+    assert!(copies.status().unwrap().success());
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     copy
 }

@@ -70,8 +70,12 @@ fn child_owns() {
 
 /// Resumes the newest run as its owner.
 fn resume_as_owner(bed: &Bed) {
+    // Another process copies: a descriptor that is open here for writing may be held a moment longer by a process that
+    // another test starts, and a file that is open for writing cannot be run.
     let program = bed.folder().join("child");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut copies = Command::new("cp");
+    copies.arg(std::env::current_exe().unwrap()).arg(&program);
+    assert!(copies.status().unwrap().success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let child = Command::new(program)
         .args(["--exact", "owners::child_owns", "--ignored", "--nocapture"])
