@@ -6,7 +6,6 @@ mod background;
 mod checking;
 mod damage;
 mod help;
-mod locked;
 mod mistakes;
 mod models;
 mod quickstart;

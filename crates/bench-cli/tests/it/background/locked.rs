@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::process::Stdio;
 
-use crate::background::{bed, json, launch, lives, until};
+use super::{bed, json, launch, lives, until};
 
 #[test]
 fn a_run_whose_state_lock_is_kept_goes_on_and_can_be_killed() {
