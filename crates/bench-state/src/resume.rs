@@ -27,6 +27,7 @@ use crate::state::RunState;
 use crate::state_file::{self, Found};
 use crate::status::RunStatus;
 use crate::store::RunStore;
+use crate::view::RunView;
 
 impl<J: Job> RunStore<J> {
     /// Takes up a run that is over, in this process; everything recorded so far is kept and counts. `started_at` stays,
@@ -57,6 +58,24 @@ impl<J: Job> RunStore<J> {
             Err(_) if !dir.path().exists() => Err(self.unknown(id.as_str())),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl<J: Job> RunView<J> {
+    /// Refuses what [`RunStore::resume`] would refuse of a run that is over, as far as its files tell, without touching it.
+    /// To be asked of one that was [inspected](RunStore::inspect): others know less of their journal.
+    ///
+    /// # Errors
+    /// [`StateError::PlanChanged`], [`StateError::Copied`], [`StateError::NewerFormat`], [`StateError::NotResumable`], and
+    /// those of reading plan and journal.
+    pub fn check_resumable(&self) -> Result<()> {
+        self.check_plan()?;
+        self.check_original()?;
+        let state = &self.summary().state;
+        state_file::check_format(state, self.run_dir())?;
+        let mut problems = self.problems().iter();
+        let refused = problems.find_map(|problem| not_resumable(&state.id, problem));
+        refused.map_or(Ok(()), Err)
     }
 }
 
@@ -122,24 +141,29 @@ pub(crate) fn open_journal<J: Job>(
     replay: &Replay<J>,
 ) -> Result<JournalWriter> {
     let path = dir.journal();
-    if let Some(first) = replay.report.faults.first() {
-        return Err(StateError::NotResumable {
-            run: state.id.clone(),
-            path,
-            faults: replay.report.faults.len(),
-            line: first.line,
-            reason: first.kind.to_string(),
-        });
-    }
-    let recorded = replay::recorded(dir, state);
-    if replay.is_cut(recorded) {
-        return Err(StateError::NotResumable {
-            run: state.id.clone(),
-            path,
-            faults: 1,
-            line: replay.journal.seq + 1,
-            reason: format!("it ends there, but {} lines were recorded", recorded.seq),
-        });
+    let damage = replay.damage(dir, replay::recorded(dir, state));
+    if let Some(refused) = damage.and_then(|damage| not_resumable(&state.id, &damage)) {
+        return Err(refused);
     }
     JournalWriter::open_after(&path, replay.journal, &replay.report)
+}
+
+/// Why a run whose journal is damaged like this cannot be continued.
+fn not_resumable(run: &RunId, damage: &StateError) -> Option<StateError> {
+    let StateError::JournalDamaged {
+        path,
+        faults,
+        line,
+        reason,
+    } = damage
+    else {
+        return None;
+    };
+    Some(StateError::NotResumable {
+        run: run.clone(),
+        path: path.clone(),
+        faults: *faults,
+        line: *line,
+        reason: reason.clone(),
+    })
 }

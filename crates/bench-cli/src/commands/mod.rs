@@ -20,6 +20,7 @@ mod older;
 mod page;
 mod prune;
 mod reach;
+mod refused;
 mod report;
 mod rescore;
 mod resume;
@@ -33,6 +34,7 @@ mod view;
 pub(crate) use background::this_program;
 pub(crate) use list::row as row_of;
 pub(crate) use older::row as row_of_older;
+pub(crate) use refused::{Refused, because_of, of as refused_of};
 pub(crate) use show::write_trial;
 pub(crate) use sweep::quietly as sweep_quietly;
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::execute::End;
+use super::refused::{self, Refused};
 use super::{attach, evidence, gate, list, rescore};
 use crate::context::Context;
 use crate::error::CliError;
@@ -53,6 +54,8 @@ pub(super) struct Page {
     problems: Vec<String>,
     /// Those of them that make the totals others than those that were recorded.
     damage: Vec<String>,
+    /// Why it cannot be resumed.
+    refused: Option<Refused>,
     /// Who judges answers is a service, which costs something.
     judge_paid: bool,
     /// Trials that began and have no end yet: what they cost is not in the totals.
@@ -163,6 +166,7 @@ impl Page {
             rescored,
             problems,
             damage: evidence::damage(view),
+            refused: refused::of(view),
         })
     }
 
@@ -265,13 +269,17 @@ impl Page {
         }
         let judged = progress.outcomes.scored();
         let open = all.saturating_sub(judged);
-        if open == 0 || !self.resume_may_help() {
+        if open == 0 || self.tools_unknown() {
             return None;
         }
-        let resume = cx.command(&format!("resume {}", self.id()));
-        Some(format!(
-            "{judged} of {all} have a verdict; `{resume}` runs the other {open}"
-        ))
+        let command = |name: &str| cx.command(&format!("{name} {}", self.id()));
+        let rest = match self.refused {
+            None => format!("`{}` runs the other {open}", command("resume")),
+            Some(refused) => refused
+                .words
+                .replace("`retry`", &format!("`{}`", command("retry"))),
+        };
+        Some(format!("{judged} of {all} have a verdict; {rest}"))
     }
 
     /// What the run cost, with what is not counted yet. None for runs that nobody pays.
@@ -286,6 +294,7 @@ impl Page {
         let open = match (self.open, self.run.state.status.is_over()) {
             (0, _) => String::new(),
             (_, false) => format!("; {begun} under way not counted"),
+            (_, true) if self.refused.is_some() => format!("; {begun} without an end not counted"),
             (_, true) => format!("; {begun} without an end not counted: `resume` finds what they cost"),
         };
         (paid || !cost.is_nothing()).then(|| format!("{cost}{open}"))
@@ -408,10 +417,15 @@ impl Page {
         &self.run.state.id
     }
 
-    /// Whether the same plan may end otherwise another time.
+    /// Whether it can be resumed, and may end otherwise then.
     pub(super) fn resume_may_help(&self) -> bool {
+        self.refused.is_none() && !self.tools_unknown()
+    }
+
+    /// Whether it ended because of its plan, which stays what it is.
+    fn tools_unknown(&self) -> bool {
         let ending = self.run.state.status.ending();
-        !matches!(ending, Some(Ending::Failed { cause }) if cause.kind.code() == UNKNOWN_TOOLS)
+        matches!(ending, Some(Ending::Failed { cause }) if cause.kind.code() == UNKNOWN_TOOLS)
     }
 
     /// The run's folder.

@@ -13,7 +13,7 @@ use bench_state::{Depth, ItemId, RunView, StateError};
 use serde_json::json;
 
 use super::page::Page;
-use super::{evidence, older, sweep, write_json};
+use super::{evidence, older, refused, sweep, write_json};
 use crate::args::runs::ShowArgs;
 use crate::context::Context;
 use crate::error::CliError;
@@ -117,11 +117,11 @@ pub(crate) fn write_trial(
     }
     let lines = lines.ok_or_else(|| CliError::usage(format!("trial `{id}` has not begun")))?;
     if view.summary().state.status.is_over() {
-        let id = view.id();
-        writeln!(
-            err,
-            "the run ended before this trial, which `resume {id}` runs again; what was said:"
-        )?;
+        let again = match refused::of(view) {
+            None => format!(", which `resume {}` runs again", view.id()),
+            Some(_) => String::new(),
+        };
+        writeln!(err, "the run ended before this trial{again}; what was said:")?;
     } else {
         writeln!(err, "this trial is not over; what was said so far:")?;
     }

@@ -66,6 +66,13 @@ fn everybody_tells(bed: &Bed, told: usize, what: &str) {
         assert!(said.contains(what), "{said}");
     }
     assert!(!bed.bench("cleanup").contains("as it should be"));
+    // What is refused is not advised.
+    let shown = bed.bench("show latest");
+    assert!(
+        shown.contains("`resume` refuses it") && !shown.contains("runs the other"),
+        "{shown}"
+    );
+    assert!(shown.contains("or `bench-cli retry run_"), "{shown}");
 
     let page = json(bed, "show latest --json");
     assert_eq!(page["progress"]["trials_done"], told, "{page}");

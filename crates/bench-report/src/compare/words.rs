@@ -175,7 +175,7 @@ pub fn refusal(why: Refusal) -> (&'static str, &'static str) {
         ),
         Refusal::NoVerdict => (
             "no scenario has a verdict on both sides",
-            "`show` tells why trials have none; `resume` tries them again",
+            "`show` tells why trials have none, and what runs them again",
         ),
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::thread;
 
-use bench_state::{CancelReason, Ending, StateError};
+use bench_state::{CancelReason, Ending, RunId, StateError};
 use chrono::TimeDelta;
 
 use crate::job::{Bed, id, now, packed, told};
@@ -145,6 +145,7 @@ fn a_torn_end_is_cut_and_damage_inside_is_refused() {
         "{error:?}"
     );
     assert_eq!(fs::read(&journal).unwrap(), damaged);
+    said_before(&bed, &run);
 
     // Whole lines missing at the end are not a torn end: they had been recorded.
     let cut = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
@@ -152,10 +153,20 @@ fn a_torn_end_is_cut_and_damage_inside_is_refused() {
     let error = bed.store.resume(&run, now()).unwrap_err();
     assert!(matches!(error, StateError::NotResumable { .. }), "{error:?}");
     assert_eq!(fs::read(&journal).unwrap(), &whole[..cut]);
+    said_before(&bed, &run);
     assert!(
         told(bed.view(&run).summary()).starts_with("completed"),
         "refusing changes nothing"
     );
+}
+
+/// Whoever asks beforehand is told what a resume says.
+fn said_before(bed: &Bed, run: &RunId) {
+    let view = bed.store.inspect(run, now()).unwrap();
+    let asked = view.check_resumable().err().map(|error| error.to_string());
+    let refused = bed.store.resume(run, now()).err().map(|error| error.to_string());
+    assert!(asked.is_some());
+    assert_eq!(asked, refused);
 }
 
 #[test]
@@ -201,10 +212,12 @@ fn a_plan_that_was_changed_meanwhile_is_refused_with_its_path() {
     };
     refused(bed.store.resume(&run, now()).err());
     refused(bed.view(&run).check_plan().err());
+    said_before(&bed, &run);
     assert_eq!(told(&bed.only()), "completed 2/3", "as before");
 
     fs::write(&path, &plan).unwrap();
     bed.view(&run).check_plan().unwrap();
+    bed.view(&run).check_resumable().unwrap();
     let again = bed.store.resume(&run, now()).unwrap();
     again.finish(Ending::Completed, now()).unwrap();
     // The resumed run still knows it.

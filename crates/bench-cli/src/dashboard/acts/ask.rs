@@ -3,7 +3,7 @@
 use bench_core::ModelRef;
 use bench_report::text::count;
 
-use crate::dashboard::home::row::{Key, Row, Stand};
+use crate::dashboard::home::row::{Key, Over, Row, Stand};
 
 /// Something that can be done about a run, or about all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,13 @@ pub(crate) fn refusal(act: Act, row: Option<&Row>, marked: &[&str]) -> Option<&'
     match (act, over) {
         (Act::Kill, Some(_)) => Some("it is over already"),
         (Act::Resume | Act::Retry | Act::Delete, None) => Some("it still runs; `x` ends it"),
+        (
+            Act::Resume | Act::Retry,
+            Some(Over {
+                refused: Some(refused),
+                ..
+            }),
+        ) if refused.retry || act == Act::Resume => Some(refused.words),
         (Act::Resume, Some(over)) if open(row) == 0 && over.word == "completed" => {
             Some("every trial has a verdict: there is nothing to resume")
         }
@@ -306,8 +313,9 @@ pub(super) mod tests {
     use bench_core::session::OutcomeCounts;
 
     use super::*;
+    use crate::commands::Refused;
     use crate::dashboard::home::row::tests::ago;
-    use crate::dashboard::home::row::{Doing, Going, Over};
+    use crate::dashboard::home::row::{Doing, Going};
 
     pub(in super::super) fn going() -> Row {
         row(Stand::Going(Going {
@@ -321,6 +329,7 @@ pub(super) mod tests {
         row(Stand::Over(Over {
             word: word.into(),
             cause: None,
+            refused: None,
         }))
     }
 
@@ -387,6 +396,23 @@ pub(super) mod tests {
             [Resume, Delete, Report, Compare, Cleanup, Prune],
             "only its end is missing"
         );
+    }
+
+    #[test]
+    fn what_would_be_refused_is_not_offered_and_says_why() {
+        let row = |retry| {
+            let mut row = over("failed");
+            if let Stand::Over(over) = &mut row.stand {
+                let words = "its journal is damaged";
+                over.refused = Some(Refused { words, retry });
+            }
+            row
+        };
+        let why = |act, retry| refusal(act, Some(&row(retry)), &[]);
+        assert_eq!(why(Act::Resume, false), Some("its journal is damaged"));
+        assert_eq!(why(Act::Retry, false), None);
+        assert_eq!(why(Act::Retry, true), Some("its journal is damaged"));
+        assert_eq!(why(Act::Delete, true), None);
     }
 
     #[test]

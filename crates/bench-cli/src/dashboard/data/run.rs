@@ -12,6 +12,7 @@ use chrono::Utc;
 
 use super::live::{Became, Live};
 use super::{Asked, Reader, runs};
+use crate::commands::{Refused, refused_of};
 use crate::dashboard::home::row::{Row, Stand, Waiting};
 use crate::dashboard::message::{Message, Tell};
 use crate::dashboard::run::RunNews;
@@ -60,8 +61,9 @@ struct Watch {
     run: RunSummary<BenchJob>,
     places: Places,
     over: bool,
-    /// What is wrong with the files of a run that was over when it was opened.
+    /// What is wrong with the files of a run that was over when it was opened, and why it could not be resumed.
     damage: Option<String>,
+    refused: Option<Refused>,
     /// What was last shown of the run itself.
     said: Option<Row>,
     fresh: bool,
@@ -78,6 +80,7 @@ impl Watch {
             live: Live::open(store, &run, now)?,
             over: false,
             damage,
+            refused: refused_of(&view),
             run,
             places,
             said: None,
@@ -125,9 +128,9 @@ impl Watch {
 
     fn row(&self) -> Row {
         if self.over {
-            let mut row = runs::over(&self.run);
+            let mut row = runs::over(&self.run, self.refused);
             row.progress = self.live.board().progress.clone();
-            if let (Stand::Over(over), Some(damage)) = (&mut row.stand, &self.damage) {
+            if let (Stand::Over(over), Some(damage), None) = (&mut row.stand, &self.damage, self.refused) {
                 let damage = format!(
                     "`show` tells what is wrong with its files: {}",
                     clean_line(damage)

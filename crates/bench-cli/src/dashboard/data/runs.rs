@@ -5,17 +5,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bench_report::runs::RunRow;
 use bench_report::text::clean_line;
 use bench_runner::BenchJob;
-use bench_state::{CauseKind, Ending, LegacyRow, RunId, RunStore, RunSummary, StateError};
+use bench_state::{
+    CauseKind, Ending, LegacyRow, Listing, Problem, RunId, RunStore, RunSummary, RunView, StateError,
+};
 use chrono::{DateTime, Utc};
 
 use super::live::{Became, Live};
 use super::{Again, Asked, Reader};
-use crate::commands::{row_of, row_of_older, sweep_quietly};
+use crate::commands::{Refused, because_of, row_of, row_of_older, sweep_quietly};
 use crate::dashboard::home::row::{Going, Key, Over, Row, Stand};
 use crate::dashboard::message::{Message, Tell};
 
@@ -131,8 +134,15 @@ impl Runs<'_> {
         let now = Utc::now();
         match self.store.list(Some(FIRST), now) {
             Ok(listing) => {
-                self.unreadable = listing.problems.len();
-                self.take_in(listing.runs, now)?;
+                let (runs, others) = with_problems(listing);
+                // Not looked at once more, and counted twice.
+                self.known.extend(
+                    others
+                        .iter()
+                        .filter_map(|problem| Some((named(&problem.path)?, 0))),
+                );
+                self.unreadable = others.len();
+                self.take_in(runs, now)?;
             }
             Err(error) => self.note(Some(error))?,
         }
@@ -141,14 +151,14 @@ impl Runs<'_> {
     }
 
     /// Shows runs; those that go on are followed from now on.
-    fn take_in(&mut self, runs: Vec<RunSummary<BenchJob>>, now: DateTime<Utc>) -> Result<(), Unheard> {
+    fn take_in(&mut self, runs: Vec<Found>, now: DateTime<Utc>) -> Result<(), Unheard> {
         let mut rows = Vec::with_capacity(runs.len());
-        for run in runs {
+        for (run, refused) in runs {
             let id = run.state.id.clone();
             self.known.insert(id.clone(), run.state.generation);
             if run.state.status.is_over() {
                 self.live.remove(&id);
-                rows.push(over(&run));
+                rows.push(over(&run, refused));
                 continue;
             }
             match Live::open(&self.store, &run, now) {
@@ -178,7 +188,7 @@ impl Runs<'_> {
         };
         let now = Utc::now();
         match self.store.read(id, now) {
-            Ok(view) if !self.live.contains_key(id) => self.take_in(vec![view.summary().clone()], now),
+            Ok(view) if !self.live.contains_key(id) => self.take_in(vec![found(&view)], now),
             // One that is gone is missed soon.
             Ok(_) | Err(StateError::UnknownRun { .. }) => Ok(()),
             Err(error) => self.note(Some(error)),
@@ -210,7 +220,7 @@ impl Runs<'_> {
             let mut runs = Vec::with_capacity(chunk.len());
             for id in chunk {
                 match self.store.read(id, now) {
-                    Ok(view) => runs.push(view.summary().clone()),
+                    Ok(view) => runs.push(found(&view)),
                     Err(StateError::UnknownRun { .. }) => {}
                     Err(error) => {
                         tracing::debug!(%id, %error, "a run cannot be read");
@@ -268,12 +278,8 @@ impl Runs<'_> {
                 continue;
             };
             // What cannot be read was told when it was found.
-            let found = self.store.read(id, now).ok();
-            changed.extend(
-                found
-                    .map(|view| view.summary().clone())
-                    .filter(|run| run.state.generation != *before),
-            );
+            let run = self.store.read(id, now).ok().map(|view| found(&view));
+            changed.extend(run.filter(|(run, _)| run.state.generation != *before));
         }
         self.take_in(changed, now)
     }
@@ -295,7 +301,7 @@ impl Runs<'_> {
                     }
                 }
                 Ok(Became::Over(summary)) => {
-                    rows.push(over(&summary));
+                    rows.push(over(&summary, None));
                     over_now.push(id.clone());
                 }
                 Err(error) => {
@@ -329,7 +335,7 @@ impl Runs<'_> {
         for run in listing.runs {
             match self.live.get_mut(&run.state.id) {
                 Some(followed) => followed.run = run,
-                None => new.push(run),
+                None => new.push((run, None)),
             }
         }
         self.take_in(new, now)
@@ -361,10 +367,35 @@ pub(super) fn going(run: &RunSummary<BenchJob>, live: &Live, now: DateTime<Utc>)
     row
 }
 
-/// The row of a run that is over.
-pub(super) fn over(run: &RunSummary<BenchJob>) -> Row {
+/// A run that was read, and why it could not be resumed.
+type Found = (RunSummary<BenchJob>, Option<Refused>);
+
+fn found(view: &RunView<BenchJob>) -> Found {
+    let refused = view.problems().iter().find_map(because_of);
+    (view.summary().clone(), refused)
+}
+
+/// The runs of a listing, and what is wrong with others.
+fn with_problems(listing: Listing<BenchJob>) -> (Vec<Found>, Vec<Problem>) {
+    let mut problems = listing.problems;
+    let runs = listing.runs.into_iter().map(|run| {
+        let mine = problems.extract_if(.., |problem| problem.path == run.dir);
+        let refused = mine.filter_map(|problem| because_of(&problem.error)).last();
+        (run, refused)
+    });
+    (runs.collect(), problems)
+}
+
+/// The run in a folder.
+fn named(dir: &Path) -> Option<RunId> {
+    dir.file_name()?.to_str()?.parse().ok()
+}
+
+/// The row of a run that is over, and why it could not be resumed.
+pub(super) fn over(run: &RunSummary<BenchJob>, refused: Option<Refused>) -> Row {
     let status = &run.state.status;
     let cause = match status.ending() {
+        Some(Ending::Failed { cause }) if refused.is_some() => Some(cause.kind.code().to_owned()),
         // Nobody was there to say what helps.
         Some(Ending::Failed { cause }) if cause.kind == CauseKind::WorkerLost => Some(format!(
             "{}, `resume` continues it: {}",
@@ -375,9 +406,12 @@ pub(super) fn over(run: &RunSummary<BenchJob>) -> Row {
         Some(Ending::Cancelled { reason }) => Some(reason.code().to_owned()),
         Some(Ending::Completed) | None => None,
     };
+    let causes = [cause.as_deref(), refused.map(|refused| refused.words)];
+    let causes: Vec<&str> = causes.into_iter().flatten().collect();
     let stand = Stand::Over(Over {
         word: status.word().to_owned(),
-        cause: cause.map(|cause| clean_line(&cause)),
+        cause: (!causes.is_empty()).then(|| clean_line(&causes.join("; "))),
+        refused,
     });
     row(
         Key::Run(run.state.id.clone()),
@@ -401,6 +435,47 @@ fn older(old: &LegacyRow) -> Row {
     let stand = Stand::Over(Over {
         word,
         cause: Some(cause),
+        refused: None,
     });
     row(Key::Older(found.run_id.clone()), found, 0, stand)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc::channel;
+
+    use super::super::trial::tests::bed;
+    use super::*;
+
+    #[test]
+    fn a_damaged_run_says_why_it_is_not_resumed_and_one_that_cannot_be_read_is_counted_once() {
+        let bed = bed(0);
+        let journal = bed.dir.join("events.jsonl");
+        let whole = fs::read_to_string(&journal).unwrap();
+        fs::write(&journal, whole.split_inclusive('\n').next().unwrap()).unwrap();
+        fs::create_dir(bed.dir.with_file_name("run_20200102_030405_0badcafe")).unwrap();
+        let (tell, told) = channel();
+        let _reader = start(bed.store.clone(), false, tell).unwrap();
+        let mut rows = Vec::new();
+        loop {
+            match told.recv_timeout(Duration::from_secs(20)).unwrap() {
+                Message::Runs(RunsNews::Rows(more)) => rows.extend(more),
+                Message::Runs(RunsNews::AllRead { unreadable }) => {
+                    assert_eq!(unreadable, 1);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let [row] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        let Stand::Over(over) = &row.stand else {
+            panic!("{row:?}")
+        };
+        let refused = over.refused.unwrap();
+        assert!(refused.words.starts_with("its journal is damaged"), "{refused:?}");
+        assert_eq!(over.cause.as_deref(), Some(refused.words));
+    }
 }

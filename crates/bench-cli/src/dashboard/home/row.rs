@@ -6,6 +6,7 @@ use bench_core::{Progress, TrialId};
 use bench_state::RunId;
 use chrono::{DateTime, Utc};
 
+use crate::commands::Refused;
 use crate::dashboard::look::Sign;
 use crate::progress::board::Wait;
 
@@ -62,6 +63,8 @@ pub(crate) struct Over {
     pub(crate) word: String,
     /// Why, where the word alone does not say it.
     pub(crate) cause: Option<String>,
+    /// Why it cannot be resumed.
+    pub(crate) refused: Option<Refused>,
 }
 
 /// What a run that goes on is at.

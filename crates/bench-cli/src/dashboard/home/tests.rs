@@ -50,6 +50,7 @@ fn over(n: u32, harness: &str, word: &str, cause: Option<&str>) -> Row {
         stand: Stand::Over(Over {
             word: word.into(),
             cause: cause.map(Into::into),
+            refused: None,
         }),
     }
 }
@@ -331,6 +332,7 @@ fn a_run_that_ends_moves_to_the_completed_ones() {
         row.stand = Stand::Over(Over {
             word: "completed".into(),
             cause: None,
+            refused: None,
         });
         row
     };

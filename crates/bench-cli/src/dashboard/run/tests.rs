@@ -175,6 +175,7 @@ fn over() -> Stand {
         cause: Some(
             "worker_lost, `resume` continues it: the worker (pid 4711) is gone and left no ending".into(),
         ),
+        refused: None,
     })
 }
 

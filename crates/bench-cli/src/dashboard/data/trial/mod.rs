@@ -178,7 +178,7 @@ fn at_most(pieces: Vec<Piece>, bytes: usize) -> Vec<Piece> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fmt::Write;
     use std::fs;
     use std::io::Write as _;
@@ -191,18 +191,18 @@ mod tests {
     use super::*;
     use crate::progress::board::tests::plan;
 
-    pub(super) const TRIAL: &str = "a~oracle~1";
+    pub(in crate::dashboard::data) const TRIAL: &str = "a~oracle~1";
 
-    pub(super) struct Bed {
+    pub(in crate::dashboard::data) struct Bed {
         _folder: tempfile::TempDir,
-        pub(super) store: RunStore<BenchJob>,
-        pub(super) run: RunId,
-        pub(super) dir: PathBuf,
-        pub(super) transcript: PathBuf,
+        pub(in crate::dashboard::data) store: RunStore<BenchJob>,
+        pub(in crate::dashboard::data) run: RunId,
+        pub(in crate::dashboard::data) dir: PathBuf,
+        pub(in crate::dashboard::data) transcript: PathBuf,
     }
 
     /// A run whose first trial said so much.
-    pub(super) fn bed(lines: usize) -> Bed {
+    pub(in crate::dashboard::data) fn bed(lines: usize) -> Bed {
         let folder = tempfile::tempdir().unwrap();
         let store = RunStore::<BenchJob>::open(folder.path().join("results")).unwrap();
         let plan = plan();
@@ -230,11 +230,11 @@ mod tests {
     }
 
     impl Bed {
-        pub(super) fn view(&self) -> RunView<BenchJob> {
+        pub(in crate::dashboard::data) fn view(&self) -> RunView<BenchJob> {
             self.store.read(&self.run, Utc::now()).unwrap()
         }
 
-        pub(super) fn append(&self, line: &str) {
+        pub(in crate::dashboard::data) fn append(&self, line: &str) {
             let mut file = fs::OpenOptions::new()
                 .append(true)
                 .open(&self.transcript)
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    pub(super) fn wish(entries: Range<usize>) -> Wish {
+    pub(in crate::dashboard::data) fn wish(entries: Range<usize>) -> Wish {
         Wish {
             entries,
             ..Wish::default()
