@@ -315,3 +315,8 @@ fn room_of(exchange: &Exchange) -> u32 {
     let size = (exchange.request.len() + exchange.body.len()) / 1024 + 1;
     u32::try_from(size.min(SEEN)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

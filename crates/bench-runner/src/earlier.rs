@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::dispatch::Reporter;
 use crate::gym::Gym;
 use crate::ledger::Before;
-use crate::spend::{Spent, left_in};
+use crate::spend::left::{Spent, left_in};
 
 /// How long the removal of one database may take, the gym's own second try included.
 const REMOVAL: Duration = Duration::from_secs(25);

@@ -19,7 +19,7 @@ use flate2::{Compression, Crc};
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use crate::agent::millis;
+use crate::durations::millis;
 use crate::env::Secrets;
 use crate::model::exchange::{Ended, Exchange};
 

@@ -14,7 +14,9 @@
 //! | [`mod@env`] | variables and secrets as values |
 
 mod agent;
+mod cut;
 mod dispatch;
+mod durations;
 mod earlier;
 pub mod env;
 pub mod evidence;

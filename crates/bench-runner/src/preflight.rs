@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bench_core::{Event, GymSpec, TrialId};
 use futures_util::FutureExt;
@@ -11,18 +10,15 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::millis;
 use crate::dispatch::{Dispatcher, Reporter};
+use crate::durations::millis;
 use crate::env::Environment;
+use crate::gym::deadlines::{CLOSE_TIMEOUT, not_opened, open_limit, session_limit};
 use crate::gym::{Gym, GymError, OpenRequest, server_of};
 use crate::journal::MemoryJournal;
 use crate::process;
 use crate::runner::RunError;
 use crate::scratch::Scratch;
-use crate::trial::{not_opened, open_limit, session_limit};
-
-/// How long a gym may take to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Gyms that are reached at once.
 const AT_ONCE: usize = 16;

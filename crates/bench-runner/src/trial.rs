@@ -3,29 +3,27 @@
 //! Whatever happens in between, the gyms are closed: in order here, and by their own guards if this
 //! future is dropped.
 
+mod end;
+mod gyms;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bench_core::event::Awaited;
 use bench_core::evidence::Keep;
-use bench_core::gym::Seed;
-use bench_core::outcome::judge;
 use bench_core::plan::PlannedScenario;
-use bench_core::record::{FORMAT, GymUse};
 use bench_core::transcript::Entry;
-use bench_core::{
-    Event, GymSpec, Limits, ModelSpec, Outcome, Transport, Trial, TrialRecord, Usage, Verdict, VerdictStatus,
-};
-use chrono::{DateTime, Utc};
+use bench_core::{Event, Limits, ModelSpec, Trial, TrialRecord, Verdict};
+use chrono::Utc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{Agent, Broken, Said, Toolbox, millis, seconds};
+use crate::agent::{Agent, Broken, Said, Toolbox};
 use crate::dispatch::Reporter;
+use crate::durations::seconds;
 use crate::env::Environment;
-use crate::gym::{Admission, Gym, GymError, GymSession, OpenRequest};
+use crate::gym::{Admission, Gym};
 use crate::judging::{Bench, Seat};
 use crate::model::ModelClient;
 use crate::model::retry::RetryPolicy;
@@ -37,15 +35,9 @@ use crate::verify::judge::{AskJudge, SYSTEM_PROMPT};
 use crate::verify::steps::Steps;
 use crate::verify::{TrialEnd, Verifier, verify_all};
 use crate::watch::{Waiting, Watch};
-
-/// How long a gym over HTTP may take to begin a session, once its database is there.
-const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a gym over stdio may take to start and begin a session: `npx` may download it first.
-const STDIO_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long a gym may take to fill a database.
-const SEED_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long a gym may take to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) use end::Next;
+use end::{End, next_after};
+use gyms::Open;
 
 /// What the system prompt says where a scenario gives none.
 pub const DEFAULT_SYSTEM_PROMPT: &str = "\
@@ -82,29 +74,6 @@ pub(crate) struct Attempt<'a> {
     pub(crate) cancel: &'a CancellationToken,
 }
 
-type Open = Vec<(String, Box<dyn GymSession>)>;
-
-/// How an attempt ended, before it is written down.
-struct End {
-    outcome: Outcome,
-    cause: Option<String>,
-    verdicts: Vec<Verdict>,
-    said: Said,
-    gyms: Vec<GymUse>,
-    next: Next,
-}
-
-/// What is worth trying after an attempt that errored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// The same again.
-    Attempt,
-    /// Other trials: this one would end the same way, on the model's bill.
-    OtherTrial,
-    /// Other models: this one refuses everything.
-    OtherModel,
-}
-
 impl Attempt<'_> {
     /// Tries once. Every way out is a record.
     pub(crate) async fn run(&self) -> (TrialRecord, Next) {
@@ -136,17 +105,6 @@ impl Attempt<'_> {
         self.reporter.log(id, &format!("{}{cause}", end.outcome.name()));
         let next = end.next;
         (self.record(end, started_at, started.elapsed()), next)
-    }
-
-    /// Waits until there is room for the trial in all its gyms. Without a deadline: other trials end. They may need the
-    /// work slot for that.
-    async fn admitted(&self, scratch: &Scratch) -> Vec<Admission> {
-        let mut admissions = Vec::with_capacity(self.gyms.len());
-        for gym in self.gyms {
-            let request = self.open_request(scratch, gym.spec());
-            admissions.push(gym.admit(&request).await);
-        }
-        admissions
     }
 
     /// Whose bill grows by the trial, if anybody's does.
@@ -329,191 +287,4 @@ impl Attempt<'_> {
             judge: None,
         }
     }
-
-    /// Opens all gyms of the scenario, one after another. Those already open are closed if one fails.
-    async fn open_gyms(&self, scratch: &Scratch) -> Result<Open, GymError> {
-        let mut open: Open = Vec::with_capacity(self.gyms.len());
-        for gym in self.gyms {
-            let name = gym.spec().name.clone();
-            let request = self.open_request(scratch, gym.spec());
-            let permit = self.opening.acquire().await;
-            let limit = open_limit(gym.spec());
-            let opening = tokio::time::timeout(limit, gym.open(&request));
-            let waiting = Waiting::at_most(limit, Awaited::Gym, format!("gym {name} to open"));
-            let opened = self.watch().busy(opening, &waiting).await;
-            drop(permit);
-            match opened.unwrap_or_else(|_| Err(not_opened(&name, limit))) {
-                Ok(session) => open.push((name, session)),
-                Err(error) => {
-                    self.close_and_log(open).await;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(open)
-    }
-
-    async fn close_and_log(&self, gyms: Open) {
-        if let Err(error) = self.close_gyms(gyms).await {
-            self.reporter.log(&self.trial.id, &error.to_string());
-        }
-    }
-
-    fn open_request(&self, scratch: &Scratch, gym: &GymSpec) -> OpenRequest {
-        OpenRequest {
-            run_id: self.run_id.to_owned(),
-            trial: self.trial.id.clone(),
-            scratch: scratch.clone(),
-            report: self.reporter.for_gyms(),
-            log: self.reporter.for_log(&self.trial.id),
-            timeout: session_limit(gym),
-        }
-    }
-
-    /// Closes every gym, whatever the others do. The first problem is returned.
-    async fn close_gyms(&self, gyms: Open) -> Result<(), GymError> {
-        let mut result = Ok(());
-        for (gym, session) in gyms {
-            let closed = tokio::time::timeout(CLOSE_TIMEOUT, session.close()).await;
-            let reason = || format!("closing took over {} s", CLOSE_TIMEOUT.as_secs());
-            result = result.and(closed.unwrap_or_else(|_| {
-                Err(GymError::Cleanup {
-                    gym,
-                    reason: reason(),
-                })
-            }));
-        }
-        result
-    }
-
-    fn uses(&self, open: &Open) -> Vec<GymUse> {
-        let uses = self.gyms.iter().zip(open).map(|(gym, (_, session))| GymUse {
-            gym: gym.spec().key.clone(),
-            protocol: session.protocol().to_owned(),
-            database_id: session.database_id().map(str::to_owned),
-        });
-        uses.collect()
-    }
-
-    fn record(&self, end: End, started_at: DateTime<Utc>, took: Duration) -> TrialRecord {
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let missed = |tool: &&String| !end.said.calls.iter().any(|c| c.call.name == **tool);
-        let prompts = self.scenario.prompts.iter().flat_map(|p| &p.expected_tools);
-        let mut expected: Vec<&String> = self.scenario.expected_tools.iter().chain(prompts).collect();
-        expected.dedup();
-        TrialRecord {
-            format: FORMAT,
-            trial: self.trial.id.clone(),
-            scenario_id: self.scenario.scenario_id.clone(),
-            model: self.model.model.to_string(),
-            repetition: self.trial.repetition,
-            attempt: self.number,
-            outcome: end.outcome,
-            cause: end.cause,
-            verdicts: end.verdicts,
-            answer: end.said.answer.clone(),
-            turns: end.said.turns,
-            tool_calls: count(end.said.calls.len()),
-            tool_errors: count(end.said.calls.iter().filter(|c| c.failed).count()),
-            expected_tools_missed: expected.into_iter().filter(missed).cloned().collect(),
-            drift: end.said.drift,
-            timeline: end.said.timeline,
-            usage: end.said.usage,
-            retried_usage: Usage::default(),
-            judge_usage: Usage::default(), // counted over all attempts too
-            cost: None,                    // counted over all attempts, by whoever makes them
-            gyms: end.gyms,
-            started_at,
-            completed_at: Utc::now().max(started_at),
-            took_ms: millis(took),
-        }
-    }
-}
-
-/// How long a gym may take to begin a session, once its database is there.
-pub(crate) fn session_limit(gym: &GymSpec) -> Duration {
-    if matches!(gym.transport, Transport::Stdio { .. }) {
-        STDIO_TIMEOUT
-    } else {
-        HTTP_TIMEOUT
-    }
-}
-
-/// How long opening may take in all. A gym bounds its own steps; this is for one that does not.
-pub(crate) fn open_limit(gym: &GymSpec) -> Duration {
-    let seeding = if gym.seed == Seed::Untouched {
-        Duration::ZERO
-    } else {
-        SEED_TIMEOUT
-    };
-    session_limit(gym) + seeding + Duration::from_secs(1)
-}
-
-pub(crate) fn not_opened(gym: &str, limit: Duration) -> GymError {
-    let reason = format!("not open within {} s", limit.as_secs());
-    GymError::Open {
-        gym: gym.to_owned(),
-        reason,
-    }
-}
-
-impl End {
-    fn errored(cause: String) -> Self {
-        Self {
-            outcome: Outcome::Errored,
-            cause: Some(cause),
-            verdicts: Vec::new(),
-            said: Said::default(),
-            gyms: Vec::new(),
-            next: Next::Attempt,
-        }
-    }
-
-    fn cancelled(said: Said) -> Self {
-        Self {
-            outcome: Outcome::Cancelled,
-            said,
-            ..Self::errored("the run was cancelled".into())
-        }
-    }
-
-    fn judged(said: Said, verdicts: Vec<Verdict>) -> Self {
-        let outcome = judge(said.conversation(), said.turns, &verdicts);
-        let cause = match outcome {
-            Outcome::Limit => said.limit.clone(),
-            Outcome::Errored => first_error(&verdicts),
-            _ => None,
-        };
-        // A judge was asked as often as makes sense; a further attempt would pay the model again.
-        let passing = |v: &Verdict| {
-            v.judge.is_none() && matches!(v.status, VerdictStatus::Errored { permanent: false, .. })
-        };
-        let healable = verdicts.iter().all(|v| v.is_true() || passing(v)) && said.turns > 0;
-        Self {
-            outcome,
-            cause,
-            verdicts,
-            said,
-            gyms: Vec::new(),
-            next: if healable { Next::Attempt } else { Next::OtherTrial },
-        }
-    }
-}
-
-fn next_after(broken: &Broken) -> Next {
-    match broken {
-        Broken::Model(error) if error.class.concerns_all_requests() => Next::OtherModel,
-        Broken::Refused { .. } => Next::OtherModel,
-        Broken::Model(error) if error.may_heal() => Next::Attempt,
-        Broken::Gym(error) if error.may_heal() => Next::Attempt,
-        Broken::Model(_) | Broken::Gym(_) | Broken::Budget(_) | Broken::Unkept(_) => Next::OtherTrial,
-    }
-}
-
-fn first_error(verdicts: &[Verdict]) -> Option<String> {
-    let error = verdicts.iter().find_map(|v| match &v.status {
-        VerdictStatus::Errored { error, .. } => Some(format!("verifier `{}`: {error}", v.verifier)),
-        _ => None,
-    });
-    error.or_else(|| Some("the model was never asked: nothing to judge".into()))
 }

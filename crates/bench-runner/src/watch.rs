@@ -7,8 +7,8 @@ use bench_core::event::Awaited;
 use bench_core::{Event, TrialId};
 use tokio::time::Instant;
 
-use crate::agent::millis;
 use crate::dispatch::Reporter;
+use crate::durations::millis;
 
 /// A wait longer than this is an event.
 pub(crate) const LONG_WAIT: Duration = Duration::from_secs(1);

@@ -8,8 +8,9 @@ use bench_core::transcript::Entry;
 use bench_core::{Event, ModelRef};
 use futures_util::future::BoxFuture;
 
+use super::Agent;
 use super::seen::Seen;
-use super::{Agent, Waits};
+use super::waits::Waits;
 use crate::model::retry::WorkSlot;
 use crate::model::{ErrorClass, ModelClient, ModelError, TurnReply, TurnRequest};
 use crate::rate::Permit;
@@ -18,13 +19,13 @@ use crate::watch::Waiting;
 
 /// The model of a trial, whose every request is watched by itself: what lies between two of them is told apart.
 pub(super) struct Asking<'a> {
-    pub(super) agent: &'a Agent<'a>,
-    pub(super) seen: &'a Seen<'a>,
-    pub(super) paid: &'a Turn<'a>,
-    pub(super) waits: &'a Mutex<Waits>,
-    pub(super) asked: AtomicU32,
+    agent: &'a Agent<'a>,
+    seen: &'a Seen<'a>,
+    paid: &'a Turn<'a>,
+    waits: &'a Mutex<Waits>,
+    asked: AtomicU32,
     /// How many came to nothing and are written down as that.
-    pub(super) lost: AtomicU32,
+    lost: AtomicU32,
     /// Of those, how many have a cost that nobody knows.
     pub(super) unknown: AtomicU32,
     /// Why the run's budget has no room for another one.
@@ -78,7 +79,27 @@ impl ModelClient for Asking<'_> {
     }
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    /// The requests of a turn that there is room for.
+    pub(super) fn new(
+        agent: &'a Agent<'a>,
+        seen: &'a Seen<'a>,
+        paid: &'a Turn<'a>,
+        waits: &'a Mutex<Waits>,
+    ) -> Self {
+        Self {
+            agent,
+            seen,
+            paid,
+            waits,
+            asked: AtomicU32::new(0),
+            lost: AtomicU32::new(0),
+            unknown: AtomicU32::new(0),
+            over: OnceLock::new(),
+            pace: OnceLock::new(),
+        }
+    }
+
     /// Writes down what a request that failed leaves, before the next one is sent.
     async fn came_to_nothing(&self, call: Call<'_>, error: &ModelError, changed: Option<Event>) {
         let agent = self.agent;

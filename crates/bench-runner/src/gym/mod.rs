@@ -6,6 +6,7 @@
 //! | [`mcp`] | the only module that knows the MCP library |
 //! | [`http`], [`stdio`] | gyms over streamable HTTP, and as a child process per trial |
 //! | `api`, `sql` | the data side of a gym: seeding, removal, SQL; the SQL runner's forms of answers |
+//! | `deadlines`, `slots` | how long gyms may take, how many processes there may be |
 //! | [`Cleaner`] | cleaning up that outlives whoever asked for it |
 //! | [`connect()`] | from [`bench_core::GymSpec`]s and the environment to gyms |
 
@@ -13,6 +14,7 @@ pub(crate) mod api;
 mod cleaner;
 pub(crate) mod client;
 mod connect;
+pub(crate) mod deadlines;
 pub mod http;
 pub mod mcp;
 mod seeds;

@@ -33,7 +33,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use crate::agent::millis;
+use crate::durations::millis;
 use crate::env::Environment;
 use crate::gym::GymSession;
 use crate::process::LineLog;

@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 
 use super::{CallRecord, TrialEnd, Verifier, verify};
-use crate::agent::millis;
+use crate::durations::millis;
 use crate::model::ToolSpec;
 
 /// How long one check may take each time: far less than at the end, where it counts.

@@ -4,7 +4,7 @@ use bench_core::hash::sha256_hex;
 use serde_json::Value;
 
 use super::Case;
-use crate::agent::cut_middle;
+use crate::cut::cut_middle;
 
 /// Hexadecimal digits of the hash that fences bear.
 const FENCE: usize = 16;
