@@ -11,6 +11,8 @@
 //! Calls are meant to come one after another: a progress notification extends whichever call is open.
 
 mod answers;
+mod line;
+mod pipes;
 mod way;
 
 use std::collections::HashMap;
@@ -30,7 +32,7 @@ use rmcp::service::{
 };
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
-use rmcp::transport::streamable_http_client::{StreamableHttpClient, StreamableHttpClientTransportConfig};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -40,7 +42,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::client::Ways;
 use super::{GymError, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
+use crate::process::LineLog;
 use answers::{announced_sql_runner, broken, introduction, refusal, tool_output, tool_spec};
+use pipes::Pipes;
 
 /// How long a server may think about the question whether it speaks the stateless era.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,6 +100,9 @@ pub enum McpError {
         /// How long it was waited for.
         after: Duration,
     },
+    /// An answer came that cannot be read, or is larger than is read.
+    #[error("its answer {0}")]
+    Unreadable(String),
     /// The server could not be reached, went away, or answers what is no MCP.
     #[error("{0}")]
     Broken(String),
@@ -109,6 +116,10 @@ impl McpError {
                 gym,
                 tool: tool.to_owned(),
                 after,
+            },
+            Self::Unreadable(why) => GymError::Broken {
+                gym,
+                reason: format!("its answer to `{tool}` {why}"),
             },
             other => GymError::Broken {
                 gym,
@@ -136,7 +147,7 @@ impl Mcp {
         headers: &HeaderMap,
         options: McpOptions,
     ) -> Result<Self, McpError> {
-        Self::over_client(client, url, headers, options).await
+        Self::over_ways(&Ways::only(client), url, headers, options).await
     }
 
     /// The same, each request in the way that is in use when it is sent.
@@ -146,18 +157,9 @@ impl Mcp {
         headers: &HeaderMap,
         options: McpOptions,
     ) -> Result<Self, McpError> {
-        Self::over_client(ways.clone(), url, headers, options).await
-    }
-
-    async fn over_client(
-        client: impl StreamableHttpClient + Sync,
-        url: &str,
-        headers: &HeaderMap,
-        options: McpOptions,
-    ) -> Result<Self, McpError> {
         let begin = |mode| {
             let transport =
-                StreamableHttpClientTransport::with_client(client.clone(), http_config(url, headers));
+                StreamableHttpClientTransport::with_client(ways.clone(), http_config(url, headers));
             Self::begin(transport, mode, options.elicitation)
         };
         let session = async {
@@ -178,11 +180,12 @@ impl Mcp {
     /// Begins a session over a server's standard output and input.
     ///
     /// Without an era both are tried on the same pipes. A server that dies of the probe is an error:
-    /// start it again with [`Era::Handshake`].
+    /// start it again with [`Era::Handshake`]. `log` is told what of its output is no message.
     pub async fn over_pipes(
         output: impl AsyncRead + Send + Unpin + 'static,
         input: impl AsyncWrite + Send + Unpin + 'static,
         options: McpOptions,
+        log: LineLog,
     ) -> Result<Self, McpError> {
         let mode = match options.era {
             Some(Era::Stateless) => discover(),
@@ -194,7 +197,7 @@ impl Mcp {
         };
         within(
             options.timeout,
-            Self::begin((output, input), mode, options.elicitation),
+            Self::begin(Pipes::new(output, input, log), mode, options.elicitation),
         )
         .await
     }
@@ -347,7 +350,8 @@ fn http_config(url: &str, headers: &HeaderMap) -> StreamableHttpClientTransportC
         .collect();
     let mut config = StreamableHttpClientTransportConfig::with_uri(url)
         .custom_headers(headers)
-        .reinit_on_expired_session(false);
+        .reinit_on_expired_session(false)
+        .max_sse_event_size(line::LARGEST);
     config.retry_config = Arc::new(resume);
     config
 }

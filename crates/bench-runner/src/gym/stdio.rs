@@ -170,7 +170,7 @@ impl StdioGym {
             elicitation: Elicitation::Decline,
             timeout,
         };
-        match Mcp::over_pipes(output, input, options).await {
+        match Mcp::over_pipes(output, input, options, Arc::clone(&request.log)).await {
             Ok(mcp) => Ok(Started {
                 mcp,
                 guard: spawned.guard,

@@ -40,6 +40,8 @@ impl Asked {
 pub(crate) enum Reply {
     Json(u16, Value),
     Text(u16, &'static str),
+    /// A body of this type, byte for byte.
+    Raw(&'static str, String),
     /// Events of a stream, which then ends.
     Events(Vec<Value>),
     /// An event every so often, for ever; the last is repeated.
@@ -188,6 +190,7 @@ async fn response(reply: Reply) -> Response {
     let (status, kind, body) = match reply {
         Reply::Json(status, value) => (status, "application/json", Body::from(value.to_string())),
         Reply::Text(status, text) => (status, "text/html", Body::from(text)),
+        Reply::Raw(kind, body) => (200, kind, Body::from(body)),
         Reply::Events(events) => {
             let events: Vec<_> = events
                 .iter()

@@ -14,6 +14,7 @@ mod gym_http;
 mod gym_stdio;
 mod gym_stub;
 mod gym_tools;
+mod gym_wire;
 mod healing;
 mod judging;
 mod models;

@@ -14,12 +14,15 @@ use rmcp::transport::streamable_http_client::StreamableHttpError;
 use serde_json::Value;
 
 use super::McpError;
+use super::line::{larger_than, unreadable};
 use crate::gym::ToolOutput;
 use crate::gym::client::{causes, shortened};
 use crate::model::ToolSpec;
 
 /// Name of the capability by which a server announces its SQL runner.
 const SQL_RUNNER: &str = "bench/sql-runner";
+
+type HttpError = StreamableHttpError<reqwest::Error>;
 
 const CLOSED: &str = "the server closed the connection";
 
@@ -54,6 +57,9 @@ pub(super) fn tool_spec(tool: Tool) -> ToolSpec {
 pub(super) fn tool_output(answer: Result<CallToolResult, ServiceError>) -> Result<ToolOutput, McpError> {
     match answer {
         Ok(result) => Ok(output_of(result)),
+        Err(ServiceError::McpError(error)) if unreadable(&error).is_some() => {
+            Err(broken(&ServiceError::McpError(error)))
+        }
         Err(ServiceError::McpError(error)) if is_about_the_call(error.code) => Ok(ToolOutput {
             text: error_text(&error),
             structured: Value::Null,
@@ -132,6 +138,17 @@ fn shown(block: ContentBlock) -> String {
 
 /// Why a session in use broke.
 pub(super) fn broken(error: &ServiceError) -> McpError {
+    if let ServiceError::McpError(error) = error
+        && let Some(error) = unreadable(error)
+    {
+        return error;
+    }
+    if let ServiceError::TransportSend(error) = error
+        && let Some(StreamableHttpError::ResponseBodyTooLarge { max_size }) =
+            error.error.downcast_ref::<HttpError>()
+    {
+        return McpError::Unreadable(larger_than(*max_size));
+    }
     McpError::Broken(match error {
         ServiceError::McpError(error) => format!(
             "MCP error {}: {}",
@@ -150,6 +167,9 @@ pub(super) fn refusal(error: &ClientInitializeError) -> McpError {
     McpError::Broken(match error {
         ClientInitializeError::TransportError { error, .. } => transport_error(error),
         ClientInitializeError::JsonRpcError(error) => {
+            if let Some(error) = unreadable(error) {
+                return error;
+            }
             format!(
                 "MCP error {}: {}",
                 error.code.0,
@@ -168,7 +188,7 @@ fn transport_error(error: &DynamicTransportError) -> String {
     if error.error.downcast_ref().is_some_and(closed) {
         return CLOSED.to_owned();
     }
-    let Some(error) = error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>() else {
+    let Some(error) = error.error.downcast_ref::<HttpError>() else {
         return causes(error.error.as_ref());
     };
     match error {
