@@ -32,6 +32,16 @@ pub(super) fn problems(
     Ok(altered.iter().map(ToString::to_string).collect())
 }
 
+/// The same of many trials, in their order, as closely as whoever decides something looks at them: records are read,
+/// transcripts are as long as they were.
+pub(super) fn problems_before_deciding<'e>(
+    view: &RunView<BenchJob>,
+    ends: impl Iterator<Item = &'e TrialFinished>,
+) -> Result<Vec<String>, CliError> {
+    let ends: Vec<&TrialFinished> = ends.collect();
+    problems_of_all(view, &ends, (Depth::Content, Depth::Length))
+}
+
 /// The same of many trials, in their order.
 pub(super) fn problems_of_all(
     view: &RunView<BenchJob>,

@@ -62,6 +62,9 @@ pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError
     };
     let earlier = earlier(&view)?;
     let ends: BTreeMap<&TrialId, Outcome> = earlier.finished().map(|end| (&end.trial, end.outcome)).collect();
+    for problem in evidence::problems_before_deciding(&view, earlier.finished())? {
+        evidence::warning(&problem, &mut cx.err)?;
+    }
     let plan = plan_now(&view)?;
     let trials = plan.trials().into_iter().map(|trial| trial.id);
     // What never ended did not pass, and has no outcome that could be asked for.

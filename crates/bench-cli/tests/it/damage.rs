@@ -160,14 +160,18 @@ fn a_changed_line_of_a_journal_is_told_by_whoever_reads_it() {
 }
 
 #[test]
-fn a_record_that_holds_something_else_is_told_in_the_report() {
+fn a_record_that_holds_something_else_is_told_by_whoever_decides_or_reports() {
     let (bed, run) = ran();
     let record = run.join("trials/a~oracle~1.json");
     let text = fs::read_to_string(&record).unwrap();
     fs::write(&record, text.replace("passed", "failed")).unwrap();
     fs::remove_file(run.join("trials/b~oracle~1.json")).unwrap();
-    for format in ["html", "md", "csv", "junit", "json"] {
-        let said = bed.bench(&format!("report latest -o - --format {format}"));
+    let reports =
+        ["html", "md", "csv", "junit", "json"].map(|format| format!("report latest -o - --format {format}"));
+    // There is nothing to try again.
+    let deciders = ["compare latest", "retry latest --errored"].map(str::to_owned);
+    for command in reports.iter().chain(&deciders) {
+        let said = bed.bench(command);
         for problem in [
             "a~oracle~1.json` was changed after",
             "b~oracle~1.json` is missing",

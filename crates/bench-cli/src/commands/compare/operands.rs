@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bench_core::event::TrialFinished;
 use bench_core::plan::Difference;
-use bench_core::{Event, Plan, Provider, Session};
+use bench_core::{Event, Plan, Provider, Session, TrialId};
 use bench_report::compare::{Couple, Origin, Side};
 use bench_runner::BenchJob;
 use bench_state::{RunStore, StateError};
@@ -267,6 +268,7 @@ impl Run {
         let view = store.inspect(&id, now)?;
         let mut plan = view.plan().ok();
         let mut servers = BTreeMap::new();
+        let mut ends: BTreeMap<TrialId, TrialFinished> = BTreeMap::new();
         for recorded in view.events()? {
             match (recorded?.event, &mut plan) {
                 (
@@ -277,10 +279,15 @@ impl Run {
                 ) => {
                     servers.insert(gym, format!("{server} ({tools} tools)"));
                 }
+                (Event::TrialFinished(end), _) => drop(ends.insert(end.trial.clone(), end)),
+                // What has no verdict is tried again from here on.
+                (Event::RunStarted { .. }, _) => ends.retain(|_, end| end.outcome.is_verdict()),
                 (Event::PlanChanged(changes), Some(plan)) => changes.apply(plan),
                 _ => {}
             }
         }
+        let mut problems: Vec<String> = view.problems().iter().map(evidence::in_words).collect();
+        problems.extend(evidence::problems_before_deciding(&view, ends.values())?);
         Ok(Self {
             id: id.to_string(),
             status: list::row(view.summary()).status,
@@ -288,7 +295,7 @@ impl Run {
             session: view.session()?,
             plan,
             servers,
-            problems: view.problems().iter().map(evidence::in_words).collect(),
+            problems,
             damage: evidence::damage(&view),
         })
     }
