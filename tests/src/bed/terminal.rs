@@ -12,6 +12,9 @@ use super::{TestBed, binary};
 /// Time between two looks at the screen.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// What a person takes at least between two keys.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// What the shell shows when it waits for a command.
 const PROMPT: &str = "bed$ ";
 
@@ -97,9 +100,18 @@ impl Terminal {
         self.press("Enter");
     }
 
-    /// Presses a key, by tmux's name of it: `C-c`, `Enter`.
+    /// Presses a key, by tmux's name of it: `C-c`, `Enter`. As a person does, a moment after the key before, or after what
+    /// was last seen: keys that come at once are taken for a text that was pasted.
     pub fn press(&self, key: &str) {
+        std::thread::sleep(MOMENT);
         self.ask(&["send-keys", "-t", "bed", key]);
+    }
+
+    /// Pastes a text, as something pasted if the program asked to be told, or as a terminal does that cannot tell.
+    pub fn paste(&self, text: &str, told: bool) {
+        self.ask(&["set-buffer", text]);
+        let how: &[&str] = if told { &["-p", "-r"] } else { &["-r"] };
+        self.ask(&[&["paste-buffer"], how, &["-t", "bed"]].concat());
     }
 
     /// What is on the screen, and what has scrolled off it; long lines are whole.

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::half_done;
 
 /// The screen once the shell waits for a command: what is typed before may go to whatever still has the terminal.
-fn prompted(terminal: &Terminal) -> String {
+pub(crate) fn prompted(terminal: &Terminal) -> String {
     terminal.wait_for(PATIENCE, |screen| screen.trim_end().ends_with("bed$"))
 }
 

@@ -63,6 +63,7 @@ fn a_run_is_ended_resumed_and_removed_from_the_dashboard() {
     terminal.wait_for(PATIENCE, |screen| !screen.contains("leave everything as it is"));
     assert_eq!(run.status(), "running", "Enter is No");
     terminal.press("x");
+    terminal.wait_for(PATIENCE, |screen| screen.contains(&format!("End {id}?")));
     terminal.press("y");
     terminal.wait_for(PATIENCE, |screen| {
         screen.contains("COMPLETED  1") && !screen.contains("IN PROGRESS")
@@ -111,6 +112,7 @@ fn a_run_that_the_dashboard_resumed_survives_it_and_its_death_harms_nobody() {
     assert_eq!(killed.code, Some(0), "{killed}");
     terminal.wait_for(PATIENCE, |screen| screen.contains("COMPLETED  1"));
     terminal.press("r");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("Resume "));
     terminal.press("y");
     terminal.wait_for(PATIENCE, |screen| screen.contains("IN PROGRESS  1"));
     terminal.press("q");
@@ -184,4 +186,42 @@ fn two_marked_runs_are_compared() {
     terminal.press("q");
     terminal.wait_for(PATIENCE, |screen| !screen.contains("closes"));
     terminal.press("q");
+}
+
+#[test]
+fn what_is_pasted_is_not_taken_for_keys() {
+    let bed = TestBed::new();
+    bed.write_json("harness.json", &harness([scenario("one", [answers("done")])]));
+    let Some(terminal) = Terminal::open(&bed, 80, 24) else {
+        return;
+    };
+    let before = settings(&terminal, &bed);
+    let run = bed.bench("run harness.json --model noop --ui quiet");
+    assert_eq!(run.code, Some(0), "{run}");
+    terminal.enter("clear; bench-cli view");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("COMPLETED  1"));
+
+    terminal.paste("Dynamic", true);
+    let screen = terminal.wait_for(PATIENCE, |screen| screen.contains("what is pasted is not taken"));
+    assert!(!screen.contains("Remove "), "{screen}");
+    terminal.press("/");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("/_"));
+    terminal.paste("har\nq\n", true);
+    terminal.wait_for(PATIENCE, |screen| screen.contains("/har q_"));
+    terminal.press("Escape");
+    terminal.wait_for(PATIENCE, |screen| !screen.contains("/har"));
+
+    // A terminal that does not tell sends keys: the first opens the box, the others are no answers to it.
+    terminal.paste("Dynamic", false);
+    terminal.wait_for(PATIENCE, |screen| screen.contains("Remove "));
+    terminal.press("Down");
+    terminal.press("Escape");
+    terminal.wait_for(PATIENCE, |screen| !screen.contains("Remove "));
+    terminal.press("q");
+    assert_eq!(settings(&terminal, &bed), before, "the terminal is as it was");
+    assert_eq!(bed.runs().len(), 1, "nothing was removed");
+    // Nor is the shell told what is pasted, unless it asks for it.
+    terminal.paste("echo pasted", true);
+    terminal.press("Enter");
+    terminal.wait_for(PATIENCE, |screen| screen.contains("\npasted"));
 }

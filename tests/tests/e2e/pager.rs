@@ -7,7 +7,7 @@ use bench_tests::bed::{PATIENCE, Terminal, TestBed};
 use bench_tests::model_stub::ModelStub;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::dashboard::settings;
+use crate::dashboard::{prompted, settings};
 use crate::trial_view::talkative;
 
 /// A finished run in a bed with pagers of all kinds, and a terminal in it.
@@ -83,6 +83,7 @@ fn a_transcript_is_read_in_the_pager_and_the_dashboard_is_drawn_again() {
     terminal.press("Tab");
     terminal.wait_for(PATIENCE, |screen| screen.contains("SELECT count(*)"));
     terminal.press("q");
+    prompted(&terminal);
     terminal.run("stty cols 80", PATIENCE);
     assert_eq!(settings(&terminal, &bed), before, "the terminal is as it was");
 

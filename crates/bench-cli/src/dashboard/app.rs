@@ -37,6 +37,9 @@ const MOST_AT_ONCE: usize = 256;
 /// What Ctrl-C says in the view of a run of this process.
 const ENDING: &str = "ending: running trials are ended, finished ones are kept; ^C once more stops at once";
 
+/// What is said to a text that was pasted where there is no place for one.
+const PASTED: &str = "what is pasted is not taken for keys; the filter (`/`) takes it as text";
+
 /// What is on the screen.
 pub(super) struct App {
     look: Look,
@@ -159,7 +162,9 @@ impl App {
             let rest = drawn.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
             if draws && rest.is_zero() {
                 screen.terminal.draw(|frame| self.draw(frame))?;
-                (changed, drawn) = (false, Some(Instant::now()));
+                let now = Instant::now();
+                (changed, drawn) = (false, Some(now));
+                self.acts.drawn(now);
                 if std::mem::take(&mut self.rings) {
                     terminal::ring()?;
                 }
@@ -213,8 +218,8 @@ impl App {
         self.now();
         match message {
             // Typed before the pager was there, and not meant for what comes after it.
-            Message::Input(_) if self.paging.is_open() => {}
-            Message::Input(event) => self.input(&event),
+            Message::Input { .. } if self.paging.is_open() => {}
+            Message::Input { event, since } => self.input(&event, since),
             Message::Paged => self.paging.ended(),
             Message::Runs(news) => self.home_message(HomeMessage::News(news)),
             Message::Run(id, news) => {
@@ -280,15 +285,16 @@ impl App {
         self.trial_message(TrialMessage::Size(columns, rows));
     }
 
-    fn input(&mut self, event: &Event) {
+    fn input(&mut self, event: &Event, since: Instant) {
         match event {
             Event::Key(key) if always_quits(key) => self.interrupted(),
             Event::Key(_) if self.help => self.help = false,
             Event::Key(key) if self.acts.is_open() => {
-                let begin = self.acts.key(key);
+                let begin = self.acts.key(key, since);
                 self.begin(begin);
             }
-            Event::Key(key) => self.screen_key(key),
+            Event::Key(key) => self.screen_key(key, since),
+            Event::Paste(text) => self.pasted(text),
             Event::Mouse(mouse) => {
                 let lines = match mouse.kind {
                     MouseEventKind::ScrollUp => -home::WHEEL,
@@ -319,10 +325,20 @@ impl App {
         }
     }
 
+    /// A text for whoever has a place for it. It is never taken for keys.
+    fn pasted(&mut self, text: &str) {
+        let on_home = self.run.is_none() && !self.help && !self.acts.is_open();
+        if on_home && self.home.is_typing() {
+            self.home_message(HomeMessage::Paste(text.to_owned()));
+        } else {
+            self.acts.refuse(PASTED.to_owned());
+        }
+    }
+
     /// A key for the screen that is there.
-    fn screen_key(&mut self, key: &KeyEvent) {
+    fn screen_key(&mut self, key: &KeyEvent, since: Instant) {
         // Takes away what was said.
-        let begin = self.acts.key(key);
+        let begin = self.acts.key(key, since);
         self.begin(begin);
         match (&self.trial, &self.run) {
             (Some(_), _) => self.trial_message(TrialMessage::Key(*key)),

@@ -1,6 +1,7 @@
 //! What comes in over the one channel of the dashboard.
 
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 use bench_core::TrialId;
 use bench_state::RunId;
@@ -13,8 +14,12 @@ use super::trial::TrialNews;
 
 /// Something to take in.
 pub(crate) enum Message {
-    /// A key, the wheel, a new size.
-    Input(Event),
+    /// A key, the wheel, a new size, a text that was pasted.
+    Input {
+        event: Event,
+        /// When the first of the keys was pressed that came with this one, each right behind the other.
+        since: Instant,
+    },
     /// The terminal cannot be read any more.
     InputGone(std::io::Error),
     /// A signal asks the program to end.

@@ -17,13 +17,18 @@ use base64::prelude::BASE64_STANDARD;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
-use ratatui::crossterm::event::{DisableMouseCapture, EnableMouseCapture};
+use ratatui::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// The wheel and the buttons are told, in numbers that know no last column. Where the mouse only moves, nothing is.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+/// The mouse is the terminal's again.
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 
 /// Whether the terminal is ours, so that it is given back once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -111,7 +116,14 @@ pub(crate) fn ring() -> io::Result<()> {
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    execute!(stdout(), EnterAlternateScreen, EnableMouseCapture, Hide).inspect_err(|_| give_back())
+    execute!(
+        stdout(),
+        EnterAlternateScreen,
+        Print(MOUSE_ON),
+        EnableBracketedPaste,
+        Hide
+    )
+    .inspect_err(|_| give_back())
 }
 
 /// Asks the terminal to put a text on its clipboard, as far as the terminal is ours. Many do, also over SSH; none says.
@@ -130,7 +142,14 @@ fn clipboard(text: &str) -> String {
 /// Gives the terminal back, if it is ours. One that is gone cannot take it, and nobody misses it.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        execute!(stdout(), DisableMouseCapture, LeaveAlternateScreen, Show).unwrap_or_default();
+        execute!(
+            stdout(),
+            DisableBracketedPaste,
+            Print(MOUSE_OFF),
+            LeaveAlternateScreen,
+            Show
+        )
+        .unwrap_or_default();
         disable_raw_mode().unwrap_or_default();
     }
 }

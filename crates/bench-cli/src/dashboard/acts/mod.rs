@@ -15,6 +15,7 @@ mod draw;
 mod tests;
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bench_report::text::clean;
 use chrono::{DateTime, Utc};
@@ -39,6 +40,8 @@ const WIDEST_TABLE: u16 = 170;
 pub(crate) struct Acts {
     pub(crate) program: Program,
     open: Option<Dialog>,
+    /// When the box that is open was drawn first.
+    seen: Option<Instant>,
     /// Boxes that wait until the one that is open is closed.
     waiting: VecDeque<Dialog>,
     jobs: Vec<Job>,
@@ -112,6 +115,7 @@ impl Acts {
         Self {
             program,
             open: None,
+            seen: None,
             waiting: VecDeque::new(),
             jobs: Vec::new(),
             started: 0,
@@ -214,7 +218,7 @@ impl Acts {
     }
 
     fn close(&mut self) {
-        self.open = self.waiting.pop_front();
+        (self.open, self.seen) = (self.waiting.pop_front(), None);
     }
 
     /// Whether a box is open, which keys and the wheel go to.
@@ -222,9 +226,20 @@ impl Acts {
         self.open.is_some()
     }
 
-    /// A key was pressed: for the box if one is open.
-    pub(crate) fn key(&mut self, key: &KeyEvent) -> Option<Begin> {
+    /// What there is has been drawn.
+    pub(crate) fn drawn(&mut self, now: Instant) {
+        if self.is_open() {
+            self.seen.get_or_insert(now);
+        }
+    }
+
+    /// A key was pressed: for the box if one is open. It came together with others since so long. A box takes none that
+    /// came with keys from before it was to be seen: nobody has answered what nobody has read.
+    pub(crate) fn key(&mut self, key: &KeyEvent, since: Instant) -> Option<Begin> {
         self.said = None;
+        if self.is_open() && self.seen.is_none_or(|seen| since <= seen) {
+            return None;
+        }
         match self.open.as_ref()? {
             Dialog::Ask(ask) => match (key.code, key.modifiers.difference(KeyModifiers::SHIFT)) {
                 (KeyCode::Char(c), KeyModifiers::NONE) => {

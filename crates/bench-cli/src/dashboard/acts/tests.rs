@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::ask::tests::{going, over};
 use super::*;
 use crate::dashboard::test_screen::{LOOK, screen};
@@ -8,8 +10,15 @@ fn acts(columns: u16, rows: u16) -> Acts {
     acts
 }
 
+/// A key that is pressed when everything was drawn.
 fn press(acts: &mut Acts, code: KeyCode) -> Option<Begin> {
-    acts.key(&KeyEvent::new(code, KeyModifiers::NONE))
+    let now = Instant::now();
+    acts.drawn(now);
+    press_at(acts, code, now + Duration::from_millis(1))
+}
+
+fn press_at(acts: &mut Acts, code: KeyCode, since: Instant) -> Option<Begin> {
+    acts.key(&KeyEvent::new(code, KeyModifiers::NONE), since)
 }
 
 fn shown(acts: &Acts) -> String {
@@ -173,6 +182,32 @@ fn nobody_says_yes_to_a_question_that_is_not_to_be_seen() {
     acts.resize(80, 24);
     assert!(shown(&acts).contains("End run_"), "{}", shown(&acts));
     assert!(press(&mut acts, KeyCode::Char('y')).is_some());
+}
+
+#[test]
+fn keys_that_came_before_a_box_was_seen_are_no_answer_to_it() {
+    let mut acts = acts(80, 24);
+    let begin = Instant::now();
+    let at = |ms| begin + Duration::from_millis(ms);
+    acts.want(Act::Delete, Some(&over("failed")), &[]);
+    assert_eq!(press_at(&mut acts, KeyCode::Char('y'), at(5)), None, "not drawn");
+    acts.drawn(at(10));
+    acts.drawn(at(500));
+    for key in [KeyCode::Char('y'), KeyCode::Char('n'), KeyCode::Esc] {
+        assert_eq!(
+            press_at(&mut acts, key, at(0)),
+            None,
+            "pasted with the key before"
+        );
+        assert!(acts.is_open(), "{key:?}");
+    }
+    // The next box is as new.
+    acts.want(Act::Retry, Some(&over("failed")), &[]);
+    press_at(&mut acts, KeyCode::Char('n'), at(600));
+    assert_eq!(press_at(&mut acts, KeyCode::Char('a'), at(600)), None);
+    acts.drawn(at(610));
+    assert_eq!(press_at(&mut acts, KeyCode::Char('a'), at(600)), None);
+    assert!(press_at(&mut acts, KeyCode::Char('a'), at(611)).is_some());
 }
 
 #[test]

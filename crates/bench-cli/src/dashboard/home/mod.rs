@@ -28,6 +28,9 @@ const AROUND: u16 = 4;
 /// Lines one turn of the wheel moves.
 pub(crate) const WHEEL: isize = 3;
 
+/// Characters of a text that is pasted into the filter.
+const LONGEST_PASTE: usize = 200;
+
 /// The state of the screen.
 pub(crate) struct Home {
     /// The folder of results, as it is shown.
@@ -81,6 +84,8 @@ enum Sort {
 pub(crate) enum HomeMessage {
     Key(KeyEvent),
     Wheel(isize),
+    /// A text for the filter.
+    Paste(String),
     News(RunsNews),
     /// Time went on.
     Now(DateTime<Utc>),
@@ -129,6 +134,11 @@ impl Home {
     /// Whether something on the screen changes while time goes on.
     pub(crate) fn ticks(&self) -> bool {
         self.over_at > 0
+    }
+
+    /// Whether keys are text.
+    pub(crate) fn is_typing(&self) -> bool {
+        self.typing
     }
 
     fn going(&self) -> &[usize] {
@@ -210,7 +220,10 @@ impl Home {
 
 /// Takes in a message.
 pub(crate) fn update(home: &mut Home, message: HomeMessage) -> Option<HomeEffect> {
-    home.touched |= matches!(message, HomeMessage::Key(_) | HomeMessage::Wheel(_));
+    home.touched |= matches!(
+        message,
+        HomeMessage::Key(_) | HomeMessage::Wheel(_) | HomeMessage::Paste(_)
+    );
     let effect = match message {
         HomeMessage::Key(key) if home.typing => {
             typed(home, key);
@@ -223,6 +236,12 @@ pub(crate) fn update(home: &mut Home, message: HomeMessage) -> Option<HomeEffect
         }
         HomeMessage::Wheel(lines) => {
             go(home, lines);
+            None
+        }
+        HomeMessage::Paste(text) => {
+            if home.typing {
+                set_filter(home, format!("{}{}", home.filter, in_one_line(&text)));
+            }
             None
         }
         HomeMessage::News(news) => {
@@ -319,6 +338,13 @@ fn typed(home: &mut Home, key: KeyEvent) {
         }
         _ => {}
     }
+}
+
+/// A text that was pasted, as words of a filter: what separates lines, or commands a terminal, separates words.
+fn in_one_line(text: &str) -> String {
+    let parts = text.split(char::is_control).filter(|part| !part.is_empty());
+    let line = parts.collect::<Vec<_>>().join(" ");
+    line.chars().take(LONGEST_PASTE).collect()
 }
 
 fn set_filter(home: &mut Home, filter: String) {

@@ -282,6 +282,20 @@ fn typing_filters_by_every_word() {
 }
 
 #[test]
+fn what_is_pasted_into_the_filter_is_text_of_one_line() {
+    let mut home = home(80, 24);
+    let paste = |home: &mut Home, text: &str| update(home, HomeMessage::Paste(text.into()));
+    assert_eq!(paste(&mut home, "q"), None, "nobody types");
+    assert!(home.filter.is_empty());
+    press(&mut home, KeyCode::Char('/'));
+    assert_eq!(paste(&mut home, "TICK\r\nq\t\x1b[2J\x03"), None);
+    assert!(home.typing);
+    assert_eq!(home.filter, "TICK q [2J");
+    paste(&mut home, &"x".repeat(100_000));
+    assert_eq!(home.filter.len(), 10 + LONGEST_PASTE);
+}
+
+#[test]
 fn a_filter_cannot_command_the_terminal() {
     let mut home = home(80, 24);
     type_in(&mut home, "/\u{9b}2J\u{202e}");
