@@ -198,18 +198,12 @@ impl Rate {
         })
     }
 
-    /// Why requests wait, for people.
-    pub(crate) fn why(&self) -> String {
-        let mut state = self.lock();
-        let why = if state.used_up {
+    /// Why requests wait, for people. At which pace they are sent is told when it changes: here it would soon be wrong.
+    pub(crate) fn why(&self) -> &'static str {
+        if self.lock().used_up {
             "its rate limit is used up"
         } else {
             "it limits its rate"
-        };
-        match state.pace_at(Instant::now()).map(|pace| pace * 60.0) {
-            Some(pace) if pace < 1.5 => format!("{why} (asked once a minute)"),
-            Some(pace) => format!("{why} (asked {pace:.0} times a minute)"),
-            None => why.to_owned(),
         }
     }
 

@@ -48,7 +48,10 @@ fn a_stuck_tool_is_named_with_the_time_that_it_has_left() {
     bed.write_json("harness.json", &harness([stuck]));
     let Some(terminal) = dashboard(&bed) else { return };
     start(&bed, "--model oracle --gym-config gyms.json");
-    told(&terminal, &["waiting", ", given up in ", ": tool hang of bad"]);
+    told(
+        &terminal,
+        &["waiting", "given up in ", " · tool hang of bad · waits "],
+    );
     // What was announced follows, and whoever looked away is told.
     shows(
         &terminal,
@@ -74,7 +77,15 @@ fn a_rate_limit_is_named_with_the_time_until_the_next_request() {
     bed.write_json("harness.json", &harness([scenario("a", [answers("done")])]));
     let Some(terminal) = dashboard(&bed) else { return };
     start(&bed, "--model openai:m");
-    told(&terminal, &[": openai:m: 429", ", sent again in ", "waiting"]);
+    told(
+        &terminal,
+        &[
+            "next request in ",
+            " · 429 rate limit · ",
+            "openai:m: 429",
+            "waiting",
+        ],
+    );
     shows(&terminal, &["completed", "1 passed"]);
 }
 
@@ -84,7 +95,7 @@ fn a_stopped_worker_and_a_dead_one_are_told_with_what_helps() {
     let Some(terminal) = dashboard(&bed) else { return };
     start(&bed, "--model openai:m");
     let run = bed.the_run();
-    shows(&terminal, &["s: reply of openai:m"]);
+    shows(&terminal, &["s · reply of openai:m"]);
     let pid = run.state()["worker"]["pid"].as_i64().unwrap();
     let worker = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
 
@@ -99,7 +110,7 @@ fn a_stopped_worker_and_a_dead_one_are_told_with_what_helps() {
     );
     kill_process(worker, Signal::CONT).unwrap();
     terminal.wait_for(PATIENCE, |screen| !screen.contains("stopped"));
-    shows(&terminal, &["s: reply of openai:m"]);
+    shows(&terminal, &["s · reply of openai:m"]);
 
     kill_process(worker, Signal::KILL).unwrap();
     let dead = "worker_lost, `resume` continues it: the worker";

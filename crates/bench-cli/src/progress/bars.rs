@@ -249,7 +249,8 @@ mod tests {
         );
         assert_eq!(
             bars.status_line(at(5)),
-            "0 running, 1 waiting · waiting 2.00s: b~noop~1 for model gpt-4o: rate ␛[2Jlimited, sent again in 11s"
+            "0 running, 1 waiting · next request in 11s · rate limit · model gpt-4o: rate ␛[2Jlimited · longest wait 2s \
+             (b~noop~1)"
         );
         assert!(bars.hidden);
         curtain.open();

@@ -16,12 +16,19 @@ const WRITTEN_WITHIN: TimeDelta = TimeDelta::milliseconds(800);
 /// What is so long past its time was given more of it.
 const LATE: TimeDelta = TimeDelta::seconds(2);
 
+/// A wait that has lasted so long is taken to last until what is announced follows.
+const LASTS: Duration = Duration::from_secs(30);
+
 /// What is known of a run under way.
 pub(crate) struct Board {
     pub(crate) progress: Progress,
     pub(crate) session: Session,
-    /// Trials that have begun and not ended, and what they wait for.
-    running: BTreeMap<TrialId, Option<Wait>>,
+    /// Trials that have begun and not ended.
+    running: BTreeMap<TrialId, Begun>,
+    /// Trials that may be at work at once.
+    slots: usize,
+    /// Further attempts of an errored trial.
+    retries: u32,
     /// The part of the run that this worker does, for its pace.
     part: Part,
     /// Requests in a minute to providers that have refused some.
@@ -35,6 +42,12 @@ struct Part {
     started: Option<DateTime<Utc>>,
     trials: u32,
     done: u32,
+}
+
+/// A trial that has begun.
+struct Begun {
+    attempt: u32,
+    wait: Option<Wait>,
 }
 
 /// What a trial under way waits for. Its texts are safe for a terminal.
@@ -52,31 +65,96 @@ pub(crate) struct Wait {
     pub(crate) then_at: Option<DateTime<Utc>>,
     /// Nobody works for it meanwhile.
     pub(crate) idle: bool,
+    /// Requests in a minute to the provider whose rate it waits for, as told last: the same for all that wait for it.
+    pace: Option<String>,
+    /// The attempt that follows if this one comes to nothing, and how many there are at most.
+    next_attempt: Option<(u32, u32)>,
     /// What its trial said before it was told is written by then.
     quiet_from: DateTime<Utc>,
 }
 
 impl Wait {
+    /// The wait that an event tells of.
+    fn of(event: &Event, at: DateTime<Utc>) -> Option<Self> {
+        let Event::TrialWaiting {
+            kind,
+            waiting_for,
+            waited_ms,
+            then,
+            then_in_ms,
+            idle,
+            ..
+        } = event
+        else {
+            return None;
+        };
+        Some(Self {
+            kind: *kind,
+            reason: text::clean_line(waiting_for),
+            since: at.checked_sub_signed(milliseconds(*waited_ms)).unwrap_or(at),
+            then: text::clean_line(then),
+            then_at: then_in_ms.and_then(|left| at.checked_add_signed(milliseconds(left))),
+            idle: *idle,
+            pace: None,
+            next_attempt: None,
+            quiet_from: at + WRITTEN_WITHIN,
+        })
+    }
+
     /// How long it has lasted.
     pub(crate) fn waited(&self, now: DateTime<Utc>) -> Duration {
         (now - self.since).to_std().unwrap_or_default()
     }
 
-    /// `18s, given up in 42s: tool search of jira`: what follows soon comes first, for a line that is cut off.
+    /// `given up in 42s · tool search of jira · waits 18s`: what follows comes first, for a line that is cut off.
     pub(crate) fn words(&self, now: DateTime<Utc>) -> String {
-        let (waited, follows) = (text::whole_seconds(self.waited(now)), self.follows(now));
-        if self.then_at.is_some_and(|at| at >= now) {
-            format!("{waited}, {follows}: {}", self.reason)
-        } else {
-            format!("{waited} for {}; {follows}", self.reason)
+        self.told_as("waits", now)
+    }
+
+    /// The same with other words than `waits` before how long it has lasted.
+    pub(crate) fn told_as(&self, waits: &str, now: DateTime<Utc>) -> String {
+        let waited = text::whole_seconds(self.waited(now));
+        let mut parts = vec![self.follows(now)];
+        parts.extend(self.why().map(str::to_owned));
+        parts.extend(self.pace.as_ref().map(|pace| format!("{pace} requests/min")));
+        parts.push(self.reason.clone());
+        parts.push(format!("{waits} {waited}"));
+        parts.join(" · ")
+    }
+
+    /// The cause in two words, where what it waits for does not begin with it.
+    fn why(&self) -> Option<&'static str> {
+        let refused = self.reason.contains("429");
+        (self.kind == Awaited::RateLimit).then_some(if refused { "429 rate limit" } else { "rate limit" })
+    }
+
+    /// The provider whose rate it waits for: what it waits for begins with the model, as `provider:name`.
+    fn provider(&self) -> Option<&str> {
+        let (provider, _) = self.reason.split_once(':')?;
+        (self.kind == Awaited::RateLimit).then_some(provider)
+    }
+
+    /// When it ends, if it has to last so long.
+    fn surely_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.then_at.filter(|_| self.idle || self.waited(now) >= LASTS)
+    }
+
+    /// What follows by itself: `given up in 42s, then tried again (2 of 2)`.
+    fn follows(&self, now: DateTime<Utc>) -> String {
+        let next = self.follows_next(now);
+        match self.next_attempt {
+            Some((attempt, all)) => format!("{next}, then tried again ({attempt} of {all})"),
+            None => next,
         }
     }
 
-    /// What follows by itself: `given up in 42s`.
-    fn follows(&self, now: DateTime<Utc>) -> String {
-        let then = &self.then;
+    fn follows_next(&self, now: DateTime<Utc>) -> String {
+        let sent = ["sent again", "sent"]
+            .iter()
+            .find_map(|sent| self.then.strip_prefix(sent));
+        let then = sent.map_or_else(|| self.then.clone(), |when| format!("next request{when}"));
         let Some(left) = self.then_at.map(|at| at - now) else {
-            return then.clone();
+            return then;
         };
         match (left.to_std(), self.kind) {
             (Ok(left), _) => format!("{then} in {}", text::whole_seconds(left)),
@@ -85,6 +163,15 @@ impl Wait {
             (Err(_), Awaited::RateLimit) => format!("{then} as soon as it is its turn"),
             (Err(_), _) => format!("{then} now"),
         }
+    }
+}
+
+/// Requests a minute, for people: `48`, `1.5`.
+pub(crate) fn pace_words(pace: f64) -> String {
+    if pace < 9.95 && pace.fract() != 0.0 {
+        format!("{pace:.1}")
+    } else {
+        format!("{pace:.0}")
     }
 }
 
@@ -103,6 +190,8 @@ impl Board {
             progress,
             session,
             running: BTreeMap::new(),
+            slots: plan.max_concurrency as usize,
+            retries: plan.retries,
             part: Part::default(),
             paces: BTreeMap::new(),
         };
@@ -144,71 +233,92 @@ impl Board {
                 provider,
                 requests_a_minute,
                 ..
-            } => drop(self.paces.insert(provider.clone(), *requests_a_minute)),
-            Event::TrialStarted { trial, .. } => {
+            } => self.pace_changed(provider, *requests_a_minute),
+            Event::TrialStarted { trial, attempt } => {
                 self.part.started.get_or_insert(at);
-                self.running.insert(trial.clone(), None);
+                self.begun(trial, *attempt);
             }
-            Event::TrialWaiting {
-                trial,
-                kind,
-                waiting_for,
-                waited_ms,
-                then,
-                then_in_ms,
-                idle,
-            } => {
-                let since = at.checked_sub_signed(milliseconds(*waited_ms)).unwrap_or(at);
-                let wait = Wait {
-                    quiet_from: at + WRITTEN_WITHIN,
-                    kind: *kind,
-                    reason: text::clean_line(waiting_for),
-                    since,
-                    then: text::clean_line(then),
-                    then_at: then_in_ms.and_then(|left| at.checked_add_signed(milliseconds(left))),
-                    idle: *idle,
-                };
-                self.running.insert(trial.clone(), Some(wait));
-            }
+            Event::TrialRetried { trial, attempt, .. } => self.begun(trial, attempt.saturating_add(1)),
+            Event::TrialWaiting { trial, .. } => self.waits(trial, event, at),
             Event::TrialFinished(finished) => {
                 self.running.remove(&finished.trial);
                 self.part.done += 1;
             }
             event => {
-                if let Some(wait) = event.trial().and_then(|trial| self.running.get_mut(trial)) {
-                    *wait = None;
+                if let Some(begun) = event.trial().and_then(|trial| self.running.get_mut(trial)) {
+                    begun.wait = None;
                 }
             }
         }
     }
 
+    fn begun(&mut self, trial: &TrialId, attempt: u32) {
+        self.running.insert(trial.clone(), Begun { attempt, wait: None });
+    }
+
+    /// A pace is the provider's: whoever waits for it waits for the one told last.
+    fn pace_changed(&mut self, provider: &str, pace: f64) {
+        self.paces.insert(provider.to_owned(), pace);
+        let waits = self.running.values_mut().filter_map(|begun| begun.wait.as_mut());
+        for wait in waits.filter(|wait| wait.provider() == Some(provider)) {
+            wait.pace = Some(pace_words(pace));
+        }
+    }
+
+    fn waits(&mut self, trial: &TrialId, event: &Event, at: DateTime<Utc>) {
+        let begun = self.running.get(trial).map_or(1, |begun| begun.attempt);
+        let Some(mut wait) = Wait::of(event, at) else {
+            return;
+        };
+        wait.pace = wait
+            .provider()
+            .and_then(|provider| self.paces.get(provider).copied().map(pace_words));
+        // What takes too long is no verdict.
+        let may_be_tried_again = matches!(wait.kind, Awaited::Tool | Awaited::Gym) && begun <= self.retries;
+        wait.next_attempt = may_be_tried_again.then(|| (begun + 1, self.retries + 1));
+        let (attempt, wait) = (begun, Some(wait));
+        self.running.insert(trial.clone(), Begun { attempt, wait });
+    }
+
     /// Something was added to the transcript of a trial: if that came after its wait began, the wait is over.
     pub(crate) fn spoke(&mut self, trial: &TrialId, at: DateTime<Utc>) {
-        if let Some(wait) = self.running.get_mut(trial)
-            && wait.as_ref().is_some_and(|wait| at > wait.quiet_from)
-        {
-            *wait = None;
+        if let Some(begun) = self.running.get_mut(trial) {
+            begun.wait.take_if(|wait| at > wait.quiet_from);
         }
     }
 
     /// `8 running, 22 waiting`: trials that work, and trials that only wait for their turn.
     pub(crate) fn under_way(&self) -> String {
-        let idle = self.idle();
-        let running = format!("{} running", self.running.len() - idle);
+        let (busy, idle) = self.busy_and_idle();
+        let running = format!("{busy} running");
         match idle {
             0 => running,
             _ => format!("{running}, {idle} waiting"),
         }
     }
 
+    /// Trials at work, and trials that wait for their turn: one that has just begun may wait without having told so yet.
+    pub(crate) fn busy_and_idle(&self) -> (usize, usize) {
+        let all = self.running.len();
+        let busy = (all - self.idle()).min(self.slots);
+        (busy, all - busy)
+    }
+
+    /// Trials that may be at work at once.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
     fn idle(&self) -> usize {
-        let waits = self.running.values().flatten();
+        let waits = self.running.values().filter_map(|begun| begun.wait.as_ref());
         waits.filter(|wait| wait.idle).count()
     }
 
     /// Trials under way, and what they wait for.
     pub(crate) fn trials(&self) -> impl Iterator<Item = (&TrialId, Option<&Wait>)> {
-        self.running.iter().map(|(trial, wait)| (trial, wait.as_ref()))
+        self.running
+            .iter()
+            .map(|(trial, begun)| (trial, begun.wait.as_ref()))
     }
 
     /// The wait that lasts longest, and how many more there are.
@@ -223,16 +333,12 @@ impl Board {
         let (trial, wait, more) = self.longest()?;
         let more = match more {
             0 => String::new(),
-            n => format!(" (and {n} more)"),
+            n => format!(", and {n} more"),
         };
-        let what = format!("{trial} for {}, {}", wait.reason, wait.follows(now));
-        Some(format!(
-            "waiting {}: {what}{more}",
-            text::short_duration(wait.waited(now))
-        ))
+        Some(format!("{} ({trial}{more})", wait.told_as("longest wait", now)))
     }
 
-    /// About how much longer it takes, from the pace so far; `None` before the first trial is over, while nothing moves,
+    /// About how much longer it takes, from the pace so far, but no less than a wait that must last; `None` before the first trial is over, while nothing moves,
     /// and where it is less than a second.
     pub(crate) fn time_left(&self, now: DateTime<Utc>) -> Option<Duration> {
         let done = Some(self.part.done).filter(|&n| n > 0)?;
@@ -241,7 +347,11 @@ impl Board {
             return None;
         }
         let elapsed = (now - self.part.started?).to_std().ok()?;
-        let left = elapsed.mul_f64(f64::from(left) / f64::from(done));
+        let by_pace = elapsed.mul_f64(f64::from(left) / f64::from(done));
+        let waits = self.running.values().filter_map(|begun| begun.wait.as_ref());
+        let until = waits.filter_map(|wait| wait.surely_until(now)).max();
+        let at_least = until.and_then(|until| (until - now).to_std().ok());
+        let left = by_pace.max(at_least.unwrap_or_default());
         Some(left).filter(|left| *left >= Duration::from_secs(1))
     }
 
@@ -353,8 +463,8 @@ pub(crate) mod tests {
         assert_eq!(board.longest_wait(at(1)), None);
         board.event(&waiting("a~oracle~1", 1_000), at(2));
         board.event(&waiting("b~oracle~1", 4_000), at(5));
-        let want =
-            "waiting 5.00s: a~oracle~1 for model gpt-4o: rate ␛[2Jlimited, sent again in 8s (and 1 more)";
+        let want = "next request in 8s · rate limit · model gpt-4o: rate ␛[2Jlimited · longest wait 5s \
+                    (a~oracle~1, and 1 more)";
         assert_eq!(board.longest_wait(at(6)).as_deref(), Some(want));
         board.event(&finished("a~oracle~1", Outcome::Passed, None), at(7));
         board.event(&finished("b~oracle~1", Outcome::Errored, None), at(7));
@@ -377,6 +487,123 @@ pub(crate) mod tests {
         assert!(waits(&board), "it may take so long to its transcript");
         board.spoke(&trial, at(11));
         assert!(!waits(&board));
+    }
+
+    fn pace(requests_a_minute: f64) -> Event {
+        Event::PaceChanged {
+            provider: "openai".into(),
+            was: None,
+            requests_a_minute,
+            cause: "429".into(),
+        }
+    }
+
+    /// A wait for something, known since a second, that ends a minute after it began.
+    fn waits_for(trial: &str, kind: Awaited, waiting_for: &str) -> Event {
+        let idle = kind == Awaited::RateLimit;
+        Event::TrialWaiting {
+            trial: trial.parse().unwrap(),
+            kind,
+            waiting_for: waiting_for.into(),
+            waited_ms: 1_000,
+            then: if idle { "sent" } else { "given up" }.into(),
+            then_in_ms: Some(59_000),
+            idle,
+        }
+    }
+
+    #[test]
+    fn all_that_wait_for_a_provider_tell_the_pace_that_it_has_now() {
+        let mut board = Board::new(&plan(), &Earlier::default());
+        let told = |board: &Board| {
+            let words = board.trials().filter_map(|(_, wait)| Some(wait?.words(at(10))));
+            words
+                .map(|words| words.split(" · ").nth(2).unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        board.event(&pace(48.0), at(0));
+        for (trial, changed) in [("a~oracle~1", 38.2), ("b~oracle~1", 9.5)] {
+            board.event(&started(trial), at(1));
+            board.event(
+                &waits_for(trial, Awaited::RateLimit, "openai:m: it limits its rate"),
+                at(2),
+            );
+            board.event(&pace(changed), at(3));
+        }
+        assert_eq!(told(&board), ["9.5 requests/min"; 2]);
+        board.event(&started("a~noop~1"), at(4));
+        board.event(&waits_for("a~noop~1", Awaited::RateLimit, "gemini:m: 429"), at(5));
+        assert!(
+            told(&board).contains(&"gemini:m: 429".to_owned()),
+            "nothing is known of its pace"
+        );
+    }
+
+    #[test]
+    fn no_more_are_at_work_than_may_be() {
+        let mut plan = plan();
+        plan.max_concurrency = 1;
+        let mut board = Board::new(&plan, &Earlier::default());
+        for trial in ["a~oracle~1", "b~oracle~1", "a~noop~1"] {
+            board.event(&started(trial), at(0));
+        }
+        assert_eq!(board.under_way(), "1 running, 2 waiting");
+        board.event(&finished("a~oracle~1", Outcome::Passed, None), at(1));
+        board.event(&finished("b~oracle~1", Outcome::Passed, None), at(1));
+        assert_eq!(board.under_way(), "1 running");
+    }
+
+    #[test]
+    fn what_takes_too_long_is_tried_again_as_long_as_there_are_attempts() {
+        let mut plan = plan();
+        plan.retries = 1;
+        let mut board = Board::new(&plan, &Earlier::default());
+        let hangs = waits_for("a~oracle~1", Awaited::Tool, "tool hang of bad");
+        board.event(&started("a~oracle~1"), at(0));
+        board.event(&hangs, at(1));
+        let words = |board: &Board| board.longest().unwrap().1.words(at(18));
+        let want = "given up in 42s, then tried again (2 of 2) · tool hang of bad · waits 18s";
+        assert_eq!(words(&board), want);
+        let retried = Event::TrialRetried {
+            trial: "a~oracle~1".parse().unwrap(),
+            attempt: 1,
+            cause: "tool `hang` did not answer".into(),
+        };
+        board.event(&retried, at(1));
+        assert!(board.longest().is_none(), "it is tried again");
+        board.event(&hangs, at(1));
+        assert_eq!(words(&board), "given up in 42s · tool hang of bad · waits 18s");
+    }
+
+    #[test]
+    fn it_takes_no_less_than_a_wait_that_must_last() {
+        let mut board = Board::new(&plan(), &Earlier::default());
+        for trial in ["a~oracle~1", "b~oracle~1", "a~noop~1"] {
+            board.event(&started(trial), at(0));
+        }
+        board.event(&finished("a~oracle~1", Outcome::Passed, None), at(1));
+        board.event(&waits_for("b~oracle~1", Awaited::Tool, "tool hang of bad"), at(1));
+        assert_eq!(
+            board.time_left(at(2)),
+            Some(Duration::from_secs(6)),
+            "it may answer yet"
+        );
+        board.event(&waits_for("a~noop~1", Awaited::RateLimit, "openai:m: 429"), at(2));
+        assert_eq!(board.time_left(at(2)), Some(Duration::from_secs(59)));
+        board.event(&finished("a~noop~1", Outcome::Passed, None), at(2));
+        assert_eq!(
+            board.time_left(at(31)),
+            Some(Duration::from_secs(31)),
+            "by the pace"
+        );
+        board.event(&finished("a~oracle~1", Outcome::Passed, None), at(31));
+        board.event(&finished("a~noop~1", Outcome::Passed, None), at(31));
+        let left = board.time_left(at(31)).unwrap();
+        assert_eq!(
+            left,
+            Duration::from_secs(29),
+            "the tool hangs until it is given up"
+        );
     }
 
     #[test]

@@ -261,7 +261,7 @@ mod tests {
         [1/4] ✓ passed    a~oracle~1    2/3 verifiers  1.20s
         ! b~oracle~1: attempt 1 errored and is tried again: gym⏎broke
         1/4 trials, 1 passed, 0 running, 1 waiting
-          waiting 28.0s: b~oracle~1 for model gpt-4o: rate ␛[2Jlimited, sent again as soon as it is its turn
+          next request as soon as it is its turn · rate limit · model gpt-4o: rate ␛[2Jlimited · longest wait 28s (b~oracle~1)
         [2/4] ! errored   b~oracle~1    2/3 verifiers  1.20s  gym ␛[2Jbroke
         ");
     }

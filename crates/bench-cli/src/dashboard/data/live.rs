@@ -104,9 +104,15 @@ impl Live {
 
     /// What a list shows of it.
     pub(crate) fn going(&self, run: &RunSummary<BenchJob>, now: DateTime<Utc>) -> Going {
-        let left = self.board.time_left(now);
+        let doing = self.doing(run, now);
+        let moves = match &doing {
+            Doing::Beginning | Doing::Running(_) | Doing::Ending { .. } => true,
+            Doing::Waiting(waiting) => !waiting.is_stalled(now),
+            Doing::Silent { .. } | Doing::Stopped { .. } | Doing::Unknown { .. } | Doing::Orphaned => false,
+        };
+        let left = self.board.time_left(now).filter(|_| moves);
         Going {
-            doing: self.doing(run, now),
+            doing,
             cost: self.cost(),
             // A guess to the second would change all the time.
             left: left.map(|time| Duration::from_secs(time.as_secs().div_ceil(5) * 5)),

@@ -164,6 +164,8 @@ impl Watch {
             places: self.places.clone(),
             models: model_rows(&board.session),
             under_way,
+            busy_and_idle: board.busy_and_idle(),
+            slots: board.slots(),
             causes: self.places.causes(),
             paces: board
                 .paces

@@ -112,23 +112,23 @@ impl Waiting {
     }
 
     /// Whether something that should be quick is not.
-    fn is_stalled(&self, now: DateTime<Utc>) -> bool {
+    pub(crate) fn is_stalled(&self, now: DateTime<Utc>) -> bool {
         let wait = &self.wait;
         !wait.idle && wait.kind.is_usually_quick() && wait.waited(now) >= STALLED
     }
 
-    /// `18s, given up in 42s: tool search of jira`.
+    /// `given up in 42s · tool search of jira · waits 18s`.
     pub(crate) fn words_alone(&self, now: DateTime<Utc>) -> String {
         self.wait.words(now)
     }
 
     /// The same with the trial, and how many more there are.
-    pub(crate) fn words(&self, now: DateTime<Utc>) -> String {
+    fn words(&self, waits: &str, now: DateTime<Utc>) -> String {
         let more = match self.more {
             0 => String::new(),
             n => format!(", and {n} more"),
         };
-        format!("{} ({}{more})", self.words_alone(now), self.trial)
+        format!("{} ({}{more})", self.wait.told_as(waits, now), self.trial)
     }
 }
 
@@ -169,7 +169,8 @@ impl Row {
         }
     }
 
-    /// Why it stands there and what follows by itself, if there is something to be said.
+    /// What follows by itself, or what helps, and why, if there is something to be said: in this order, for a line that is cut
+    /// off.
     pub(crate) fn note(&self, now: DateTime<Utc>) -> Option<String> {
         let age = |since: DateTime<Utc>| whole((now - since).to_std().unwrap_or_default());
         let going = match &self.stand {
@@ -178,33 +179,35 @@ impl Row {
         };
         match &going.doing {
             Doing::Beginning | Doing::Running(None) => None,
-            Doing::Running(Some(waiting)) => (waiting.wait.waited(now) >= NOTEWORTHY)
-                .then(|| format!("runs; the longest wait: {}", waiting.words(now))),
-            Doing::Waiting(waiting) => Some(format!("{} {}", self.word(now), waiting.words(now))),
+            Doing::Running(Some(waiting)) => {
+                (waiting.wait.waited(now) >= NOTEWORTHY).then(|| waiting.words("longest wait", now))
+            }
+            Doing::Waiting(waiting) if waiting.is_stalled(now) => Some(waiting.words("stalled", now)),
+            Doing::Waiting(waiting) => Some(waiting.words("waits", now)),
             Doing::Ending { since } => Some(format!(
-                "asked to end {} ago; running trials are being ended",
+                "running trials are being ended · asked for {} ago",
                 age(*since)
             )),
             Doing::Silent { since } => Some(format!(
-                "no sign of its worker for {}, but it lives; `bench-cli kill` ends it, nothing else does",
+                "`bench-cli kill` ends it, nothing else does · its worker lives, but gave no sign for {}",
                 age(*since)
             )),
             Doing::Stopped { pid, heard } => {
-                let heard = heard.map(|at| format!("; last sign {} ago", age(at)));
+                let heard = heard.map(|at| format!(" · last sign {} ago", age(at)));
                 Some(format!(
-                    "worker stopped; `kill -CONT {pid}` continues it, `bench-cli kill` ends it{}",
+                    "`kill -CONT {pid}` continues it, `bench-cli kill` ends it · worker stopped{}",
                     heard.unwrap_or_default()
                 ))
             }
             Doing::Unknown { since: Some(since) } => Some(format!(
-                "its worker on another machine is silent for {}; `cleanup` can end it",
+                "`cleanup` can end it · its worker on another machine is silent for {}",
                 age(*since)
             )),
             Doing::Unknown { since: None } => {
-                Some("its worker is on another machine and gave no sign; `cleanup` can end it".to_owned())
+                Some("`cleanup` can end it · its worker is on another machine and gave no sign".to_owned())
             }
             Doing::Orphaned => {
-                Some("its worker is gone; who can write here settles it as failed (worker_lost)".to_owned())
+                Some("settled as failed (worker_lost) by who can write here · its worker is gone".to_owned())
             }
         }
     }
@@ -330,20 +333,20 @@ pub(crate) mod tests {
         starting: 
         running: 
         running: 
-        running: runs; the longest wait: 12s, given up in 48s: tool search of jira (create-bug~gpt-4o~1, and 2 more)
-        waiting: waiting 45s, sent again in 15s: openai:gpt-4o: rate ␛[2Jlimited (create-bug~gpt-4o~1, and 2 more)
-        waiting: waiting 1m 01s for openai:gpt-4o: it limits its rate; sent again as soon as it is its turn (create-bug~gpt-4o~1, and 2 more)
-        waiting: waiting 45s, given up in 15s: reply of openai:o3 (create-bug~gpt-4o~1, and 2 more)
-        waiting: waiting 29s, given up in 31s: tool search of jira (create-bug~gpt-4o~1, and 2 more)
-        stalled: stalled 30s, given up in 30s: tool search of jira (create-bug~gpt-4o~1, and 2 more)
-        stalled: stalled 1m 01s for tool search of jira; given up now (create-bug~gpt-4o~1, and 2 more)
-        stalled: stalled 1m 03s for tool search of jira; given up when it reports no more progress (create-bug~gpt-4o~1, and 2 more)
-        ending: asked to end 5s ago; running trials are being ended
-        silent: no sign of its worker for 2m 05s, but it lives; `bench-cli kill` ends it, nothing else does
-        stopped: worker stopped; `kill -CONT 4711` continues it, `bench-cli kill` ends it; last sign 12s ago
-        unknown: its worker on another machine is silent for 5m 00s; `cleanup` can end it
-        unknown: its worker is on another machine and gave no sign; `cleanup` can end it
-        orphaned: its worker is gone; who can write here settles it as failed (worker_lost)
+        running: given up in 48s, then tried again (2 of 2) · tool search of jira · longest wait 12s (create-bug~gpt-4o~1, and 2 more)
+        waiting: next request in 15s · rate limit · openai:gpt-4o: rate ␛[2Jlimited · waits 45s (create-bug~gpt-4o~1, and 2 more)
+        waiting: next request as soon as it is its turn · rate limit · openai:gpt-4o: it limits its rate · waits 1m 01s (create-bug~gpt-4o~1, and 2 more)
+        waiting: given up in 15s · reply of openai:o3 · waits 45s (create-bug~gpt-4o~1, and 2 more)
+        waiting: given up in 31s, then tried again (2 of 2) · tool search of jira · waits 29s (create-bug~gpt-4o~1, and 2 more)
+        stalled: given up in 30s, then tried again (2 of 2) · tool search of jira · stalled 30s (create-bug~gpt-4o~1, and 2 more)
+        stalled: given up now, then tried again (2 of 2) · tool search of jira · stalled 1m 01s (create-bug~gpt-4o~1, and 2 more)
+        stalled: given up when it reports no more progress, then tried again (2 of 2) · tool search of jira · stalled 1m 03s (create-bug~gpt-4o~1, and 2 more)
+        ending: running trials are being ended · asked for 5s ago
+        silent: `bench-cli kill` ends it, nothing else does · its worker lives, but gave no sign for 2m 05s
+        stopped: `kill -CONT 4711` continues it, `bench-cli kill` ends it · worker stopped · last sign 12s ago
+        unknown: `cleanup` can end it · its worker on another machine is silent for 5m 00s
+        unknown: `cleanup` can end it · its worker is on another machine and gave no sign
+        orphaned: settled as failed (worker_lost) by who can write here · its worker is gone
         ");
     }
 }

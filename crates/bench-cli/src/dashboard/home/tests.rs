@@ -122,9 +122,9 @@ fn a_small_terminal() {
     IN PROGRESS  3                                trials passed      cost  age  left
     ❯ ⠋ quickstart      oracle          ━─────     12/60     10         —   5m     —
       … jira-sm…ightly) gpt-4…t-4-5 ×2  ━─────    24/120     20   $2.4211  10m  ~11m
-        waiting 45s, sent again in 15s: openai:gpt-4o: status 429, rate limited (cr…
+        next request in 15s · 429 rate limit · openai:gpt-4o: status 429, rate limi…
       ! tickets         gemin…5-pro ×3  ━─────    36/180     30   $3.4211  15m  ~17m
-        stalled 52s, given up in 8s: tool search of jira (create-bug~gpt-4o~1, and …
+        given up in 8s, then tried again (2 of 2) · tool search of jira · stalled 5…
 
     COMPLETED  3                       models × runs            verifiers  status
       ✓ 01-02 00:04  quickstart        gpt-4o,…et-4-5 ×5  120/150 (80.0%)  completed
@@ -151,8 +151,8 @@ fn a_large_terminal() {
 
     IN PROGRESS  3                                                                      trials passed      cost  age  left  state
     ❯ ⠋ quickstart                           oracle                           ━─────     12/60     10         —   5m     —  running
-      … jira-smoke (nightly)                 gpt-4o, claude-sonnet-4-5 ×2     ━─────    24/120     20   $2.4211  10m  ~11m  waiting 45s, sent again in 15s: openai:gpt-4o: status 429, rate limited (create…
-      ! tickets                              google:gemini-2.5-pro ×3         ━─────    36/180     30   $3.4211  15m  ~17m  stalled 52s, given up in 8s: tool search of jira (create-bug~gpt-4o~1, and 2 mo…
+      … jira-smoke (nightly)                 gpt-4o, claude-sonnet-4-5 ×2     ━─────    24/120     20   $2.4211  10m  ~11m  next request in 15s · 429 rate limit · openai:gpt-4o: status 429, rate limited …
+      ! tickets                              google:gemini-2.5-pro ×3         ━─────    36/180     30   $3.4211  15m  ~17m  given up in 8s, then tried again (2 of 2) · tool search of jira · stalled 52s (…
 
     COMPLETED  3                                            models × runs                             verifiers  status     cause
       ✓ 2026-01-02 00:04  quickstart                        gpt-4o, claude-sonnet-4-5 ×5        120/150 (80.0%)  completed
@@ -225,9 +225,9 @@ fn a_terminal_that_knows_only_ascii_and_no_colour() {
     IN PROGRESS  3                                trials passed      cost  age  left
     > | quickstart      oracle          #-----     12/60     10         -   5m     -
       ~ jira-sm~ightly) gpt-4~t-4-5 x2  #-----    24/120     20   $2.4211  10m  ~11m
-        waiting 45s, sent again in 15s: openai:gpt-4o: status 429, rate limited (cr~
+        next request in 15s - 429 rate limit - openai:gpt-4o: status 429, rate limi~
       ! tickets         gemin~5-pro x3  #-----    36/180     30   $3.4211  15m  ~17m
-        stalled 52s, given up in 8s: tool search of jira (create-bug~gpt-4o~1, and ~
+        given up in 8s, then tried again (2 of 2) - tool search of jira - stalled 5~
 
     COMPLETED  3                       models x runs            verifiers  status
       + 01-02 00:04  quickstart        gpt-4o,~et-4-5 x5  120/150 (80.0%)  completed

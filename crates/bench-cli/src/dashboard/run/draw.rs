@@ -17,6 +17,7 @@ use crate::dashboard::home::row::{Stand, whole};
 use crate::dashboard::keys::Action;
 use crate::dashboard::look::{Look, Sign};
 use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, short_age, slots, width};
+use crate::progress::board::pace_words;
 
 /// Models that are shown; for more, a line says how many.
 const MOST_MODELS: usize = 8;
@@ -128,7 +129,7 @@ impl Pen<'_> {
         }
     }
 
-    /// `⠙ running 5m 02s`, `✓ completed`.
+    /// `⠙ running · began 5m 02s ago`, `✓ completed`.
     fn standing(&self) -> String {
         let (row, run) = (&self.picture.row, self.run);
         let sign = match row.sign(run.now) {
@@ -140,43 +141,46 @@ impl Pen<'_> {
             Stand::Over(over) => format!("{sign} {} · {}", over.word, began.format("%Y-%m-%d %H:%M UTC")),
             Stand::Going(_) => {
                 let took = (run.now - began).to_std().unwrap_or_default();
-                format!("{sign} {} {}", row.word(run.now), whole(took))
+                format!("{sign} {} · began {} ago", row.word(run.now), whole(took))
             }
         }
     }
 
-    /// `12/60 trials · 3 running · ~12m left · $0.42 of $5.00 · openai 50 requests/min · 10 passed`.
+    /// `12/60 trials · 8 passed · 2 failed · 1 errored · $0.42 of $5.00 · ~12m left · 3 of 8 at work · 5 waiting · 1 at a limit ·
+    /// openai 50 requests/min`: for a line that is cut off.
     fn how_far(&self) -> String {
         let (picture, progress) = (self.picture, &self.picture.row.progress);
         let counts = &progress.outcomes;
+        let counted = |(n, word): (u32, &str)| (n > 0).then(|| format!("{n} {word}"));
         let mut parts = vec![format!(
             "{}/{} trials",
             progress.trials_done, progress.trials_total
         )];
-        let idle = picture.under_way.iter().filter(|trial| trial.is_idle()).count();
-        let busy = picture.under_way.len() - idle;
-        parts.extend((busy > 0).then(|| format!("{busy} running")));
-        parts.extend((idle > 0).then(|| format!("{idle} waiting")));
-        if let Stand::Going(going) = &picture.row.stand {
-            let left = going.left.map(|left| short_age(left.as_secs().cast_signed()));
-            parts.extend(left.map(|left| format!("~{left} left")));
-        }
+        let first = [
+            (counts.passed, "passed"),
+            (counts.failed, "failed"),
+            (counts.errored, "errored"),
+        ];
+        parts.extend(first.into_iter().filter_map(counted));
         parts.extend(picture.cost.as_ref().map(|cost| match picture.budget {
             Some(budget) => format!("{cost} of {budget}"),
             None => cost.clone(),
         }));
-        let paces = picture.paces.iter().filter(|_| picture.row.is_going());
-        parts.extend(paces.map(|(provider, pace)| format!("{provider} {pace:.0} requests/min")));
-        for (n, word) in [
-            (counts.passed, "passed"),
-            (counts.failed, "failed"),
+        if let Stand::Going(going) = &picture.row.stand {
+            let left = going.left.map(|left| short_age(left.as_secs().cast_signed()));
+            parts.extend(left.map(|left| format!("~{left} left")));
+            let (busy, idle) = picture.busy_and_idle;
+            parts.extend((busy > 0).then(|| format!("{busy} of {} at work", picture.slots)));
+            parts.extend((idle > 0).then(|| format!("{idle} waiting")));
+        }
+        let others = [
             (counts.limit, "at a limit"),
-            (counts.errored, "errored"),
             (counts.unscored, "unscored"),
             (counts.cancelled, "cancelled"),
-        ] {
-            parts.extend((n > 0).then(|| format!("{n} {word}")));
-        }
+        ];
+        parts.extend(others.into_iter().filter_map(counted));
+        let paces = picture.paces.iter().filter(|_| picture.row.is_going());
+        parts.extend(paces.map(|(provider, pace)| format!("{provider} {} requests/min", pace_words(*pace))));
         parts.join(" · ")
     }
 

@@ -209,6 +209,10 @@ pub(crate) struct Picture {
     pub(crate) models: Vec<ModelRow>,
     /// Trials under way, the one that waits longest first.
     pub(crate) under_way: Vec<UnderWay>,
+    /// Trials at work, and trials that wait for their turn.
+    pub(crate) busy_and_idle: (usize, usize),
+    /// Trials that may be at work at once.
+    pub(crate) slots: usize,
     pub(crate) causes: Vec<CauseCount>,
     /// Requests in a minute to providers that have refused some.
     pub(crate) paces: Vec<(String, f64)>,

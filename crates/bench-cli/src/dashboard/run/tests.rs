@@ -151,6 +151,8 @@ fn picture(plan: &Plan, stand: Stand) -> Picture {
         places,
         models: model_rows(&session()),
         under_way: if going { trials } else { vec![] },
+        busy_and_idle: (2, 1),
+        slots: 8,
         paces: vec![("openai".into(), 50.2)],
         cost: Some("$0.8422".into()),
         budget: Some(Usd::from(5.0)),
@@ -203,9 +205,9 @@ fn chosen(run: &RunScreen) -> String {
 #[test]
 fn a_run_under_way_on_a_small_terminal() {
     insta::assert_snapshot!(shown(&run_of(4, live(), 80, 24)), @r"
-    jira-smoke (nightly) · oracle, noop                             ⠋ running 5m 02s
-    7/24 trials · 2 running · 1 waiting · ~12m left · $0.8422 of $5.00 · openai 50 …
-    runs; the longest wait: 45s, sent again in 15s: openai:gpt-4o: status 429, rate…
+    jira-smoke (nightly) · oracle, noop                 ⠋ running · began 5m 02s ago
+    7/24 trials · 2 passed · 1 failed · 1 errored · $0.8422 of $5.00 · ~12m left · …
+    next request in 15s · 429 rate limit · openai:gpt-4o: status 429, rate limited …
       model      trials  passed   95% interval  verifiers        cost
       oracle       3/12   66.7%          4–99%        6/9     $0.4211
       noop         1/12    0.0%          0–79%        0/3     $0.4211
@@ -217,8 +219,8 @@ fn a_run_under_way_on_a_small_terminal() {
       read-only                         ?··     –▶·
 
     UNDER WAY  3
-      close-issue~oracle~2  45s, sent again in 15s: openai:gpt-4o: status 429, rate…
-      create-bug~noop~2  12s, given up in 48s: tool search of jira
+      close-issue~oracle~2  next request in 15s · 429 rate limit · openai:gpt-4o: s…
+      create-bug~noop~2  given up in 48s, then tried again (2 of 2) · tool search o…
       read-only~noop~2  at work
     WITHOUT A VERDICT
       1 limit: 200 turns
@@ -234,7 +236,7 @@ fn a_run_under_way_on_a_small_terminal() {
 fn a_run_that_broke_on_a_large_terminal() {
     insta::assert_snapshot!(shown(&run_of(40, over(), 200, 60)), @r"
     jira-smoke (nightly) · oracle, noop                                                                                                                                      ✗ failed · 2026-01-02 04:59 UTC
-    7/240 trials · $0.8422 of $5.00 · 2 passed · 1 failed · 1 at a limit · 1 errored · 1 unscored · 1 cancelled
+    7/240 trials · 2 passed · 1 failed · 1 errored · $0.8422 of $5.00 · 1 at a limit · 1 unscored · 1 cancelled
     worker_lost, `resume` continues it: the worker (pid 4711) is gone and left no ending
       model      trials  passed   95% interval  verifiers        cost
       oracle       3/12   66.7%          4–99%        6/9     $0.4211

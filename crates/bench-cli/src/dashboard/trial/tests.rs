@@ -212,7 +212,7 @@ fn a_trial_under_way_on_a_small_terminal() {
 
     ❯ assistant, turn 2 (1.20s)                                             03:04:05
       It is **WEB-17**.
-    12s, given up in 48s: reply of openai:gpt-4o
+    given up in 48s · reply of openai:gpt-4o · waits 12s
     ? help  q quit  Esc back  Tab next view  Enter unfold  → n l step  End G follow
     "#);
 }
