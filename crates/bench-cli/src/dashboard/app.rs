@@ -16,12 +16,13 @@ use super::data::trial::TrialReader;
 use super::data::{self, Reader};
 use super::home::{self, Home, HomeEffect, HomeMessage};
 use super::input::Keys;
-use super::keys::{Binding, HOME, RUN, RUN_ATTACHED, RUN_HERE, always_quits};
+use super::keys::{Binding, HOME, RUN, RUN_ATTACHED, RUN_HERE, always_quits, repaints};
 use super::look::Look;
 use super::message::{Message, Tell};
 use super::pager::{Paging, Transcript};
 use super::paint;
 use super::run::{self, RunEffect, RunMessage, RunScreen};
+use super::scroll::Scroll;
 use super::terminal::{self, Screen};
 use super::trial::{self, TrialEffect, TrialMessage, TrialScreen};
 use crate::error::CliError;
@@ -58,10 +59,13 @@ pub(super) struct App {
     pub(super) acts: Acts,
     /// The pager that has the terminal meanwhile.
     paging: Paging,
-    help: bool,
+    /// The help of the screen, scrolled to somewhere.
+    help: Option<Scroll>,
     turn: usize,
     /// The terminal's bell is to be heard once.
     rings: bool,
+    /// Whatever is on the terminal is to be drawn over.
+    repaints: bool,
     over: Option<Over>,
     /// For tests of what a panic leaves of the terminal.
     pub(super) panics: bool,
@@ -122,9 +126,10 @@ impl App {
             trial: None,
             acts,
             paging,
-            help: false,
+            help: None,
             turn: 0,
             rings: false,
+            repaints: false,
             over: None,
             panics: false,
         }
@@ -161,6 +166,9 @@ impl App {
             let draws = changed && !self.paging.is_open();
             let rest = drawn.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
             if draws && rest.is_zero() {
+                if std::mem::take(&mut self.repaints) {
+                    screen.terminal.clear()?;
+                }
                 screen.terminal.draw(|frame| self.draw(frame))?;
                 let now = Instant::now();
                 (changed, drawn) = (false, Some(now));
@@ -288,7 +296,8 @@ impl App {
     fn input(&mut self, event: &Event, since: Instant) {
         match event {
             Event::Key(key) if always_quits(key) => self.interrupted(),
-            Event::Key(_) if self.help => self.help = false,
+            Event::Key(key) if repaints(key) => self.repaints = true,
+            Event::Key(key) if self.help.is_some() => self.help_key(key),
             Event::Key(key) if self.acts.is_open() => {
                 let begin = self.acts.key(key, since);
                 self.begin(begin);
@@ -302,6 +311,12 @@ impl App {
                     _ => return,
                 };
                 match (&self.trial, &self.run) {
+                    _ if self.help.is_some() => {
+                        let (all, rows) = paint::help_lines(self.bindings(), self.size.1);
+                        if let Some(help) = &mut self.help {
+                            help.by(lines, all, rows);
+                        }
+                    }
                     _ if self.acts.is_open() => self.acts.scroll(lines),
                     (Some(_), _) => self.trial_message(TrialMessage::Wheel(lines)),
                     (None, Some(_)) => self.run_message(RunMessage::Wheel(lines)),
@@ -310,6 +325,21 @@ impl App {
             }
             Event::Resize(columns, rows) => self.resize(*columns, *rows),
             _ => {}
+        }
+    }
+
+    /// A key while the help is open: scrolls it, or closes it.
+    fn help_key(&mut self, key: &KeyEvent) {
+        let (all, rows) = paint::help_lines(self.bindings(), self.size.1);
+        self.help.take_if(|help| !help.key(key, all, rows));
+    }
+
+    /// The keys of the screen that is there.
+    fn bindings(&self) -> &'static [Binding] {
+        match (&self.trial, &self.run) {
+            (Some((trial, _)), _) => trial.bindings(),
+            (None, Some((run, _))) => run.keys,
+            (None, None) => HOME,
         }
     }
 
@@ -327,7 +357,7 @@ impl App {
 
     /// A text for whoever has a place for it. It is never taken for keys.
     fn pasted(&mut self, text: &str) {
-        let on_home = self.run.is_none() && !self.help && !self.acts.is_open();
+        let on_home = self.run.is_none() && self.help.is_none() && !self.acts.is_open();
         if on_home && self.home.is_typing() {
             self.home_message(HomeMessage::Paste(text.to_owned()));
         } else {
@@ -350,7 +380,7 @@ impl App {
     fn home_message(&mut self, message: HomeMessage) {
         match home::update(&mut self.home, message) {
             None => {}
-            Some(HomeEffect::Help) => self.help = true,
+            Some(HomeEffect::Help) => self.help = Some(Scroll::default()),
             Some(HomeEffect::Quit) => self.over = Some(Over::Quit),
             Some(HomeEffect::Open(id)) => self.open(id),
             Some(HomeEffect::Act(act)) => self.want(act),
@@ -368,7 +398,7 @@ impl App {
         }
         match effect {
             None => {}
-            Some(RunEffect::Help) => self.help = true,
+            Some(RunEffect::Help) => self.help = Some(Scroll::default()),
             Some(RunEffect::Back) => self.run = None,
             Some(RunEffect::Quit) => self.over = Some(Over::Quit),
             Some(RunEffect::Act(act)) => self.want(act),
@@ -384,7 +414,7 @@ impl App {
         reader.wish(trial.wish());
         match effect {
             None => {}
-            Some(TrialEffect::Help) => self.help = true,
+            Some(TrialEffect::Help) => self.help = Some(Scroll::default()),
             Some(TrialEffect::Back) => self.trial = None,
             Some(TrialEffect::Quit) => self.over = Some(Over::Quit),
             // A terminal that cannot be written to is found out about by the next drawing.
@@ -464,21 +494,18 @@ impl App {
     }
 
     fn draw(&self, frame: &mut Frame<'_>) {
-        let bindings = if let Some((trial, _)) = &self.trial {
+        if let Some((trial, _)) = &self.trial {
             trial::draw(trial, self.look, frame);
-            trial.bindings()
         } else if let Some((run, _)) = &self.run {
             run::draw(run, self.look, frame);
-            run.keys
         } else {
             home::draw(&self.home, self.look, frame);
-            HOME
-        };
+        }
         let area = frame.area();
         self.acts.draw(self.look, self.turn, area, frame.buffer_mut());
-        if self.help {
+        if let Some(scroll) = self.help {
             let area = frame.area();
-            paint::help(frame.buffer_mut(), self.look, area, bindings);
+            paint::help(frame.buffer_mut(), self.look, area, self.bindings(), scroll);
         }
     }
 }

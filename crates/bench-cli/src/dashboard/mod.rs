@@ -18,7 +18,7 @@
 //! | [`keys`] | which key does what, on which screen: for decoding, footers and help alike |
 //! | [`terminal`] | taking over the terminal, and giving it back whatever happens |
 //! | [`input`] | threads that send keys and signals |
-//! | [`look`], [`paint`], [`wrap`] | colours and signs; lines that fit; lines that do not |
+//! | [`look`], [`paint`], [`wrap`], [`scroll`] | colours and signs; lines that fit; lines that do not; texts that do not |
 
 mod acts;
 mod app;
@@ -33,6 +33,7 @@ mod message;
 mod pager;
 mod paint;
 mod run;
+mod scroll;
 mod terminal;
 #[cfg(test)]
 mod test_screen;

@@ -6,8 +6,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::keys::{Action, Binding};
+use super::keys::{Action, Binding, EVERYWHERE};
 use super::look::Look;
+use super::scroll::Scroll;
 
 /// Where a text stands in its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +104,8 @@ pub(crate) fn header(buffer: &mut Buffer, look: Look, line: Rect, title: &str, f
     put(buffer, look, facts_slot, facts, Style::new(), Side::Right);
 }
 
-/// Those keys of a screen that fit on its last line and would do something now; help and the way out always do.
+/// Those keys of a screen that fit on its last line and would do something now; help, the way out and marks always do. They
+/// stand in the order of their table: the least needed, which come last, give way first.
 pub(crate) fn footer(
     buffer: &mut Buffer,
     look: Look,
@@ -111,11 +113,11 @@ pub(crate) fn footer(
     bindings: &[Binding],
     does: impl Fn(Action) -> bool,
 ) {
-    let last = |binding: &&Binding| matches!(binding.action, Action::Help | Action::Quit);
-    let always = bindings.iter().filter(last);
+    let first = |binding: &&Binding| matches!(binding.action, Action::Help | Action::Quit | Action::Mark);
+    let always = bindings.iter().filter(first);
     let others = bindings
         .iter()
-        .filter(|binding| !last(binding) && does(binding.action));
+        .filter(|binding| !first(binding) && does(binding.action));
     let mut x = line.x;
     for binding in always.chain(others) {
         let Some(brief) = binding.brief else { continue };
@@ -130,21 +132,36 @@ pub(crate) fn footer(
     }
 }
 
+/// Lines of the help of a screen, and rows for them on a terminal so high.
+pub(crate) fn help_lines(bindings: &[Binding], height: u16) -> (usize, usize) {
+    let all = bindings.len() + EVERYWHERE.len();
+    let room = usize::from(height).saturating_sub(2 + 1);
+    let rows = if all <= room { room } else { room.saturating_sub(1) };
+    (all, rows)
+}
+
 /// All keys of a screen in the middle of it.
-pub(crate) fn help(buffer: &mut Buffer, look: Look, area: Rect, bindings: &[Binding]) {
+pub(crate) fn help(buffer: &mut Buffer, look: Look, area: Rect, bindings: &[Binding], scroll: Scroll) {
+    let (all, rows) = help_lines(bindings, area.height);
+    let bindings: Vec<&Binding> = bindings.iter().chain(EVERYWHERE).collect();
     let key_width = bindings.iter().map(|b| width(b.shown)).max().unwrap_or(0);
     let words = bindings.iter().map(|b| width(b.words)).max().unwrap_or(0);
-    let inside = panel(buffer, look, area, key_width + words + 2, bindings.len() + 1);
+    let place = scroll.words(all, rows);
+    let high = 1 + all.min(rows) + usize::from(place.is_some());
+    let inside = panel(buffer, look, area, key_width + words + 2, high);
     let [title] = slots(line(inside, 0), [(inside.width, 0)]);
     put(buffer, look, title, "Keys", look.strong(), Side::Left);
-    for (n, binding) in bindings.iter().enumerate() {
+    let shown = bindings.get(scroll.shown(all, rows)).unwrap_or_default();
+    for (n, binding) in shown.iter().enumerate() {
         let line = line(inside, cells(n + 1));
-        if line.y >= inside.bottom() {
-            break;
-        }
         let [key, text] = slots(line, [(cells(key_width), 0), (cells(words), 2)]);
         put(buffer, look, key, binding.shown, look.key(), Side::Left);
         put(buffer, look, text, binding.words, Style::new(), Side::Left);
+    }
+    if let Some(place) = place {
+        let [slot] = slots(line(inside, inside.height.saturating_sub(1)), [(inside.width, 0)]);
+        let place = format!("{place}; any other key closes");
+        say(buffer, look, slot, &place, look.faint());
     }
 }
 
@@ -152,7 +169,6 @@ pub(crate) fn help(buffer: &mut Buffer, look: Look, area: Rect, bindings: &[Bind
 /// as many as there are.
 pub(crate) fn panel(buffer: &mut Buffer, look: Look, area: Rect, columns: usize, rows: usize) -> Rect {
     let wide = cells(columns + 4).min(area.width);
-    // A column of what is below it on one side would look like a part of it.
     let wide = if wide + 2 >= area.width { area.width } else { wide };
     let high = cells(rows + 2).min(area.height);
     let frame = Rect {
@@ -161,8 +177,10 @@ pub(crate) fn panel(buffer: &mut Buffer, look: Look, area: Rect, columns: usize,
         width: wide,
         height: high,
     };
+    // Beside the panel, too: half a word at its sides would look like a part of it.
     for y in frame.top()..frame.bottom() {
-        buffer.set_stringn(frame.x, y, " ".repeat(wide.into()), wide.into(), Style::reset());
+        let blank = " ".repeat(area.width.into());
+        buffer.set_stringn(area.x, y, blank, area.width.into(), Style::reset());
     }
     let rule = String::from(look.rule()).repeat(wide.into());
     for y in [frame.top(), frame.bottom().saturating_sub(1)] {
@@ -189,6 +207,8 @@ pub(crate) fn short_age(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::keys::{HOME, RUN, TALK};
+    use crate::dashboard::test_screen::{LOOK, screen};
 
     #[test]
     fn texts_keep_their_ends_and_their_columns() {
@@ -211,5 +231,61 @@ mod tests {
         ] {
             assert_eq!(short_age(seconds), want);
         }
+    }
+
+    #[test]
+    fn the_help_is_whole_where_it_fits_and_scrolls_where_it_does_not() {
+        for bindings in [HOME, RUN, TALK] {
+            for rows in [14, 24, 60] {
+                let mut scroll = Scroll::default();
+                let mut seen = String::new();
+                let (all, room) = help_lines(bindings, rows);
+                loop {
+                    let text = screen(80, rows, |frame| {
+                        let area = frame.area();
+                        help(frame.buffer_mut(), LOOK, area, bindings, scroll);
+                    });
+                    assert_eq!(text.contains("lines "), room < all, "{text}");
+                    seen.push_str(&text);
+                    if scroll.is_at_end(all, room) {
+                        break;
+                    }
+                    scroll.by(isize::try_from(room).unwrap(), all, room);
+                }
+                for binding in bindings.iter().chain(EVERYWHERE) {
+                    assert!(seen.contains(binding.words), "{}: {seen}", binding.words);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_panel_leaves_nothing_of_what_is_beside_it() {
+        let text = screen(40, 7, |frame| {
+            let area = frame.area();
+            for y in 0..7 {
+                frame
+                    .buffer_mut()
+                    .set_stringn(0, y, "日".repeat(20), 40, Style::new());
+            }
+            panel(frame.buffer_mut(), LOOK, area, 10, 3);
+        });
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(lines[1..6].concat(), "─".repeat(28), "{text}");
+    }
+
+    #[test]
+    fn the_least_needed_keys_give_way_first() {
+        let keys = |columns| {
+            screen(columns, 1, |frame| {
+                let area = frame.area();
+                footer(frame.buffer_mut(), LOOK, area, HOME, |_| true);
+            })
+        };
+        for columns in [30, 80] {
+            let text = keys(columns);
+            assert!(text.starts_with("? help  q quit  Space mark"), "{text}");
+        }
+        assert!(!keys(80).contains("prune") && keys(200).contains("P prune"));
     }
 }

@@ -17,11 +17,23 @@ const TOO_SMALL: &str = "the terminal is too small to ask";
 /// The answer that every question has.
 const NO: &str = "n  no: leave everything as it is; Esc and Enter, too";
 
-/// Lines of a paragraph that are shown of it in a question.
-const MOST_SAID: usize = 12;
+/// Rows for what a question says that are worth more than the commands of its answers.
+const READABLE: usize = 4;
 
 /// A line with its style.
 type Line = (String, Style);
+
+/// How a question is laid out.
+pub(super) struct Laid {
+    /// What it says, in rows.
+    pub(super) said: Vec<String>,
+    /// How many of them are on the screen.
+    pub(super) rows: usize,
+    /// Whether there is room for a blank line behind them.
+    blank: bool,
+    /// Whether there is room for the commands of its answers.
+    with_commands: bool,
+}
 
 impl Acts {
     /// Draws what is asked, told and under way above a screen.
@@ -48,7 +60,10 @@ impl Acts {
                 .unwrap_or_else(|| self.wrapped(TOO_SMALL, look.odd())),
             Some(Dialog::Told(told)) => self.text(told, look),
         };
-        let widest = lines.iter().map(|(text, _)| width(text)).max();
+        // As wide as its widest line, also where that is scrolled away.
+        let text = self.text_of_box().map_or_else(Vec::new, |(text, _)| text);
+        let widths = lines.iter().map(|(line, _)| line).chain(&text);
+        let widest = widths.map(|line| width(line)).max();
         let inside = panel(buffer, look, area, widest.unwrap_or(0), lines.len());
         for (n, (text, style)) in lines.iter().enumerate().take(inside.height.into()) {
             let [slot] = slots(line(inside, cells(n)), [(inside.width, 0)]);
@@ -81,66 +96,70 @@ impl Acts {
         }
     }
 
-    /// The lines of a question. In a low terminal its text is shortened first, then the commands of its answers are left
-    /// out; none if what is asked and the keys do not fit even then.
+    /// The lines of a question; none if there is no room for it.
     fn question(&self, ask: &Ask, look: Look) -> Option<Vec<Line>> {
-        let least = self.least(ask)?;
-        let whole: usize = ask.choices.iter().map(|choice| self.command(choice).len()).sum();
-        let room = self.rows_of_question() - least;
-        let (with_commands, room) = room.checked_sub(whole).map_or((false, room), |left| (true, left));
+        let laid = self.laid(ask)?;
+        let (all, scroll) = (laid.said.len(), self.seen.scroll);
         let mut lines = self.wrapped(&ask.title, look.strong());
-        let said = self.what_it_says(ask, room, look);
-        let blank = said.len() < room;
-        lines.extend(said);
-        lines.extend(blank.then(|| (String::new(), Style::new())));
+        let shown = scroll.shown(all, laid.rows);
+        let said = laid.said.get(shown).unwrap_or_default();
+        lines.extend(said.iter().map(|row| (row.clone(), Style::new())));
+        let (place, keys) = match scroll.words(all, laid.rows) {
+            Some(place) if self.seen.end => (Some(place), look.key()),
+            // Until then the keys are no keys.
+            Some(place) => (
+                Some(format!("{place} End; answers count once the end was seen")),
+                look.faint(),
+            ),
+            None => (laid.blank.then(String::new), look.key()),
+        };
+        lines.extend(place.map(|place| (place, look.faint())));
         for choice in &ask.choices {
-            lines.extend(self.wrapped(&answer(choice), look.key()));
-            let command = self.command(choice).into_iter().filter(|_| with_commands);
+            lines.extend(self.wrapped(&answer(choice), keys));
+            let command = self.command(choice).into_iter().filter(|_| laid.with_commands);
             lines.extend(command.map(|line| (line, Style::new())));
         }
         lines.extend(self.wrapped(NO, look.key()));
         Some(lines)
     }
 
-    /// Rows of what is asked and of the keys alone; none if there is no room for them.
+    /// How a question is laid out. What is asked and the keys are always there, and what it says can be read: where that
+    /// does not fit, it is scrolled, and where there is little room the commands of its answers are left out. None if there is
+    /// no room even then.
+    pub(super) fn laid(&self, ask: &Ask) -> Option<Laid> {
+        let columns = self.columns();
+        let room = self.rows_of_question().checked_sub(self.least(ask)?)?;
+        let commands: usize = ask.choices.iter().map(|choice| self.command(choice).len()).sum();
+        let said: Vec<String> = ask.says.iter().flat_map(|says| rows_of(says, columns)).collect();
+        let with_commands = room >= commands + said.len().min(READABLE);
+        let room = if with_commands { room - commands } else { room };
+        let rows = if said.len() <= room {
+            said.len()
+        } else {
+            room.checked_sub(1).filter(|rows| *rows > 0)?
+        };
+        Some(Laid {
+            blank: said.len() < room,
+            said,
+            rows,
+            with_commands,
+        })
+    }
+
+    /// Rows of what is asked and of the keys alone; none if nothing fits beside each other.
     fn least(&self, ask: &Ask) -> Option<usize> {
         let columns = self.columns();
         if columns == 0 {
             return None;
         }
         let answers = ask.choices.iter().map(answer);
-        let rows = answers
-            .map(|answer| rows_of(&answer, columns).len())
-            .sum::<usize>()
-            + rows_of(&ask.title, columns).len()
-            + rows_of(NO, columns).len();
-        (rows <= self.rows_of_question()).then_some(rows)
+        let answers = answers.map(|answer| rows_of(&answer, columns).len());
+        Some(answers.sum::<usize>() + rows_of(&ask.title, columns).len() + rows_of(NO, columns).len())
     }
 
     /// Whether a question is to be seen, with its keys.
     pub(super) fn asks(&self, ask: &Ask) -> bool {
-        self.least(ask).is_some()
-    }
-
-    /// What a question says, in so many rows at most.
-    fn what_it_says(&self, ask: &Ask, room: usize, look: Look) -> Vec<Line> {
-        let paragraphs = ask.says.iter().map(|says| rows_of(says, self.columns()));
-        let paragraphs: Vec<Vec<String>> = paragraphs.collect();
-        let cut = |rows: Vec<String>, most: usize| {
-            let hidden = rows.len().saturating_sub(most);
-            let shown = rows.into_iter().take(most).map(|row| (row, Style::new()));
-            let more = (hidden > 0).then(|| (format!("… {} more", count(hidden, "line")), look.faint()));
-            shown.chain(more).collect::<Vec<Line>>()
-        };
-        let lines: Vec<Line> = paragraphs
-            .iter()
-            .flat_map(|rows| cut(rows.clone(), MOST_SAID))
-            .collect();
-        match room {
-            room if lines.len() <= room => lines,
-            0 => Vec::new(),
-            room => cut(paragraphs.concat(), room - 1),
-        }
+        self.laid(ask).is_some()
     }
 
     fn command(&self, choice: &Choice) -> Vec<String> {
@@ -156,26 +175,20 @@ impl Acts {
 
     fn text(&self, told: &Told, look: Look) -> Vec<Line> {
         let (columns, rows) = (self.columns_to_read(), self.rows());
-        let said = rows_of(&told.text, columns);
-        let (all, last) = (said.len(), (told.top + rows).min(said.len()));
+        let (said, scroll) = (rows_of(&told.text, columns), self.seen.scroll);
+        let title = shorten(&told.title, columns).into_owned();
         let mut lines = vec![
-            (
-                shorten(&told.title, columns).into_owned(),
-                if told.bad { look.bad() } else { look.strong() },
-            ),
+            (title, if told.bad { look.bad() } else { look.strong() }),
             (String::new(), Style::new()),
         ];
-        let shown = said.into_iter().skip(told.top).take(rows);
-        lines.extend(shown.map(|line| (line, Style::new())));
+        let shown = said.get(scroll.shown(said.len(), rows)).unwrap_or_default();
+        lines.extend(shown.iter().map(|line| (line.clone(), Style::new())));
         lines.push((String::new(), Style::new()));
-        let keys = if all > rows {
-            format!(
-                "lines {}–{last} of {all}; ↑ ↓ scroll, any other key closes",
-                told.top + 1
-            )
-        } else {
-            "any key closes".to_owned()
-        };
+        let keys = scroll.words(said.len(), rows);
+        let keys = keys.map_or_else(
+            || "any key closes".to_owned(),
+            |words| format!("{words}; any other key closes"),
+        );
         lines.push((keys, look.faint()));
         lines
     }

@@ -25,7 +25,7 @@ use self::ask::{Act, Ask, First, Words};
 use self::child::{Outcome, Program};
 use super::data::Again;
 use super::home::row::Row;
-use super::keys::{Action, BOX, decode};
+use super::scroll::Scroll;
 use super::wrap::wrap;
 use crate::commands::REPEAT;
 
@@ -40,8 +40,8 @@ const WIDEST_TABLE: u16 = 170;
 pub(crate) struct Acts {
     pub(crate) program: Program,
     open: Option<Dialog>,
-    /// When the box that is open was drawn first.
-    seen: Option<Instant>,
+    /// How much of it was to be seen.
+    seen: Seen,
     /// Boxes that wait until the one that is open is closed.
     waiting: VecDeque<Dialog>,
     jobs: Vec<Job>,
@@ -69,8 +69,17 @@ struct Told {
     /// Whether something went wrong.
     bad: bool,
     text: String,
-    /// The first line on the screen.
-    top: usize,
+}
+
+/// What was to be seen of the box that is open.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Where its text is scrolled to.
+    scroll: Scroll,
+    /// When it was drawn first.
+    since: Option<Instant>,
+    /// Whether the end of its text was on the screen.
+    end: bool,
 }
 
 /// A line.
@@ -115,7 +124,7 @@ impl Acts {
         Self {
             program,
             open: None,
-            seen: None,
+            seen: Seen::default(),
             waiting: VecDeque::new(),
             jobs: Vec::new(),
             started: 0,
@@ -192,7 +201,6 @@ impl Acts {
                 title: self.program.shown(&job.words) + how.as_deref().unwrap_or_default(),
                 bad: broken.is_some(),
                 text: clean(&format!("{stdout}{stderr}")).into_owned(),
-                top: 0,
             };
             return self.show(Dialog::Told(told));
         }
@@ -218,7 +226,7 @@ impl Acts {
     }
 
     fn close(&mut self) {
-        (self.open, self.seen) = (self.waiting.pop_front(), None);
+        (self.open, self.seen) = (self.waiting.pop_front(), Seen::default());
     }
 
     /// Whether a box is open, which keys and the wheel go to.
@@ -229,7 +237,9 @@ impl Acts {
     /// What there is has been drawn.
     pub(crate) fn drawn(&mut self, now: Instant) {
         if self.is_open() {
-            self.seen.get_or_insert(now);
+            self.seen.since.get_or_insert(now);
+            let ends = |(all, rows)| self.seen.scroll.is_at_end(all, rows);
+            self.seen.end |= self.lines().is_some_and(ends);
         }
     }
 
@@ -237,46 +247,58 @@ impl Acts {
     /// came with keys from before it was to be seen: nobody has answered what nobody has read.
     pub(crate) fn key(&mut self, key: &KeyEvent, since: Instant) -> Option<Begin> {
         self.said = None;
-        if self.is_open() && self.seen.is_none_or(|seen| since <= seen) {
+        if self.is_open() && self.seen.since.is_none_or(|seen| since <= seen) {
             return None;
         }
+        let (all, rows) = self.lines().unwrap_or_default();
         match self.open.as_ref()? {
             Dialog::Ask(ask) => match (key.code, key.modifiers.difference(KeyModifiers::SHIFT)) {
-                (KeyCode::Char(c), KeyModifiers::NONE) => {
-                    // Nobody says yes to what is not to be seen.
-                    let asked = self.asks(ask);
-                    let choice = ask.choices.iter().find(|choice| asked && choice.key == c);
-                    let words = choice.map(|choice| choice.command.clone());
-                    if words.is_some() || matches!(c, 'n' | 'q') {
-                        self.close();
-                    }
-                    return words.map(|words| self.begin(words, Purpose::Do));
+                (KeyCode::Esc | KeyCode::Enter | KeyCode::Char('n' | 'q'), KeyModifiers::NONE) => {
+                    self.close();
                 }
-                (KeyCode::Esc | KeyCode::Enter, _) => self.close(),
-                _ => {}
+                (KeyCode::Char(c), KeyModifiers::NONE)
+                    if ask.choices.iter().any(|choice| choice.key == c) =>
+                {
+                    return self.answer(c);
+                }
+                _ => drop(self.seen.scroll.key(key, all, rows)),
             },
-            Dialog::Told(_) => {
-                let page = isize::try_from(self.rows()).unwrap_or(isize::MAX);
-                match decode(BOX, key) {
-                    Some(Action::Up) => self.scroll(-1),
-                    Some(Action::Down) => self.scroll(1),
-                    Some(Action::PageUp) => self.scroll(-page),
-                    Some(Action::PageDown) => self.scroll(page),
-                    Some(Action::First) => self.scroll(isize::MIN),
-                    Some(Action::Last) => self.scroll(isize::MAX),
-                    _ => self.close(),
-                }
-            }
+            Dialog::Told(_) if self.seen.scroll.key(key, all, rows) => {}
+            Dialog::Told(_) => self.close(),
         }
         None
     }
 
-    /// Moves what is to be read.
+    /// Does what this key stands for. Nobody says yes to what was not to be seen to its end, with its keys.
+    fn answer(&mut self, key: char) -> Option<Begin> {
+        let Some(Dialog::Ask(ask)) = &self.open else {
+            return None;
+        };
+        let asked = self.seen.end && self.asks(ask);
+        let choice = ask.choices.iter().find(|choice| asked && choice.key == key)?;
+        let words = choice.command.clone();
+        self.close();
+        Some(self.begin(words, Purpose::Do))
+    }
+
+    /// Moves the text of the box.
     pub(crate) fn scroll(&mut self, lines: isize) {
-        let (columns, rows) = (self.columns_to_read(), self.rows());
-        if let Some(Dialog::Told(told)) = &mut self.open {
-            let last = rows_of(&told.text, columns).len().saturating_sub(rows);
-            told.top = told.top.saturating_add_signed(lines).min(last);
+        if let Some((all, rows)) = self.lines() {
+            self.seen.scroll.by(lines, all, rows);
+        }
+    }
+
+    /// Lines of the text of the box, and rows for them on the screen; none if there is no room for it.
+    fn lines(&self) -> Option<(usize, usize)> {
+        let (said, rows) = self.text_of_box()?;
+        Some((said.len(), rows))
+    }
+
+    /// The text of the box in rows, and how many of them the screen has room for.
+    fn text_of_box(&self) -> Option<(Vec<String>, usize)> {
+        match self.open.as_ref()? {
+            Dialog::Told(told) => Some((rows_of(&told.text, self.columns_to_read()), self.rows())),
+            Dialog::Ask(ask) => self.laid(ask).map(|laid| (laid.said, laid.rows)),
         }
     }
 

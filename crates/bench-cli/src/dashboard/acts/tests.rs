@@ -83,7 +83,7 @@ fn a_question_on_a_large_terminal() {
 }
 
 #[test]
-fn in_a_low_terminal_the_text_of_a_question_is_shortened_first() {
+fn in_a_low_terminal_a_question_is_asked_as_long_as_it_can_be_read() {
     let mut acts = acts(60, 10);
     acts.want(Act::Delete, Some(&over("failed")), &[]);
     insta::assert_snapshot!(shown_short(&acts), @r"
@@ -113,21 +113,15 @@ fn in_a_low_terminal_the_text_of_a_question_is_shortened_first() {
     acts.resize(30, 8);
     insta::assert_snapshot!(shown_short(&acts), @r"
     ──────────────────────────────
-      Remove
-      run_20260102_020405_0badca
-      fe?
-      y  remove it for good
-      n  no: leave everything as
-      it is; Esc and Enter, too
+      the terminal is too small
+      to ask
     ──────────────────────────────
     ");
     acts.resize(60, 5);
     insta::assert_snapshot!(shown_short(&acts), @r"
-    ────────────────────────────────────────────────────────
-      Remove run_20260102_020405_0badcafe?
-      y  remove it for good
-      n  no: leave everything as it is; Esc and Enter, too
-    ────────────────────────────────────────────────────────
+    ────────────────────────────────────
+      the terminal is too small to ask
+    ────────────────────────────────────
     ");
     acts.resize(30, 7);
     insta::assert_snapshot!(shown_short(&acts), @r"
@@ -148,7 +142,7 @@ fn nobody_says_yes_to_a_question_that_is_not_to_be_seen() {
             let Some(Dialog::Ask(ask)) = &acts.open else {
                 panic!("nothing is asked");
             };
-            let (title, keys) = (ask.title.clone(), ask.choices.clone());
+            let (title, keys, says) = (ask.title.clone(), ask.choices.clone(), ask.says.clone());
             let screen = if columns > 0 && rows > 0 {
                 shown(&acts)
             } else {
@@ -162,9 +156,16 @@ fn nobody_says_yes_to_a_question_that_is_not_to_be_seen() {
                 && keys
                     .iter()
                     .all(|choice| seen(&format!("{}  {}", choice.key, choice.words)));
-            let begun = press(&mut acts, KeyCode::Char(keys[0].key)).is_some();
-            assert_eq!(begun, asked, "{act:?} {columns}×{rows}: {screen}");
+            let all_said = says.iter().all(|says| seen(says));
+            let mut begun = press(&mut acts, KeyCode::Char(keys[0].key)).is_some();
+            assert_eq!(begun, asked && all_said, "{act:?} {columns}×{rows}: {screen}");
             assert_eq!(acts.is_open(), !begun);
+            if asked && !begun {
+                press(&mut acts, KeyCode::End);
+                begun = press(&mut acts, KeyCode::Char(keys[0].key)).is_some();
+                assert!(begun, "{act:?} {columns}×{rows}: {}", shown(&acts));
+            }
+            assert_eq!(begun, asked);
             if !asked && columns >= 20 && rows >= 5 {
                 assert!(
                     seen("the terminal is too small to ask"),
@@ -319,7 +320,7 @@ fn what_went_wrong_is_shown_whole() {
       line 17 ␛[2J
       line 18 ␛[2J
 
-      lines 1–18 of 30; ↑ ↓ scroll, any other key closes
+      lines 1–18 of 30; ↑ ↓ PgDn; any other key closes
     ─────────────────────────────────────────────────────────────────────────────
     ");
     press(&mut acts, KeyCode::End);
@@ -329,6 +330,61 @@ fn what_went_wrong_is_shown_whole() {
     assert!(acts.is_open());
     press(&mut acts, KeyCode::Enter);
     assert!(!acts.is_open());
+}
+
+#[test]
+fn a_long_question_is_answered_once_its_end_was_seen() {
+    let mut acts = acts(80, 24);
+    let look = acts.want(Act::Cleanup, None, &[]).unwrap();
+    let lines: Vec<String> = (1..=96).map(|n| format!("run_{n}  orphaned")).collect();
+    let table = lines.join("\n") + "\n";
+    let said = format!("nothing changed; {REPEAT} to apply\n");
+    acts.ended(look.number, &outcome(&table, &said, None));
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ───────────────────────────────────────────────────────────────────────
+      Put this right?
+      run_1  orphaned
+      run_2  orphaned
+      run_3  orphaned
+      run_4  orphaned
+      run_5  orphaned
+      run_6  orphaned
+      run_7  orphaned
+      run_8  orphaned
+      run_9  orphaned
+      run_10  orphaned
+      run_11  orphaned
+      run_12  orphaned
+      run_13  orphaned
+      run_14  orphaned
+      run_15  orphaned
+      run_16  orphaned
+      run_17  orphaned
+      lines 1–17 of 96; ↑ ↓ PgDn End; answers count once the end was seen
+      y  do it
+         bench-cli cleanup --no-dry-run
+      n  no: leave everything as it is; Esc and Enter, too
+    ───────────────────────────────────────────────────────────────────────
+    ");
+    assert_eq!(press(&mut acts, KeyCode::Char('y')), None);
+    acts.scroll(3);
+    assert!(shown(&acts).contains("lines 4–20 of 96"), "{}", shown(&acts));
+    press(&mut acts, KeyCode::PageDown);
+    assert_eq!(press(&mut acts, KeyCode::Char('y')), None);
+    // It counts what was drawn, not what was pressed.
+    let (now, later) = (Instant::now(), Duration::from_millis(1));
+    acts.drawn(now);
+    press_at(&mut acts, KeyCode::End, now + later);
+    assert_eq!(press_at(&mut acts, KeyCode::Char('y'), now + later * 2), None);
+    assert!(shown(&acts).contains("run_96"), "{}", shown(&acts));
+    acts.drawn(now);
+    press(&mut acts, KeyCode::Home);
+    assert!(
+        !shown(&acts).contains("once the end was seen"),
+        "{}",
+        shown(&acts)
+    );
+    assert!(press(&mut acts, KeyCode::Char('y')).is_some());
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn a_small_terminal() {
 
 
     run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort  x end  R report  C clean up
+    ? help  q quit  Space mark  Enter open  / filter  x end  R report  s sort
     ");
 }
 
@@ -206,7 +206,7 @@ fn a_large_terminal() {
 
 
     run_20260102_010405_0badcafe · running · 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort  x end  R report  C clean up  P prune
+    ? help  q quit  Space mark  Enter open  / filter  x end  R report  s sort  C clean up  P prune
     ");
 }
 
@@ -243,7 +243,7 @@ fn a_terminal_that_knows_only_ascii_and_no_colour() {
 
 
     run_20260102_010405_0badcafe - running - 5m 00s from 2026-01-02 04:59 UTC
-    ? help  q quit  Enter open  / filter  s sort  x end  R report  C clean up
+    ? help  q quit  Space mark  Enter open  / filter  x end  R report  s sort
     ");
 }
 
