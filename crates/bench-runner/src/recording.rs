@@ -3,6 +3,8 @@
 //! What plays it is `replay`, in [`crate::model`]. Where a new run has more repetitions than the recording, those that
 //! are there serve in turn: with recorded repetitions 1 and 2, the third plays 1 again.
 
+mod asked;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -135,81 +135,149 @@ fn recording() -> TestBed {
 fn what_was_never_recorded_is_refused_all_at_once_and_before_anything_starts() {
     let bed = recording();
     insta::assert_snapshot!(bed.bench("run harness.json --model replay:latest"), @r"
-    $ bench-cli run harness.json --model replay:latest
-    exit 2
-    ── stderr
-    error: run `run_YYYYMMDD_HHMMSS_xxxxxxxx` has no trial of it with `oracle` to play
-      --> harness.json:27:5
-       |
-    27 |     {
-       |     ^
-       |
-       = note: in scenario `far`, at /scenarios/1
-       = help: leave it out with --scenario, --tag or --limit, or play a run that has it
+        $ bench-cli run harness.json --model replay:latest
+        exit 2
+        ── stderr
+        error: run `run_YYYYMMDD_HHMMSS_xxxxxxxx` has no trial of it with `oracle` to play
+          --> harness.json:27:5
+           |
+        27 |     {
+           |     ^
+           |
+           = note: in scenario `far`, at /scenarios/1
+           = help: leave it out with --scenario, --tag or --limit, or play a run that has it
 
-    error: run `run_YYYYMMDD_HHMMSS_xxxxxxxx` has no trial of it with `oracle` to play
-      --> harness.json:51:5
-       |
-    51 |     {
-       |     ^
-       |
-       = note: in scenario `fine`, at /scenarios/2
-       = help: leave it out with --scenario, --tag or --limit, or play a run that has it
+        error: run `run_YYYYMMDD_HHMMSS_xxxxxxxx` has no trial of it with `oracle` to play
+          --> harness.json:51:5
+           |
+        51 |     {
+           |     ^
+           |
+           = note: in scenario `fine`, at /scenarios/2
+           = help: leave it out with --scenario, --tag or --limit, or play a run that has it
 
-    2 errors
-    ");
+        2 errors
+        ");
     insta::assert_snapshot!(bed.bench("run harness.json --model replay:latest/noop --scenario near"), @r"
-    $ bench-cli run harness.json --model replay:latest/noop --scenario near
-    exit 2
-    ── stderr
-    error: the run `run_YYYYMMDD_HHMMSS_xxxxxxxx` has nothing of a model `noop` to play; it has `oracle`
-    ");
+        $ bench-cli run harness.json --model replay:latest/noop --scenario near
+        exit 2
+        ── stderr
+        error: the run `run_YYYYMMDD_HHMMSS_xxxxxxxx` has nothing of a model `noop` to play; it has `oracle`
+        ");
     insta::assert_snapshot!(bed.bench("run harness.json --model replay:run_1999"), @r"
-    $ bench-cli run harness.json --model replay:run_1999
-    exit 2
-    ── stderr
-    error: no run `run_1999` in `<bed>/results/runs`
-      try: `bench-cli list` shows the runs there are; `--results DIR` looks elsewhere
-    ");
+        $ bench-cli run harness.json --model replay:run_1999
+        exit 2
+        ── stderr
+        error: no run `run_1999` in `<bed>/results/runs`
+          try: `bench-cli list` shows the runs there are; `--results DIR` looks elsewhere
+        ");
     assert_eq!(bed.runs().len(), 1, "nothing was started");
 }
 
+/// An MCP server over stdio that answers the call of its one tool like this, as a gym file.
+fn shell_gym(bed: &TestBed, answer: &Value) -> Value {
+    let introduction = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+        "serverInfo": {"name": "shell", "version": "1"},
+    });
+    let tools = json!({"tools": [{"name": "greet", "inputSchema": {"type": "object"}}]});
+    let script = format!(
+        r#"while IFS= read -r line; do
+                id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+                case $line in
+                    *'"method":"initialize"'*) result='{introduction}' ;;
+                    *'"method":"tools/list"'*) result='{tools}' ;;
+                    *'"method":"tools/call"'*) result='{answer}' ;;
+                    *'"id"'*) printf '{{"jsonrpc":"2.0","id":%s,"error":{{"code":-32601,"message":"?"}}}}\n' "$id"; continue ;;
+                    *) continue ;;
+                esac
+                printf '{{"jsonrpc":"2.0","id":%s,"result":%s}}\n' "$id" "$result"
+            done"#
+    );
+    let path = bed.write("server.sh", &script);
+    json!({"mcpServers": {"shell": {"command": "sh", "args": [path]}}})
+}
+
 #[test]
-fn a_world_that_has_changed_is_told_in_log_record_and_summary() {
-    let bed = recording();
-    let recorded = bed.the_run().id();
+fn a_server_that_answers_otherwise_is_told_in_log_record_and_summary() {
+    let bed = TestBed::new();
     let mut near = scenario("near", [answers("done")]);
-    near["prompts"][0]["prompt_text"] = json!("Something else.");
-    near["restricted_tools"] = json!(["list_projects"]);
-    bed.write_json("other.json", &harness([near]));
-    let launched = bed.bench(&format!("run other.json --model replay:{recorded} --background"));
+    near["solution"] = json!({"calls": [{"tool": "greet"}], "answer": "done"});
+    bed.write_json("harness.json", &harness([near]));
+    let text =
+        |text: &str, failed: bool| json!({"content": [{"type": "text", "text": text}], "isError": failed});
+    bed.write_json("gyms.json", &shell_gym(&bed, &text("hello", false)));
+    let shot = bed.bench("run harness.json --gym-config gyms.json --model oracle --ui quiet");
+    assert_eq!(shot.code, Some(0), "{shot}");
+    let recorded = bed.the_run().id();
+    shell_gym(&bed, &text("out of order", true));
+    let launched = bed.bench(&format!(
+        "run harness.json --gym-config gyms.json --model replay:{recorded} --background"
+    ));
     assert_eq!(launched.code, Some(0), "{launched}");
+    assert!(!launched.stderr.contains("warning"), "{launched}");
     let attached = bed.bench("attach");
     assert_eq!(attached.code, Some(0), "{attached}");
     let run = youngest(&bed);
     let (id, record) = run.trials().pop_first().unwrap();
     let drift = record["drift"].as_array().unwrap();
     let what: Vec<&str> = drift.iter().map(|d| d["what"].as_str().unwrap()).collect();
-    assert_eq!(
-        what,
-        [
-            "the prompt: `[near] Do your work.` when it was recorded, now `Something else.`",
-            "it succeeded when it was recorded, and failed now",
-        ]
-    );
+    assert_eq!(what, ["it succeeded when it was recorded, and failed now"]);
     let shown = bed.bench("show latest").stdout;
     assert!(
-        shown.contains(&format!("Not as recorded:\n! {id}: 2 differences")),
+        shown.contains(&format!("Not as recorded:\n! {id}: 1 difference")),
         "{shown}"
     );
     let logs = bed.bench("logs latest").stdout;
-    assert!(logs.contains("drift: list_projects: it succeeded"), "{logs}");
-    // The prompts are others: to judge this as an answer to them would be wrong.
+    assert!(logs.contains("drift: greet: it succeeded"), "{logs}");
+}
+
+#[test]
+fn a_scenario_that_asks_for_something_else_than_was_recorded_is_refused_and_a_server_elsewhere_is_told() {
+    let bed = recording();
+    let recorded = bed.the_run().id();
+    let mut near = scenario("near", [answers("done")]);
+    near["prompts"][0]["prompt_text"] = json!("Something else.");
+    near["restricted_tools"] = json!(["list_projects"]);
+    bed.write_json("other.json", &harness([near]));
+    insta::assert_snapshot!(bed.bench(&format!("run other.json --model replay:{recorded}")), @r"
+    $ bench-cli run other.json --model replay:run_YYYYMMDD_HHMMSS_xxxxxxxx
+    exit 2
+    ── stderr
+    error: its prompts and tools are not those of run `run_YYYYMMDD_HHMMSS_xxxxxxxx`: what was said there is no answer to them
+     --> other.json:3:5
+      |
+    3 |     {
+      |     ^
+      |
+      = note: in scenario `near`, at /scenarios/0
+      = help: put them back, leave the scenario out with --scenario, --tag or --limit, or ask a model
+
+    1 error
+    ");
+    assert_eq!(bed.runs().len(), 1, "nothing was started");
+    // To judge this as an answer to other prompts would be wrong, too.
     let refused = bed.bench(&format!("rescore {recorded} --harness other.json"));
     assert_eq!(refused.code, Some(2), "{refused}");
     assert!(
         refused.stderr.contains("its prompts are not the recorded ones"),
         "{refused}"
+    );
+
+    bed.write_json(
+        "gyms.json",
+        &json!({"gyms": {"tracker": {"url": "http://127.0.0.1:9/mcp"}}}),
+    );
+    let planned = format!(
+        "run harness.json --scenario near --gym-config gyms.json --model replay:{recorded} --dry-run"
+    );
+    let planned = bed.bench(&planned);
+    assert_eq!(planned.code, Some(0), "{planned}");
+    assert!(
+        planned
+            .stderr
+            .contains("the gym `tracker` is reached otherwise than in run"),
+        "{planned}"
     );
 }
 

@@ -3,11 +3,11 @@
 //!
 //! `replay:RUN` stands for every model of that run, `replay:RUN/MODEL` for one of them.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bench_core::{ModelRef, ModelSpec, Plan, Provider};
+use bench_core::{ModelRef, ModelSpec, Plan, Problem, Provider, Severity};
 use bench_runner::{Recording, RecordingError};
 
 use crate::context::Context;
@@ -55,10 +55,12 @@ pub(in crate::commands) fn spec(recording: &Recording, model: &str, results: &Pa
     spec
 }
 
-/// Refuses a plan with scenarios that were never recorded, all of them at once.
-pub(super) fn check(plan: &Plan) -> Result<(), CliError> {
+/// Refuses a plan with scenarios that were never recorded, or are no longer what they were then, all of them at once.
+/// Gives warnings about what else is otherwise.
+pub(super) fn check(plan: &Plan) -> Result<Vec<Problem>, CliError> {
     let mut recordings: BTreeMap<(&str, &str), Recording> = BTreeMap::new();
     let mut problems = Vec::new();
+    let mut compared = BTreeSet::new();
     for spec in &plan.models {
         let (Some(results), Some((run, model))) = (&spec.recorded_in, spec.model.name.split_once('/')) else {
             continue;
@@ -71,11 +73,15 @@ pub(super) fn check(plan: &Plan) -> Result<(), CliError> {
             }
         };
         problems.extend(recording.lacks(model, &plan.scenarios));
+        if compared.insert(run) {
+            problems.extend(recording.differs(plan));
+        }
     }
-    if problems.is_empty() {
-        return Ok(());
+    let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
+    if refused {
+        return Err(CliError::Problems(problems));
     }
-    Err(CliError::Problems(problems))
+    Ok(problems)
 }
 
 /// Why a run cannot be played, with what to try instead.

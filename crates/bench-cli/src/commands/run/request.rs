@@ -61,7 +61,7 @@ pub(super) fn resolve(args: &RunArgs, cx: &Context) -> Result<Request, CliError>
     let builder = judge.into_iter().fold(builder, PlanBuilder::judge);
     let (plan, more) = with_options(builder, args, env_file.as_ref(), cx).build()?;
     warnings.extend(more);
-    recorded::check(&plan)?;
+    warnings.extend(recorded::check(&plan)?);
     let kept: HashSet<&str> = plan.scenarios.iter().map(|s| s.scenario_id.as_str()).collect();
     warnings.retain(|warning| {
         warning
