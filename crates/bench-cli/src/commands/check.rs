@@ -161,8 +161,26 @@ fn try_out(
     }
     found.tried = trying::all(plan, environment, &found.problems, &mut in_part, cx)?;
     found.left_out.extend(in_part.left_out());
+    tell_once(&mut found.problems, &mut found.tried.problems);
     found.problems.append(&mut found.tried.problems);
     Ok(())
+}
+
+/// Takes away what was only suspected of a query that the gym then refused, and says what helps there.
+fn tell_once(suspected: &mut Vec<Problem>, tried: &mut [Problem]) {
+    suspected.retain(|suspicion| {
+        let Some(query) = suspicion.message.strip_prefix("the query of ") else {
+            return true;
+        };
+        let refused = tried.iter_mut().find(|problem| {
+            let verifier = problem.message.split_once(" gives no verdict: ");
+            let same = verifier.is_some_and(|(verifier, _)| query.starts_with(&format!("{verifier} ")));
+            same && problem.severity == Severity::Error && problem.place == suspicion.place
+        });
+        let Some(refused) = refused else { return true };
+        refused.hint.clone_from(&suspicion.hint);
+        false
+    });
 }
 
 /// Takes out the verifiers that a model judges, and says so.

@@ -5,8 +5,8 @@
 //! secrets, and what to try next. It never tries again: that is [`super::retry`]. What comes and goes is
 //! noted in the [`Underway`] exchange.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bench_core::ModelRef;
@@ -53,24 +53,46 @@ pub(crate) fn client_builder() -> ClientBuilder {
         .pool_idle_timeout(POOL_IDLE)
 }
 
-/// The clients for one provider address.
+/// The clients for one provider address. Clones share them.
 #[derive(Clone)]
 pub(super) struct Clients {
     whole: Client,
-    streamed: Client,
+    /// Where streamed replies have connections of their own: made when the first is asked for, because off loopback that
+    /// takes up to 10 ms.
+    streamed: Option<Arc<StreamedClient>>,
+}
+
+struct StreamedClient {
+    base: Url,
+    made: OnceLock<Client>,
 }
 
 impl Clients {
     /// They share connections, and keep as many as there can be requests at once. Without TLS a streamed reply comes on a
     /// connection of its own: llama.cpp promises to keep it, and closes it behind every stream.
     pub(super) fn to(base: &Url, max_concurrency: usize) -> Result<Self, reqwest::Error> {
-        let whole = model_client(base, max_concurrency.max(1))?;
-        let streamed = if is_plain(base) {
-            model_client(base, 0)?
-        } else {
-            whole.clone()
+        let streamed = || StreamedClient {
+            base: base.clone(),
+            made: OnceLock::new(),
         };
-        Ok(Self { whole, streamed })
+        Ok(Self {
+            whole: model_client(base, max_concurrency.max(1))?,
+            streamed: is_plain(base).then(|| Arc::new(streamed())),
+        })
+    }
+
+    /// The client for a reply that is streamed, or comes whole.
+    fn client(&self, stream: bool) -> &Client {
+        let Some(streamed) = self.streamed.as_ref().filter(|_| stream) else {
+            return &self.whole;
+        };
+        streamed.made.get_or_init(|| {
+            // What could be made once can be made twice.
+            model_client(&streamed.base, 0).unwrap_or_else(|error| {
+                tracing::warn!(%error, "streamed replies come over connections that are kept");
+                self.whole.clone()
+            })
+        })
     }
 }
 
@@ -138,12 +160,9 @@ impl Endpoint {
         timeout: Duration,
     ) -> Result<Response, ModelError> {
         let exchange = &underway.exchange;
-        let client = if stream {
-            &self.clients.streamed
-        } else {
-            &self.clients.whole
-        };
-        let request = client
+        let request = self
+            .clients
+            .client(stream)
             .post(exchange.url.clone())
             .headers(self.headers.clone())
             .timeout(timeout)
@@ -362,6 +381,19 @@ mod tests {
         ] {
             assert_eq!(is_loopback(&Url::parse(url).unwrap()), want, "{url}");
         }
+    }
+
+    #[test]
+    fn a_second_client_is_made_when_first_something_is_streamed_without_tls() {
+        let clients = |url: &str| Clients::to(&Url::parse(url).unwrap(), 8).unwrap();
+        assert!(clients("https://api.example/v1").streamed.is_none());
+        let plain = clients("http://127.0.0.1:1/v1");
+        let same = plain.clone();
+        let made = || plain.streamed.as_ref().unwrap().made.get().is_some();
+        same.client(false);
+        assert!(!made(), "nothing is streamed");
+        same.client(true);
+        assert!(made(), "and for all that share it");
     }
 
     #[test]
