@@ -26,6 +26,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -60,6 +61,9 @@ const KILL_ROUNDS: u32 = 3;
 
 /// How long a killed child may take to be gone, and an open stderr to be let go.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Parts in which a short wait is waited out.
+const PARTS: u32 = 4;
 
 /// Receives lines for the trial's log.
 pub type LineLog = Arc<dyn Fn(&str) + Send + Sync>;
@@ -278,6 +282,18 @@ impl ChildGuard {
         }
         ended.processes
     }
+}
+
+/// Waits for something that is due in a moment, at most `patience`; none where it does not come. The time in which this
+/// process itself gets no processor does not count: after such a time, what has come meanwhile is heard of first.
+pub(crate) async fn patiently<T>(patience: Duration, due: impl Future<Output = T>) -> Option<T> {
+    tokio::pin!(due);
+    for _ in 0..PARTS {
+        if let Ok(came) = timeout(patience / PARTS, &mut due).await {
+            return Some(came);
+        }
+    }
+    None
 }
 
 impl Drop for ChildGuard {

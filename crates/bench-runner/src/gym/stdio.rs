@@ -29,7 +29,7 @@ use super::slots::{Slot, Slots};
 use super::sql::SqlFailure;
 use super::{Admission, Gym, GymError, GymSession, OpenRequest, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
-use crate::process::{ChildGuard, ChildSpec, CleanEnvironment, Marker, spawn};
+use crate::process::{ChildGuard, ChildSpec, CleanEnvironment, Marker, patiently, spawn};
 use crate::watch::{LONG_WAIT, Waiting};
 
 /// How long the server may take to leave after its input was closed, and again after SIGTERM.
@@ -238,9 +238,9 @@ impl StdioGym {
 
 /// An error with what the server said on stderr, and its exit status if it has left.
 async fn last_words(guard: &mut ChildGuard, error: &str) -> String {
-    let status = tokio::time::timeout(LAST_WORDS, guard.wait()).await;
+    let status = patiently(LAST_WORDS, guard.wait()).await;
     let ended = match status {
-        Ok(Ok(status)) => format!("the server ended ({status}): {error}"),
+        Some(Ok(status)) => format!("the server ended ({status}): {error}"),
         _ => error.to_owned(),
     };
     let words = guard.last_words(Duration::from_millis(200)).await;

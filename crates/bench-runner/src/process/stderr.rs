@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinHandle;
 
-use super::LineLog;
+use super::{LineLog, patiently};
 
 /// Longest logged line, in bytes; the rest of it is dropped.
 const LONGEST_LINE: usize = 4 * 1024;
@@ -43,7 +43,7 @@ impl StderrDrain {
     /// Waits until the pipe is closed, at most `patience`, then stops reading.
     pub(super) async fn finish(&mut self, patience: Duration) {
         if let Some(mut task) = self.task.take()
-            && tokio::time::timeout(patience, &mut task).await.is_err()
+            && patiently(patience, &mut task).await.is_none()
         {
             task.abort();
         }
@@ -132,7 +132,7 @@ mod tests {
             Arc::new(move |line: &str| logged.lock().unwrap().push(line.to_owned()))
         };
         let mut drain = StderrDrain::start(Some(std::io::Cursor::new(input.to_vec())), log);
-        drain.finish(Duration::from_secs(5)).await;
+        drain.finish(Duration::from_mins(1)).await;
         let lines = logged.lock().unwrap().clone();
         (lines, drain.last_lines())
     }
