@@ -6,7 +6,7 @@
 //! Signals that ask the program to end arrive as messages and lead to an ordinary return. Ctrl-Z is a key like any other
 //! while the dashboard has the terminal: nothing is stopped by it.
 
-use std::io::{self, Stdout, stdin, stdout};
+use std::io::{self, BufWriter, Stdout, stdin, stdout};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,9 @@ const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
 /// The mouse is the terminal's again.
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 
+/// Bytes of a frame, as a rule: it is written in one piece, so that no terminal shows half of it.
+const FRAME: usize = 64 * 1024;
+
 /// Whether the terminal is ours, so that it is given back once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -42,7 +45,7 @@ static LAST_WORDS: Mutex<Option<String>> = Mutex::new(None);
 /// The terminal, taken over until this is dropped.
 pub(crate) struct Screen {
     /// What is drawn on.
-    pub(crate) terminal: Terminal<CrosstermBackend<Stdout>>,
+    pub(crate) terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     /// How the terminal was set up before it was lent, as long as it is.
     lent: Option<Termios>,
 }
@@ -65,7 +68,8 @@ impl Screen {
             before(info);
         }));
         take()?;
-        let made = Terminal::new(CrosstermBackend::new(stdout()));
+        let out = BufWriter::with_capacity(FRAME, stdout());
+        let made = Terminal::new(CrosstermBackend::new(out));
         let terminal = made.inspect_err(|_| give_back())?;
         OPEN.store(true, Ordering::SeqCst);
         Ok(Self { terminal, lent: None })
