@@ -82,6 +82,8 @@ async fn a_process_announces_its_sql_runner_on_stderr_too_and_ends_with_its_inpu
     for era in ERAS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "stdio::child", "--ignored", "--nocapture"])
+            // With one thread, as on one processor, the harness says the test's name on stdout, and ends no line there.
+            .arg("--test-threads=2")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
