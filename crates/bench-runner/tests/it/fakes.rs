@@ -262,7 +262,7 @@ impl GymSession for FakeSession {
     fn query<'a>(&'a self, _sql: &'a str) -> BoxFuture<'a, Result<Value, GymError>> {
         async move {
             if self.misbehave == Misbehave::SlowQuery {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
             if self.misbehave == Misbehave::FailInQuery {
                 return Err(GymError::SqlRefused {

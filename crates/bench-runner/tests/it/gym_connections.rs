@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ struct Counter {
 struct Shared {
     manner: fn(usize, &str) -> Manner,
     open: Mutex<Vec<TcpStream>>,
+    /// Connections that the client has not closed yet.
+    lasting: AtomicUsize,
     /// The connection and the method of each request.
     asked: Mutex<Vec<(usize, String)>>,
 }
@@ -45,6 +48,7 @@ impl Counter {
         let shared = Arc::new(Shared {
             manner,
             open: Mutex::default(),
+            lasting: AtomicUsize::new(0),
             asked: Mutex::default(),
         });
         let of_server = Arc::clone(&shared);
@@ -52,7 +56,11 @@ impl Counter {
             for (number, stream) in listener.incoming().enumerate() {
                 let (stream, shared) = (stream.unwrap(), Arc::clone(&of_server));
                 shared.open.lock().unwrap().push(stream.try_clone().unwrap());
-                std::thread::spawn(move || shared.serve(number, &stream));
+                shared.lasting.fetch_add(1, SeqCst);
+                std::thread::spawn(move || {
+                    shared.serve(number, &stream);
+                    shared.lasting.fetch_sub(1, SeqCst);
+                });
             }
         });
         Self { url, shared }
@@ -70,11 +78,17 @@ impl Counter {
         }
     }
 
-    /// Closes every connection that there is.
-    fn hang_up(&self) {
+    /// Closes every connection that there is, and waits until the client has heard of it.
+    async fn hang_up(&self) {
         for stream in self.shared.open.lock().unwrap().drain(..) {
-            stream.shutdown(Shutdown::Both).ok();
+            stream.shutdown(Shutdown::Write).ok();
         }
+        let heard = async {
+            while self.shared.lasting.load(SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), heard).await.unwrap();
     }
 
     /// The connections on which this was asked, in order.
@@ -262,9 +276,8 @@ async fn a_connection_that_the_server_closed_meanwhile_loses_and_repeats_no_call
     for calls in 1..=20 {
         assert_eq!(call(session.as_ref()).await, "done");
         assert_eq!(counter.connections("tools/call").len(), calls);
-        counter.hang_up();
         // A model's turn: the runtime has heard of the end, but the connection lies unused.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        counter.hang_up().await;
     }
     let mut used = counter.connections("tools/call");
     used.dedup();

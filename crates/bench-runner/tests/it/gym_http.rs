@@ -10,7 +10,7 @@ use bench_runner::gym::{GymError, GymSession, ToolDeadline, TrackerAddress};
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 
-use crate::gym_stub::{Asked, Reply, Stub, Visit, refusal, result, tool};
+use crate::gym_stub::{Asked, Reply, Stub, Visit, no_time_before, nobody_listens, refusal, result, tool};
 
 const DEADLINE: ToolDeadline = ToolDeadline {
     idle: Duration::from_secs(20),
@@ -240,12 +240,15 @@ async fn every_way_of_not_opening_is_named_and_cleaned_up() {
         let stub = Stub::start(rule).await;
         let mut visit = Visit::new();
         visit.request.timeout = timeout;
-        let error = visit
-            .connect(&stub.spec())
-            .open(&visit.request)
-            .await
-            .err()
-            .unwrap();
+        let gym = visit.connect(&stub.spec());
+        let open = gym.open(&visit.request);
+        let opened = if timeout == short {
+            let asked = || stub.count("POST /mcp initialize") > 0;
+            no_time_before(asked, timeout, open).await
+        } else {
+            open.await
+        };
+        let error = opened.err().unwrap();
         assert!(matches!(error, GymError::Open { .. }), "{error:?}");
         assert_eq!(visit.told(), ["named", "removed"], "{error}");
         assert_eq!(
@@ -271,9 +274,8 @@ async fn every_way_of_not_opening_is_named_and_cleaned_up() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
     let visit = Visit::new();
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://someone:pass-word-9@{}/mcp", nobody.local_addr().unwrap());
-    drop(nobody);
+    let (_nobody, address) = nobody_listens();
+    let url = format!("http://someone:pass-word-9@{address}/mcp");
     let spec = GymSpec {
         transport: bench_core::Transport::Http { url: url.into() },
         ..Stub::start(|_| None).await.spec()

@@ -8,7 +8,7 @@ use bench_runner::gym::{GymError, ToolDeadline};
 use futures_util::FutureExt;
 use serde_json::{Map, json};
 
-use crate::gym_stub::{Stub, Visit};
+use crate::gym_stub::{Stub, Visit, no_time_before};
 
 const DEADLINE: ToolDeadline = ToolDeadline {
     idle: Duration::from_secs(20),
@@ -237,14 +237,15 @@ async fn a_server_that_dies_of_the_probe_is_started_again_and_never_probed_twice
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up_and_ended() {
     let mut visit = Visit::new();
-    visit.request.timeout = Duration::from_millis(2500); // time enough to have started
+    visit.request.timeout = Duration::from_millis(2500);
     let script = Script {
         start: "echo $$ >&2; sleep 600",
         ..PLAIN
     };
-    let error = visit
-        .connect(&spec(script))
-        .open(&visit.request)
+    let gym = visit.connect(&spec(script));
+    let has_started = || !visit.logged.lock().unwrap().is_empty();
+    let open = gym.open(&visit.request);
+    let error = no_time_before(has_started, visit.request.timeout, open)
         .await
         .err()
         .unwrap();

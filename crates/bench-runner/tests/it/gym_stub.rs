@@ -4,8 +4,10 @@
 //! notifications answered with 204, plain JSON, no `server/discover`.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -19,6 +21,7 @@ use bench_runner::env::Environment;
 use bench_runner::gym::{Cleaner, Gym, OpenRequest, TrackerAddress, connect};
 use futures_util::stream;
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
 /// What was asked.
@@ -222,6 +225,38 @@ async fn response(reply: Reply) -> Response {
         .header("content-type", kind)
         .body(body)
         .unwrap()
+}
+
+/// Lets no time pass for `work` before something has happened, and then so much at once: a deadline is met soon, but on no
+/// busy machine too early. For tests on one thread.
+pub(crate) async fn no_time_before<T>(
+    happened: impl Fn() -> bool,
+    then: Duration,
+    work: impl Future<Output = T>,
+) -> T {
+    tokio::time::pause();
+    // A clock that stands still runs ahead when everybody waits for it, but not while a thread is blocked.
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    tokio::task::spawn_blocking(move || held.recv());
+    let time = async {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !happened() {
+            assert!(Instant::now() < deadline, "it did not happen");
+            tokio::task::yield_now().await;
+        }
+        tokio::time::advance(then).await;
+        tokio::time::resume();
+        drop(let_go);
+    };
+    tokio::join!(work, time).0
+}
+
+/// An address at which nobody listens, and nobody else can as long as the socket is kept.
+pub(crate) fn nobody_listens() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 /// Where gyms are opened: a scratch folder, the events that they report, their log.

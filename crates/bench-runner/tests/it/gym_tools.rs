@@ -119,11 +119,11 @@ async fn progress_gives_more_time_but_not_for_ever() {
     let answered = |asked: &Asked| {
         let answer = json!({"jsonrpc": "2.0", "id": asked.body["id"], "result": {"content": []}});
         Reply::Ticking(
-            Duration::from_millis(800),
-            vec![progress(asked); 4].into_iter().chain([answer]).collect(),
+            Duration::from_millis(100),
+            vec![progress(asked); 60].into_iter().chain([answer]).collect(),
         )
     };
-    let idle = Duration::from_secs(3);
+    let idle = Duration::from_secs(5);
     let (output, ..) = call(
         answered,
         ToolDeadline {
@@ -134,7 +134,7 @@ async fn progress_gives_more_time_but_not_for_ever() {
     .await;
     assert!(
         output.is_ok(),
-        "4 s of work, 3 s without progress at most: {output:?}"
+        "6 s of work, 5 s without progress at most: {output:?}"
     );
 
     let busy = |asked: &Asked| Reply::Ticking(Duration::from_millis(50), vec![progress(asked)]);

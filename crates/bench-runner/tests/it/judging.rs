@@ -16,6 +16,9 @@ use futures_util::FutureExt;
 
 use crate::fakes::{FakeGym, FakeModel, Misbehave, Turns, plan, replies, says, scenario};
 
+/// Seconds in which a model answers on a busy machine, too.
+const A_WHILE: f64 = 2.0;
+
 /// A plan of one scenario whose one check asks a judge.
 fn judged() -> Plan {
     let check = ResponseCheck::Judge {
@@ -76,14 +79,14 @@ async fn a_plan_that_needs_a_judge_is_not_run_without_its_client() {
 #[tokio::test]
 async fn a_judge_that_never_answers_is_given_up_when_its_time_is_over() {
     let mut plan = judged();
-    plan.limits.max_seconds = 0.3;
+    plan.limits.max_seconds = A_WHILE;
     let silent: Turns = Arc::new(|_| std::future::pending().boxed());
     let (record, _) = run(plan, silent).await;
     assert_eq!((record.outcome, record.attempt), (Outcome::Errored, 1));
     let error = error_of(&record);
     assert_eq!(
         error,
-        "the judge compatible:judge gave no reply: time limit reached (0.3 s)"
+        "the judge compatible:judge gave no reply: time limit reached (2 s)"
     );
     assert_eq!(
         record.cost.unwrap().unknown_calls,
@@ -95,13 +98,13 @@ async fn a_judge_that_never_answers_is_given_up_when_its_time_is_over() {
 #[tokio::test]
 async fn a_judge_has_its_time_also_where_that_of_its_trial_ended_within_a_wait() {
     let mut plan = judged();
-    plan.limits.max_seconds = 0.1;
+    plan.limits.max_seconds = A_WHILE;
     let slow: Turns = Arc::new(|_| {
         let error = ModelError {
             model: "compatible:fake".into(),
             class: ErrorClass::Timeout,
             status: None,
-            retry_after: Some(Duration::from_millis(150)),
+            retry_after: Some(Duration::from_secs(20)),
             maybe_paid: true,
             usage: None,
             adjusted: None,

@@ -123,7 +123,7 @@ impl ModelClient for Looking {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
-            let in_time = tokio::time::timeout(Duration::from_secs(5), all_there).await;
+            let in_time = tokio::time::timeout(Duration::from_mins(1), all_there).await;
             assert!(
                 in_time.is_ok(),
                 "{} of {} before it",

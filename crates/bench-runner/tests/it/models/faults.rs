@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::stub::{Answer, End, Stub, raw};
 use super::talk::{CANARY, Talk};
+use crate::gym_stub::nobody_listens;
 
 const MODELS: [&str; 4] = ["openai:m", "openai:m?api=responses", "anthropic:m", "google:m"];
 
@@ -223,10 +224,8 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn broken_connections_are_network_errors() {
-    let refused = {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
+    let (_nobody, address) = nobody_listens();
+    let refused = format!("http://{address}");
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"id\":";
     let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n";
     for (what, url) in [

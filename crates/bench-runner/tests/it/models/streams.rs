@@ -411,10 +411,11 @@ async fn silence_within_a_stream_has_an_end_of_its_own() {
     )
     .await;
     let mut talk = Talk::with("compatible:m?stream=true", &url);
-    talk.timeout = Duration::from_millis(200);
+    // Half of it is time enough for the first event, on a busy machine too.
+    talk.timeout = Duration::from_secs(6);
     let error = talk.ask().await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Timeout);
-    assert!(error.message.contains("fell silent for 100ms"), "{error}");
+    assert!(error.message.contains("fell silent for 3s"), "{error}");
 }
 
 #[tokio::test]

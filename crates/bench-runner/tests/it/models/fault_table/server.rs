@@ -2,9 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+/// Far longer than what was written takes on its way within a machine.
+const TO_READ: Duration = Duration::from_millis(20);
 
 /// The clock of a test: stands still at first.
 #[derive(Clone, Default)]
@@ -74,9 +78,12 @@ async fn play(mut stream: TcpStream, act: Act, clock: Clock) {
         Then::Close => stream.shutdown().await.unwrap_or_default(),
         Then::Reset => stream.set_zero_linger().unwrap(),
         Then::Silence => {
-            // Time for the client to read what was written.
-            for _ in 0..500 {
+            // Time for the client to read what was written; the system may take some to bring it there.
+            let began = Instant::now();
+            let mut turns = 0;
+            while turns < 500 || began.elapsed() < TO_READ {
                 tokio::task::yield_now().await;
+                turns += 1;
             }
             clock.stand_still();
             std::future::pending::<()>().await;
