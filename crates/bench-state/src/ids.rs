@@ -159,6 +159,8 @@ text_id!(ItemId);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -173,10 +175,9 @@ mod tests {
         }
         assert!(within(999_999_999).as_str().parse::<RunId>().is_ok());
         assert_eq!(earlier.as_str().parse::<RunId>().unwrap(), earlier);
-        assert_ne!(
-            RunId::generate(DateTime::UNIX_EPOCH),
-            RunId::generate(DateTime::UNIX_EPOCH)
-        );
+        // Two may be the same by chance, ten are not.
+        let same_moment: BTreeSet<_> = (0..10).map(|_| RunId::generate(DateTime::UNIX_EPOCH)).collect();
+        assert!(same_moment.len() > 1, "{same_moment:?}");
     }
 
     #[test]

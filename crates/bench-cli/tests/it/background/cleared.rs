@@ -115,6 +115,6 @@ fn monitors_are_told_of_runs_that_do_nothing() {
     assert_eq!(code("list --status overdue --exit-code --stale-hours 0"), Some(1));
     let done = json(&bed, "cleanup --stale-hours 0 --kill-overdue --no-dry-run");
     assert_eq!(done["settled"], serde_json::json!([run]));
-    assert!(!lives(pid));
+    until("it is gone", || !lives(pid));
     assert_eq!(json(&bed, "show latest")["status"], "cancelled");
 }
