@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::audit::{self, Fault, check};
-use crate::bed::{self, GymServe, RunFolder, TestBed, await_none};
+use crate::bed::{GymServe, RunFolder, TestBed, await_none, worker_lives};
 use crate::loopback::Served;
 use crate::model_stub::load::{self, LoadOptions};
 
@@ -336,7 +336,7 @@ impl Seen {
         let path = run.path().join("state.json");
         let read = || serde_json::from_slice::<Value>(&fs::read(&path).ok()?).ok();
         let state = read()?;
-        let alive = is_alive(&state["worker"]);
+        let alive = worker_lives(&state["worker"]);
         let unchanged = read()?["worker"] == state["worker"];
         Some(Self {
             over: !state["completed_at"].is_null(),
@@ -376,16 +376,4 @@ impl Seen {
         }
         Ok(false)
     }
-}
-
-/// Whether the very process lives: the same number and the same start.
-fn is_alive(worker: &Value) -> bool {
-    let Some(process) = worker["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()) else {
-        return false;
-    };
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let started = fields.split_ascii_whitespace().nth(19);
-    let started = started.and_then(|ticks| ticks.parse::<u64>().ok());
-    started == worker["start_ticks"].as_u64() && bed::is_alive(process)
 }

@@ -25,15 +25,14 @@ impl Volume {
         Self { at: at.to_owned() }
     }
 
-    /// Leaves so many KiB free.
+    /// Leaves so many KiB free. Somebody may be writing meanwhile.
     pub fn leave_free(&self, kib: u64) {
-        let size = self.used_kib() + kib;
-        self.remount(&format!("size={size}k"));
+        self.remount(|| format!("size={}k", self.used_kib() + kib));
     }
 
     /// From now on nothing can be written.
     pub fn read_only(&self) {
-        self.remount("ro");
+        self.remount(|| "ro".to_owned());
     }
 
     /// KiB in use.
@@ -42,15 +41,21 @@ impl Volume {
         (stat.f_blocks - stat.f_bfree) * stat.f_frsize / 1024
     }
 
-    fn remount(&self, how: &str) {
-        let mut command = Command::new("mount");
-        command.arg("-o").arg(format!("remount,{how}")).arg(&self.at);
+    fn remount(&self, how: impl Fn() -> String) {
+        let command = || {
+            let mut command = Command::new("mount");
+            command.arg("-o").arg(format!("remount,{}", how())).arg(&self.at);
+            command
+        };
         // What another thread forks has its files open for writing until it becomes another program.
         let deadline = Instant::now() + FORKS_ARE_OVER;
-        while Instant::now() < deadline && command.output().is_ok_and(|tried| !tried.status.success()) {
+        while Instant::now() < deadline {
+            if command().output().is_ok_and(|tried| tried.status.success()) {
+                return;
+            }
             thread::sleep(Duration::from_millis(10));
         }
-        run(&mut command);
+        run(&mut command());
     }
 }
 

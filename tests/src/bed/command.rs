@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::filter;
@@ -107,9 +108,12 @@ impl Started {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Sends a signal to the process alone.
+    /// Sends a signal to the process alone. One that has ended meanwhile needs none.
     pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid, signal).expect("a signal is sent");
+        match kill_process(self.pid, signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => panic!("`{}` cannot be signalled: {error}", self.line),
+        }
     }
 
     /// Waits for its end.
@@ -129,7 +133,7 @@ impl Started {
         self.over = true;
         let took = self.began.elapsed();
         // Someone else may hold the pipes: a child that was left behind. The test then looks for it.
-        let patience = Duration::from_secs(2);
+        let patience = Duration::from_secs(20);
         Shot {
             line: self.line.clone(),
             code: status

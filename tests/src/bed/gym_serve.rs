@@ -1,10 +1,8 @@
 //! The tracker as a server of its own: its databases can be counted from outside, and outlive a killed worker.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::{Started, TestBed};
+use super::{PATIENCE, Started, TestBed};
 use crate::loopback;
 
 /// `bench-cli gym serve` in a process of its own.
@@ -18,7 +16,7 @@ impl GymServe {
     /// Starts it on a free port.
     pub fn start(bed: &TestBed) -> Self {
         let process = bed.start("gym serve --port 0");
-        let line = process.stdout_line(Duration::from_secs(20), |line| line.contains("/mcp"));
+        let line = process.stdout_line(PATIENCE, |line| line.contains("/mcp"));
         let url = line
             .split_whitespace()
             .find(|word| word.starts_with("http://") && word.contains("/mcp"));

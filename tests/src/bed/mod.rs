@@ -30,7 +30,7 @@ mod terminal;
 
 pub use command::{Shot, Started};
 pub use gym_serve::GymServe;
-pub use processes::{await_none, is_alive, processes_of, processes_with};
+pub use processes::{await_none, is_alive, processes_of, processes_with, worker_lives};
 pub use run_folder::RunFolder;
 pub use terminal::Terminal;
 

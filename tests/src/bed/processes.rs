@@ -4,6 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// Ids and command lines of all processes whose environment holds this text, such as `BENCH_RUN_ID=…`.
 pub fn processes_with(text: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -39,6 +41,18 @@ pub fn await_none(run_id: &str) -> Vec<String> {
         }
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Whether the very process lives that is named as a worker in `state.json` or a list: the same number and the same start.
+pub fn worker_lives(worker: &Value) -> bool {
+    let Some(process) = worker["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()) else {
+        return false;
+    };
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let started = fields.split_ascii_whitespace().nth(19);
+    let started = started.and_then(|ticks| ticks.parse::<u64>().ok());
+    started == worker["start_ticks"].as_u64() && is_alive(process)
 }
 
 /// Whether a process still does anything or holds anything. A zombie does not, once all its threads have ended.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::filter;
-use super::processes::processes_of;
+use super::processes::{await_none, processes_of};
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -101,6 +101,11 @@ impl RunFolder {
     /// Processes that still carry the run's mark.
     pub fn processes(&self) -> Vec<String> {
         processes_of(&self.id())
+    }
+
+    /// The same, once those that were killed a moment ago have had time to go.
+    pub fn left_behind(&self) -> Vec<String> {
+        await_none(&self.id())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{TestBed, binary};
+use super::{PATIENCE, TestBed, binary};
 
 /// Time between two looks at the screen.
 const LOOK: Duration = Duration::from_millis(20);
@@ -74,9 +74,7 @@ impl Terminal {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        terminal.wait_for(Duration::from_secs(20), |screen| {
-            screen.contains(PROMPT.trim_end())
-        });
+        terminal.wait_for(PATIENCE, |screen| screen.contains(PROMPT.trim_end()));
         Some(terminal)
     }
 
@@ -120,7 +118,7 @@ impl Terminal {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Waits until the screen fits, and returns it.
+    /// Waits until the screen fits, and returns it. A second look sees all of what may have been drawn in part.
     ///
     /// # Panics
     /// It does not in time: what is on it is shown.
@@ -129,7 +127,8 @@ impl Terminal {
         loop {
             let screen = self.screen();
             if fits(&screen) {
-                return screen;
+                std::thread::sleep(LOOK);
+                return Some(self.screen()).filter(|again| fits(again)).unwrap_or(screen);
             }
             assert!(
                 began.elapsed() < within,

@@ -50,6 +50,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
             per_second,
             burst: per_second,
             retry_after: (retry_after > 0).then_some(retry_after),
+            first_together: 0,
         }),
     };
     let mut served = load::start(addr, options);

@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde::Deserialize;
+use tokio::sync::watch;
 
 use super::{Stats, Wire, stream};
 use crate::loopback::{Closing, Served};
@@ -43,6 +44,8 @@ pub struct Limit {
     pub burst: u32,
     /// What the header `retry-after` of a refusal says, in seconds.
     pub retry_after: Option<u64>,
+    /// So many requests are waited for before the first is answered, so that the limit is met however slowly they come.
+    pub first_together: usize,
 }
 
 /// Starts a model for load.
@@ -51,6 +54,7 @@ pub fn start(addr: SocketAddr, options: LoadOptions) -> Served {
         options,
         counts: Counts::default(),
         buckets: [Mutex::default(), Mutex::default()],
+        came: [watch::Sender::default(), watch::Sender::default()],
     });
     Served::start_at(addr, Closing::Orderly, |_| {
         Router::new()
@@ -70,6 +74,8 @@ struct Load {
     counts: Counts,
     /// Of chat completions and of messages: what is left, and since when.
     buckets: [Mutex<Option<(f64, Instant)>>; 2],
+    /// Requests of the same so far.
+    came: [watch::Sender<usize>; 2],
 }
 
 #[derive(Default)]
@@ -124,11 +130,12 @@ impl Load {
     async fn think(&self, wire: Wire, body: &[u8]) -> Result<(usize, bool), Response> {
         let counts = &self.counts;
         counts.calls.fetch_add(1, Relaxed);
-        if let Some(limit) = self.options.limit
-            && !self.admits(wire, limit)
-        {
-            counts.refused.fetch_add(1, Relaxed);
-            return Err(refusal(wire, limit));
+        if let Some(limit) = self.options.limit {
+            self.wait_for_the_first(wire, limit).await;
+            if !self.admits(wire, limit) {
+                counts.refused.fetch_add(1, Relaxed);
+                return Err(refusal(wire, limit));
+            }
         }
         let in_flight = counts.in_flight.fetch_add(1, Relaxed) + 1;
         counts.max_in_flight.fetch_max(in_flight, Relaxed);
@@ -149,8 +156,16 @@ impl Load {
         }
     }
 
+    async fn wait_for_the_first(&self, wire: Wire, limit: Limit) {
+        let came = &self.came[place(wire)];
+        came.send_modify(|came| *came += 1);
+        // Fails only without a sender, and that one is in `self`.
+        let all = |came: &usize| *came >= limit.first_together;
+        came.subscribe().wait_for(all).await.ok();
+    }
+
     fn admits(&self, wire: Wire, limit: Limit) -> bool {
-        let bucket = &self.buckets[usize::from(wire == Wire::Messages)];
+        let bucket = &self.buckets[place(wire)];
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let most = f64::from(limit.burst);
         let (left, since) = bucket.unwrap_or((most, Instant::now()));
@@ -163,6 +178,11 @@ impl Load {
     fn calls_tool(&self, replies: usize) -> bool {
         replies < self.options.tool_calls
     }
+}
+
+/// Whose bucket it is.
+fn place(wire: Wire) -> usize {
+    usize::from(wire == Wire::Messages)
 }
 
 async fn chat(State(load): State<Arc<Load>>, body: Bytes) -> Response {

@@ -78,13 +78,13 @@ pub struct Stats {
     pub refused: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     script: Script,
     log: Mutex<Log>,
     called: Condvar,
-    /// While true, nobody is answered.
-    held: watch::Sender<bool>,
+    /// Requests from this one on are not answered. The first is 1.
+    held_from: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +114,9 @@ impl ModelStub {
     pub fn start_at(addr: SocketAddr, script: Script) -> Self {
         let shared = Arc::new(Shared {
             script,
-            ..Shared::default()
+            log: Mutex::default(),
+            called: Condvar::new(),
+            held_from: watch::Sender::new(u64::MAX),
         });
         let state = Arc::clone(&shared);
         let served = Served::start_at(addr, Closing::Reset, |_| {
@@ -167,12 +169,17 @@ impl ModelStub {
 
     /// From now on requests are counted, but not answered before [`release`](Self::release).
     pub fn hold(&self) {
-        self.shared.held.send_replace(true);
+        self.shared.held_from.send_replace(0);
+    }
+
+    /// The same from the request on that follows so many, counted from the start.
+    pub fn answer_only(&self, calls: u64) {
+        self.shared.held_from.send_replace(calls + 1);
     }
 
     /// Answers again, also those who wait.
     pub fn release(&self) {
-        self.shared.held.send_replace(false);
+        self.shared.held_from.send_replace(u64::MAX);
     }
 
     /// Every request so far.
@@ -218,14 +225,14 @@ async fn answer(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8]) ->
 }
 
 async fn respond(shared: &Shared, wire: Wire, headers: HeaderMap, body: &[u8], streams: bool) -> Response {
-    let _in_flight = shared.begin();
     let places = ["authorization", "x-api-key", "x-goog-api-key"];
     let key = places.iter().find_map(|name| headers.get(*name));
     let key = key.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = key.trim_start_matches("Bearer ").to_owned();
-    let answer = shared.decide(wire, headers, body, streams);
+    let (call, answer) = shared.decide(wire, headers, body, streams);
     // Fails only without a sender, and that one is in `shared`.
-    shared.held.subscribe().wait_for(|held| !held).await.ok();
+    let answered = |held_from: &u64| call.number < *held_from;
+    shared.held_from.subscribe().wait_for(answered).await.ok();
     match answer {
         Answer::Good(status, body) => (status, Json(body)).into_response(),
         Answer::Streamed(body, with_usage) => stream::respond(wire, &body, with_usage),
@@ -238,26 +245,26 @@ impl Shared {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self) -> InFlight<'_> {
-        let mut log = self.log();
-        log.stats.calls += 1;
-        log.stats.in_flight += 1;
-        log.stats.max_in_flight = log.stats.max_in_flight.max(log.stats.in_flight);
-        self.called.notify_all();
-        InFlight(self)
-    }
-
-    /// Records and checks a request, and chooses what it gets.
-    fn decide(&self, wire: Wire, headers: HeaderMap, bytes: &[u8], streams: bool) -> Answer {
+    /// Counts, records and checks a request, and chooses what it gets: all at once, for whoever waits for requests.
+    fn decide(&self, wire: Wire, headers: HeaderMap, bytes: &[u8], streams: bool) -> (Call<'_>, Answer) {
         let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let read = wire.read(&headers, &body);
         let mut log = self.log();
+        let stats = &mut log.stats;
+        stats.calls += 1;
+        stats.in_flight += 1;
+        stats.max_in_flight = stats.max_in_flight.max(stats.in_flight);
+        let call = Call {
+            number: stats.calls,
+            shared: self,
+        };
+        self.called.notify_all();
         let model = body.get("model").cloned().unwrap_or_default();
         let streams = streams || body["stream"] == true;
         let with_usage = body["stream_options"]["include_usage"] == true;
         log.requests.push(Recorded { wire, headers, body });
         let chosen = read.and_then(|seen| self.choose(&mut log, wire, seen));
-        match chosen {
+        let answer = match chosen {
             Ok((_, Reply::Fault(fault))) => Answer::Fault(fault),
             Ok((seen, reply)) => {
                 let whole = wire.reply(&reply, &seen, &model, log.stats.calls);
@@ -272,7 +279,8 @@ impl Shared {
                 log.refusals.push(reason);
                 Answer::Good(StatusCode::BAD_REQUEST, refusal)
             }
-        }
+        };
+        (call, answer)
     }
 
     fn choose(&self, log: &mut Log, wire: Wire, seen: Seen) -> Result<(Seen, Reply), String> {
@@ -300,11 +308,15 @@ impl Shared {
     }
 }
 
-/// Counts a request as in flight, also one whose client went away.
-struct InFlight<'a>(&'a Shared);
+/// A request in flight, also one whose client went away.
+struct Call<'a> {
+    /// Counted from 1.
+    number: u64,
+    shared: &'a Shared,
+}
 
-impl Drop for InFlight<'_> {
+impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.0.log().stats.in_flight -= 1;
+        self.shared.log().stats.in_flight -= 1;
     }
 }

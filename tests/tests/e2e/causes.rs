@@ -10,6 +10,9 @@ use serde_json::json;
 
 use crate::harness::{answers, half_done, harness, scenario};
 
+/// Seconds that are announced: the list and the run are looked at meanwhile, on a busy machine too.
+const SOMEWHAT: u64 = 20;
+
 /// The dashboard, open before there is any run, on a terminal on which its sentences are whole.
 fn dashboard(bed: &TestBed) -> Option<Terminal> {
     let terminal = Terminal::open(bed, 200, 30)?;
@@ -43,7 +46,7 @@ fn a_stuck_tool_is_named_with_the_time_that_it_has_left() {
         &json!({"gyms": {"bad": {"url": bad.mcp_url()}}, "default": "bad"}),
     );
     let mut stuck = scenario("stuck", [answers("done")]);
-    stuck["limits"] = json!({"tool_timeout_seconds": 8});
+    stuck["limits"] = json!({"tool_timeout_seconds": SOMEWHAT});
     stuck["solution"] = json!({"calls": [{"tool": "hang", "arguments": {}}], "answer": "done"});
     bed.write_json("harness.json", &harness([stuck]));
     let Some(terminal) = dashboard(&bed) else { return };
@@ -68,7 +71,7 @@ fn a_stuck_tool_is_named_with_the_time_that_it_has_left() {
 fn a_rate_limit_is_named_with_the_time_until_the_next_request() {
     let refused = Fault::Status {
         status: 429,
-        retry_after: Some(RetryAfter::Seconds(8)),
+        retry_after: Some(RetryAfter::Seconds(SOMEWHAT)),
     };
     let stub = ModelStub::start(Script::always([Turn::say("done").after([refused])]));
     let bed = TestBed::new()

@@ -10,12 +10,14 @@ use crate::harness::{answers, harness, scenario};
 
 /// One trial of two tool calls and an answer. Its last request is not answered the first time.
 fn hangs_once() -> (ModelStub, TestBed) {
+    far(Turn::say("done").after([Fault::Hang]))
+}
+
+/// One trial of two tool calls and this.
+fn far(last: Turn) -> (ModelStub, TestBed) {
     let calls = || Turn::call([call("list_projects", json!({}))]);
     let stub = ModelStub::start(Script {
-        conversations: vec![Conversation::when(
-            "[far]",
-            [calls(), calls(), Turn::say("done").after([Fault::Hang])],
-        )],
+        conversations: vec![Conversation::when("[far]", [calls(), calls(), last])],
     });
     let bed = TestBed::new()
         .env("OPENAI_BASE_URL", stub.openai_url())
@@ -40,10 +42,9 @@ fn replies(transcript: &[Value]) -> Vec<f64> {
 
 #[test]
 fn what_a_killed_worker_paid_is_counted_with_the_call_that_was_under_way() {
-    let (_stub, bed) = hangs_once();
+    let (stub, bed) = hangs_once();
     let started = bed.start("run harness.json --model openai:m --prices prices.json --ui plain --json");
-    let waits = |line: &str| line.contains("\"trial_waiting\"") && line.contains("reply of");
-    started.stdout_line(PATIENCE, waits);
+    stub.await_calls(3, PATIENCE);
     started.signal(Signal::KILL);
     started.finish(PATIENCE);
     let run = bed.the_run();
@@ -116,13 +117,7 @@ fn assert_over_budget(bed: &TestBed, shot: &Shot) {
 
 #[test]
 fn a_budget_is_exceeded_by_no_more_than_a_call_in_each_slot_and_a_higher_one_goes_on() {
-    let calls = || Turn::call([call("list_projects", json!({}))]);
-    let conversation = Conversation::when("[far]", [calls(), calls(), Turn::say("done")]);
-    let stub = ModelStub::start(Script {
-        conversations: vec![conversation],
-    });
-    let (_, bed) = hangs_once();
-    let bed = bed.env("OPENAI_BASE_URL", stub.openai_url());
+    let (stub, bed) = far(Turn::say("done"));
     let run = "run harness.json --model openai:m --prices prices.json --runs 6 --max-concurrency 3";
     let first = bed.bench(&format!("{run} --max-cost 0.75 --ui quiet"));
     assert_over_budget(&bed, &first);
@@ -158,12 +153,10 @@ fn a_budget_is_exceeded_by_no_more_than_a_call_in_each_slot_and_a_higher_one_goe
 
 #[test]
 fn a_budget_holds_across_a_worker_that_was_killed() {
-    let (_stub, bed) = hangs_once();
+    let (stub, bed) = hangs_once();
     let started =
         bed.start("run harness.json --model openai:m --prices prices.json --max-cost 0.35 --ui plain --json");
-    started.stdout_line(PATIENCE, |line| {
-        line.contains("\"trial_waiting\"") && line.contains("reply of")
-    });
+    stub.await_calls(3, PATIENCE);
     started.signal(Signal::KILL);
     started.finish(PATIENCE);
     let resumed = bed.bench("resume --ui quiet");
@@ -181,7 +174,7 @@ fn a_budget_holds_across_a_worker_that_was_killed() {
 
 #[test]
 fn tokens_and_time_of_a_run_are_bounded_too_and_dollars_need_a_price() {
-    let (stub, bed) = hangs_once();
+    let (stub, bed) = far(Turn::say("done"));
     let refused = bed.bench("run harness.json --model openai:m --max-cost 5");
     assert_eq!(refused.code, Some(2), "{refused}");
     assert!(
@@ -193,11 +186,14 @@ fn tokens_and_time_of_a_run_are_bounded_too_and_dollars_need_a_price() {
         "nothing was begun"
     );
 
+    stub.hold();
     let timed = bed.bench("run harness.json --model openai:m --max-duration 1s --ui quiet");
     assert_over_budget(&bed, &timed);
-    let tokens = bed.bench("resume --max-duration 1h --max-tokens-total 330 --ui quiet");
+    stub.release();
+    // Enough for two of its three calls.
+    let tokens = bed.bench("resume --max-duration 1h --max-tokens-total 220 --ui quiet");
     assert_over_budget(&bed, &tokens);
-    assert!(tokens.stderr.contains("of 330 tokens"), "{tokens}");
+    assert!(tokens.stderr.contains("of 220 tokens"), "{tokens}");
     let more = bed.bench("resume --max-tokens-total 100000 --ui quiet");
     assert_eq!(more.code, Some(0), "{more}");
 }
@@ -291,14 +287,19 @@ fn what_is_told_covers_the_bill_however_often_a_worker_dies() {
     let mut random = fastrand::Rng::with_seed(seed);
     let run =
         "run harness.json --model openai:m --model openai:m?stream=true --prices prices.json --ui quiet";
+    stub.hold();
     let mut worker = bed.start(&format!("{run} --max-concurrency {slots}"));
     let deaths = 5;
     for _ in 0..deaths {
-        stub.await_calls(stub.stats().calls + random.u64(1..6), PATIENCE);
+        let next = stub.stats().calls + random.u64(1..6);
+        // However late the blow comes, there is something left to do.
+        stub.answer_only(next + 1);
+        stub.await_calls(next, PATIENCE);
         worker.signal(Signal::KILL);
         worker.finish(PATIENCE);
         worker = bed.start("resume --ui quiet");
     }
+    stub.release();
     let last = worker.finish(PATIENCE);
     assert_eq!(last.code, Some(0), "seed {seed}: {last}");
     let (usd, unknown) = cost(&bed);

@@ -27,12 +27,13 @@ fn stuck_once() -> (ModelStub, TestBed) {
     (stub, bed)
 }
 
-/// Starts a run in the background and shows it.
-fn launch(terminal: &Terminal, bed: &TestBed) -> RunFolder {
+/// Starts a run in the background and shows it: one trial is over, and the request of the other was sent.
+fn launch(terminal: &Terminal, stub: &ModelStub, bed: &TestBed) -> RunFolder {
     terminal.run(
         "bench-cli run harness.json --model openai:m --background",
         PATIENCE,
     );
+    stub.await_calls(2, PATIENCE);
     terminal.enter("clear; bench-cli view");
     terminal.wait_for(PATIENCE, |screen| {
         screen.contains("IN PROGRESS  1") && screen.contains("1/2")
@@ -47,12 +48,12 @@ fn worker(run: &RunFolder) -> Pid {
 
 #[test]
 fn a_run_is_ended_resumed_and_removed_from_the_dashboard() {
-    let (_stub, bed) = stuck_once();
+    let (stub, bed) = stuck_once();
     let Some(terminal) = Terminal::open(&bed, 80, 24) else {
         return;
     };
     let before = settings(&terminal, &bed);
-    let run = launch(&terminal, &bed);
+    let run = launch(&terminal, &stub, &bed);
     let id = run.id();
 
     terminal.press("x");
@@ -102,12 +103,12 @@ fn a_run_is_ended_resumed_and_removed_from_the_dashboard() {
 
 #[test]
 fn a_run_that_the_dashboard_resumed_survives_it_and_its_death_harms_nobody() {
-    let (_stub, bed) = half_done();
+    let (stub, bed) = half_done();
     let Some(terminal) = Terminal::open(&bed, 120, 24) else {
         return;
     };
     let before = settings(&terminal, &bed);
-    let run = launch(&terminal, &bed);
+    let run = launch(&terminal, &stub, &bed);
     let killed = bed.bench(&format!("kill {} --grace 1m", run.id()));
     assert_eq!(killed.code, Some(0), "{killed}");
     terminal.wait_for(PATIENCE, |screen| screen.contains("COMPLETED  1"));
@@ -125,9 +126,9 @@ fn a_run_that_the_dashboard_resumed_survives_it_and_its_death_harms_nobody() {
     let killed = Instant::now();
     let screen = terminal.wait_for(PATIENCE, |screen| screen.contains("✗ failed"));
     assert!(screen.contains("worker_lost"), "{screen}");
-    // A second is promised; a busy machine gets some more.
+    // A second is promised; a busy machine gets some more. A heartbeat that stays away is noticed after a minute.
     assert!(
-        killed.elapsed() < Duration::from_secs(5),
+        killed.elapsed() < Duration::from_secs(20),
         "{:?}",
         killed.elapsed()
     );
@@ -144,11 +145,11 @@ fn a_run_that_the_dashboard_resumed_survives_it_and_its_death_harms_nobody() {
 
 #[test]
 fn a_run_that_is_resumed_elsewhere_and_over_at_once_is_shown_as_it_is() {
-    let (_stub, bed) = stuck_once();
+    let (stub, bed) = stuck_once();
     let Some(terminal) = Terminal::open(&bed, 80, 24) else {
         return;
     };
-    let run = launch(&terminal, &bed);
+    let run = launch(&terminal, &stub, &bed);
     let killed = bed.bench(&format!("kill {} --grace 1m", run.id()));
     assert_eq!(killed.code, Some(0), "{killed}");
     terminal.wait_for(PATIENCE, |screen| screen.contains("1/1 (100%)  cancelled"));

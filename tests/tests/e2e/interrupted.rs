@@ -31,7 +31,7 @@ fn assert_cancelled(bed: &TestBed, shot: &Shot) {
         "passed",
         "finished trials are kept"
     );
-    assert_eq!(run.processes(), [""; 0], "left behind");
+    assert_eq!(run.left_behind(), [""; 0], "left behind");
     let list = bed.bench("list --json");
     assert!(list.stdout.contains("cancelled"), "{list}");
 }
@@ -122,5 +122,5 @@ fn a_tool_that_hangs_does_not_hold_up_the_end() {
     assert_eq!(shot.code, Some(130), "{shot}");
     let run = bed.the_run();
     assert_eq!(run.status(), "cancelled");
-    assert_eq!(run.processes(), [""; 0], "left behind");
+    assert_eq!(run.left_behind(), [""; 0], "left behind");
 }

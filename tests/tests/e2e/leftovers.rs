@@ -138,7 +138,7 @@ fn processes_that_escaped_are_counted_before_cleanup_ends_them() {
     assert!(run.processes().len() >= 2, "a dry run ends nothing");
     let shot = bed.bench("cleanup --no-dry-run");
     assert_eq!(shot.code, Some(0), "{shot}");
-    assert_eq!(run.processes(), [""; 0], "{shot}");
+    assert_eq!(run.left_behind(), [""; 0], "{shot}");
     assert_eq!(cleanup(&bed, "")["left_behind"], json!([]));
 }
 

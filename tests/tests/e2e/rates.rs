@@ -27,6 +27,8 @@ fn play(retry_after: Option<u64>) {
             per_second: 20,
             burst: 10,
             retry_after,
+            // Of each provider's two models.
+            first_together: 2 * TRIALS as usize,
         }),
     };
     let stub = load::start((Ipv4Addr::LOCALHOST, 0).into(), options);

@@ -87,7 +87,7 @@ fn the_quickstart_gives_the_same_verdicts_over_every_transport() {
     let shot = stdio.bench(&format!("{run} --gym-config gyms.json"));
     assert_eq!(shot.code, Some(0), "{shot}");
     assert_eq!(verdicts(&stdio.the_run()), expected, "over stdio");
-    assert_eq!(stdio.the_run().processes(), [""; 0], "processes left behind");
+    assert_eq!(stdio.the_run().left_behind(), [""; 0], "processes left behind");
 }
 
 #[test]
@@ -142,5 +142,5 @@ fn nothing_is_left_behind_after_success_failure_error_and_cancel() {
     "#);
     assert_eq!(served.databases(), [""; 0], "databases left behind");
     assert_databases_removed(&run);
-    assert_eq!(run.processes(), [""; 0], "processes left behind");
+    assert_eq!(run.left_behind(), [""; 0], "processes left behind");
 }

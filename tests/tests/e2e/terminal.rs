@@ -111,7 +111,7 @@ fn the_older_tools_way_with_a_run_in_the_background_works_word_for_word() {
         screen.contains("COMPLETED") && !screen.contains("IN PROGRESS"),
         "{screen}"
     );
-    assert_eq!(run.processes(), [""; 0]);
+    assert_eq!(run.left_behind(), [""; 0]);
 }
 
 /// What the older tool left: a run that says it is running, one that failed without an end, one that is well.
@@ -207,6 +207,6 @@ fn a_second_signal_waits_for_nobody_and_still_leaves_nothing() {
         let state = run.state();
         assert_eq!(state["status"], "cancelled", "{state}");
         assert!(state["completed_at"].is_string(), "{state}");
-        assert_eq!(run.processes(), [""; 0], "left behind after {second:?}: {shot}");
+        assert_eq!(run.left_behind(), [""; 0], "left behind after {second:?}: {shot}");
     }
 }

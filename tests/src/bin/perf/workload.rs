@@ -44,6 +44,7 @@ const fn limited(
             per_second: 50,
             burst: 50,
             retry_after,
+            first_together: 0,
         }),
     }
 }
