@@ -338,9 +338,15 @@ impl Seen {
         let state = read()?;
         let alive = worker_lives(&state["worker"]);
         let unchanged = read()?["worker"] == state["worker"];
+        // Who continues a run says so in its journal first.
+        let journal = fs::read_to_string(run.path().join("events.jsonl")).unwrap_or_default();
+        let whole = journal.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let last = whole.lines().next_back().unwrap_or_default();
+        let last: Value = serde_json::from_str(last).unwrap_or_default();
+        let generation = |found: &Value| found["generation"].as_u64().unwrap_or_default();
         Some(Self {
             over: !state["completed_at"].is_null(),
-            generation: state["generation"].as_u64().unwrap_or_default(),
+            generation: generation(&state).max(generation(&last)),
             alive: unchanged.then_some(alive),
             state,
         })
