@@ -321,3 +321,14 @@ async fn what_cannot_be_started_is_named() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn time_without_a_processor_is_no_time_to_wait() {
+    let due = async {
+        std::thread::sleep(Duration::from_millis(100)); // the machine is busy elsewhere
+        tokio::task::yield_now().await; // what came meanwhile is heard of in steps
+    };
+    assert!(patiently(Duration::from_millis(40), due).await.is_some());
+    let never = patiently(Duration::from_millis(4), std::future::pending::<()>()).await;
+    assert!(never.is_none());
+}

@@ -43,7 +43,9 @@ fn a_run_in_the_background_is_listed_and_ends_when_it_is_killed() {
     // Rows have no place for it.
     let rows = bed.bench("report latest --format csv -o -");
     assert!(rows.contains(&format!("warning: {cut}")), "{rows}");
-    until("nothing is left", || !lives(pid) && processes_with(&run).is_empty());
+    until("nothing is left", || {
+        !lives(pid) && processes_with(&run).is_empty()
+    });
     assert_eq!(json(&bed, "kill latest")["runs"][0]["how"], "already_over");
     let log = fs::read_to_string(bed.path().join("results/runs").join(&run).join("worker.log")).unwrap();
     assert!(
