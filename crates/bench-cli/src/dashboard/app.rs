@@ -438,6 +438,9 @@ impl App {
 
     /// Something is to be done about the run on the screen.
     fn want(&mut self, act: Act) {
+        if let Some(why) = self.run.as_ref().and_then(|(run, _)| run.refusal(act)) {
+            return self.acts.refuse(why.to_owned());
+        }
         let (row, marked) = match &self.run {
             Some((run, _)) => (run.row(), Vec::new()),
             None => (self.home.chosen_row(), self.home.marked()),

@@ -15,6 +15,9 @@ use bench_state::RunId;
 
 use super::message::{Message, Tell};
 
+/// What is said of a run that was removed while it was on the screen. Nothing that was read is taken away.
+pub(crate) const GONE: &str = "the run is no longer on disk: removed or moved; what was read of it stays";
+
 /// Keeps a thread going; dropping it ends the thread at its next look.
 pub(crate) struct Reader {
     asks: Sender<Again>,

@@ -27,8 +27,11 @@ const SIGNS_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn start(store: RunStore<BenchJob>, id: RunId, tell: Tell) -> io::Result<Reader> {
     super::start("run", tell, move |asked, tell| {
         if let Err(error) = follow(&store, &id, asked, tell) {
-            let trouble = RunNews::Trouble(clean_line(&error.to_string()));
-            tell.send(Message::Run(id, trouble)).unwrap_or_default(); // nobody listens
+            let news = match error {
+                StateError::UnknownRun { .. } | StateError::Moved { .. } => RunNews::Gone,
+                error => RunNews::Trouble(clean_line(&error.to_string())),
+            };
+            tell.send(Message::Run(id, news)).unwrap_or_default(); // nobody listens
         }
     })
 }
@@ -175,5 +178,28 @@ impl Watch {
             cost: self.live.cost(),
             budget: self.live.budget(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc::channel;
+
+    use super::super::trial::tests::bed;
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_removed_while_it_is_shown_is_told_as_gone() {
+        let bed = bed(0);
+        let (tell, told) = channel();
+        let _reader = start(bed.store.clone(), bed.run.clone(), tell).unwrap();
+        let news = || match told.recv_timeout(Duration::from_secs(20)).unwrap() {
+            Message::Run(_, news) => news,
+            _ => panic!("nothing else should be told"),
+        };
+        assert!(matches!(news(), RunNews::Picture(_)));
+        fs::remove_dir_all(&bed.dir).unwrap();
+        assert!(matches!(news(), RunNews::Gone));
     }
 }

@@ -12,7 +12,6 @@ use ratatui::style::Style;
 use super::RunScreen;
 use super::columns::{GridLayout, short_model};
 use super::picture::{ModelRow, Picture};
-use crate::dashboard::acts::ask::refusal;
 use crate::dashboard::home::row::{Stand, whole};
 use crate::dashboard::keys::Action;
 use crate::dashboard::look::{Look, Sign};
@@ -71,8 +70,7 @@ pub(crate) fn draw(run: &RunScreen, look: Look, frame: &mut Frame<'_>) {
         return header(buffer, look, line(area, 0), "the terminal is too low", "q quits");
     }
     let buffer = frame.buffer_mut();
-    let row = run.row();
-    let does = |action| !matches!(action, Action::Act(act) if refusal(act, row, &[]).is_some());
+    let does = |action| !matches!(action, Action::Act(act) if run.refusal(act).is_some());
     footer(buffer, look, line(area, area.height - 1), run.keys, does);
     let Some(picture) = &run.picture else {
         header(buffer, look, line(area, 0), run.id.as_str(), "");

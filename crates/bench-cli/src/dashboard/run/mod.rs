@@ -13,7 +13,8 @@ use chrono::{DateTime, Utc};
 use ratatui::crossterm::event::KeyEvent;
 
 use self::picture::{Grid, Picture, Standing};
-use super::acts::ask::Act;
+use super::acts::ask::{Act, refusal};
+use super::data::GONE;
 use super::home::row::Row;
 use super::keys::{Action, Binding, RUN, decode};
 use super::look::Sign;
@@ -32,6 +33,8 @@ pub(crate) struct RunScreen {
     size: (u16, u16),
     /// Why nothing is shown, or why what is shown may be old.
     trouble: Option<String>,
+    /// Whether it was removed meanwhile.
+    is_gone: bool,
     now: DateTime<Utc>,
     turn: usize,
 }
@@ -48,6 +51,8 @@ struct Place {
 pub(crate) enum RunNews {
     Picture(Arc<Picture>),
     Trouble(String),
+    /// It is no longer on disk.
+    Gone,
 }
 
 /// Something for the screen to take in.
@@ -80,6 +85,7 @@ impl RunScreen {
             top: 0,
             size: (80, 24),
             trouble: None,
+            is_gone: false,
             now,
             turn: 0,
         }
@@ -87,9 +93,16 @@ impl RunScreen {
 
     /// Whether something on the screen changes while time goes on.
     pub(crate) fn ticks(&self) -> bool {
-        self.picture
-            .as_ref()
-            .is_some_and(|picture| picture.row.is_going())
+        let picture = self.picture.as_ref().filter(|_| !self.is_gone);
+        picture.is_some_and(|picture| picture.row.is_going())
+    }
+
+    /// Why this makes no sense for the run; none if it does.
+    pub(crate) fn refusal(&self, act: Act) -> Option<&'static str> {
+        if self.is_gone {
+            return Some(GONE);
+        }
+        refusal(act, self.row(), &[])
     }
 
     /// Where a trial stands, as far as that is known.
@@ -136,6 +149,11 @@ pub(crate) fn update(run: &mut RunScreen, message: RunMessage) -> Option<RunEffe
         }
         RunMessage::News(RunNews::Trouble(trouble)) => {
             run.trouble = Some(trouble);
+            None
+        }
+        RunMessage::News(RunNews::Gone) => {
+            run.is_gone = true;
+            run.trouble = Some(GONE.to_owned());
             None
         }
         RunMessage::Now(now) => {

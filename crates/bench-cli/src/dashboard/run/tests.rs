@@ -299,6 +299,28 @@ fn a_run_that_broke_on_a_large_terminal() {
 }
 
 #[test]
+fn what_was_read_of_a_run_stays_when_it_is_removed_and_nothing_is_done_about_it_any_more() {
+    let mut run = run_of(4, over(), 80, 24);
+    assert_eq!(run.refusal(Act::Delete), None);
+    let grid = |text: &str| text.lines().skip(3).map(str::to_owned).collect::<Vec<_>>();
+    let before = shown(&run);
+    update(&mut run, RunMessage::News(RunNews::Gone));
+    let text = shown(&run);
+    assert!(
+        text.contains("the run is no longer on disk: removed or moved; what was read of it stays"),
+        "{text}"
+    );
+    let (before, after) = (grid(&before), grid(&text));
+    assert_eq!(before[..before.len() - 1], after[..after.len() - 1]);
+    assert!(
+        before.concat().contains("r resume") && !after.concat().contains("r resume"),
+        "{text}"
+    );
+    assert_eq!(run.refusal(Act::Delete), Some(GONE));
+    assert!(!run.ticks());
+}
+
+#[test]
 fn nothing_is_still_to_begin_in_a_run_that_is_over() {
     let words = |stand| {
         let mut run = run_of(40, stand, 200, 60);

@@ -20,7 +20,7 @@ use chrono::Utc;
 use self::log::Log;
 use self::pages::Pages;
 use self::raw::Raw;
-use super::watched;
+use super::{GONE, watched};
 use crate::dashboard::message::{Message, Tell};
 use crate::dashboard::trial::{TrialNews, Wish};
 
@@ -139,6 +139,11 @@ impl Trial {
                 Ok(changed) => news.extend(changed),
                 Err(error) => trouble = Some(error),
             }
+        }
+        if !self.view.dir().exists() {
+            // What was read stays, rather than become what can be read now.
+            news.clear();
+            trouble = Some(GONE.to_owned());
         }
         // Said once; it may pass.
         if trouble != self.trouble {
@@ -284,5 +289,37 @@ pub(super) mod tests {
             told.recv_timeout(Duration::from_secs(20)).is_err(),
             "its end of the channel is gone"
         );
+    }
+
+    #[test]
+    fn what_was_read_of_a_trial_stays_when_its_files_are_removed() {
+        let bed = bed(3);
+        let (tell, told) = channel();
+        let trial: TrialId = TRIAL.parse().unwrap();
+        let mut reader = start(bed.store.clone(), bed.run.clone(), trial, tell).unwrap();
+        reader.wish(Wish {
+            log: true,
+            ..wish(0..64)
+        });
+        let news = || match told.recv_timeout(Duration::from_secs(20)).unwrap() {
+            Message::Trial(_, _, news) => news,
+            _ => panic!("nothing else should be told"),
+        };
+        let mut known = (false, false);
+        while known != (true, true) {
+            match news() {
+                TrialNews::Entries(entries) => known.0 = entries.said.len() == 3,
+                TrialNews::Log(_) => known.1 = true,
+                _ => {}
+            }
+        }
+        let troubled = || match news() {
+            TrialNews::Trouble(trouble) => trouble.unwrap_or_default(),
+            _ => panic!("nothing is taken away"),
+        };
+        fs::remove_file(&bed.transcript).unwrap();
+        assert!(troubled().starts_with("the transcript is no longer on disk"));
+        fs::remove_dir_all(&bed.dir).unwrap();
+        assert_eq!(troubled(), GONE);
     }
 }

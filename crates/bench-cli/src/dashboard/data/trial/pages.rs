@@ -15,6 +15,8 @@ use chrono::{DateTime, Utc};
 use super::{Changed, at_most};
 use crate::dashboard::trial::{Entries, Said, TrialNews, Wish};
 
+/// What is said where the transcript was removed. What was read of it stays on the screen.
+const NO_FILE: &str = "the transcript is no longer on disk; what was read of it stays";
 /// Lines that are read at a time.
 const AT_ONCE: usize = 16;
 /// A longer line is not read, in bytes.
@@ -58,6 +60,10 @@ impl Pages {
     /// What changed since the last time.
     pub(super) fn look(&mut self, wish: &Wish) -> Changed {
         let entries = self.read(wish).map_err(super::said)?;
+        let had = self.told.as_ref().is_some_and(|told| told.all > 0);
+        if had && entries.all == 0 && !self.index.path().exists() {
+            return Err(NO_FILE.to_owned());
+        }
         if self.told.as_ref() == Some(&entries) {
             return Ok(None);
         }
