@@ -9,6 +9,7 @@ use ratatui::text::Span;
 use super::keys::{Action, Binding, EVERYWHERE};
 use super::look::Look;
 use super::scroll::Scroll;
+use super::wrap::wrap;
 
 /// Where a text stands in its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +131,26 @@ pub(crate) fn footer(
         buffer.set_stringn(after, line.y, &words, words.len(), look.faint());
         x += taken + 2;
     }
+}
+
+/// Says which size a screen needs, and how it is left, if it is smaller than so many columns and rows; whether it is.
+pub(crate) fn too_small(buffer: &mut Buffer, look: Look, least: (u16, u16), bindings: &[Binding]) -> bool {
+    let area = buffer.area;
+    let (columns, rows) = least;
+    if area.width >= columns && area.height >= rows {
+        return false;
+    }
+    let (wide, high) = (area.width, area.height);
+    let words = format!("This terminal has {wide} × {high} cells; {columns} × {rows} are needed here.");
+    let quit = bindings.iter().find(|binding| binding.action == Action::Quit);
+    let quit = quit.and_then(|quit| Some(format!("{} {}", quit.shown, quit.brief?)));
+    let said = wrap(&words, wide.into()).into_iter().map(|row| (row, look.odd()));
+    let lines = said.chain(quit.map(|quit| (quit, look.key())));
+    for (n, (text, style)) in lines.enumerate() {
+        let [slot] = slots(line(area, cells(n)), [(wide, 0)]);
+        say(buffer, look, slot, &text, style);
+    }
+    true
 }
 
 /// Lines of the help of a screen, and rows for them on a terminal so high.

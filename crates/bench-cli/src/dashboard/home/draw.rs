@@ -18,13 +18,16 @@ const GOING_FIGURES: u16 = 6 + 1 + 9 + 1 + 6 + 1 + 9 + 1 + 4 + 1 + 5;
 /// Columns for the verifiers of a run that is over, and for its status.
 const OVER_FIGURES: u16 = 15 + 2 + 9;
 
+/// Columns and rows without which it tells nothing.
+const LEAST: (u16, u16) = (40, 6);
+
 /// Draws the screen.
 pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
     let area = frame.area();
-    if area.height < 5 {
+    let buffer = frame.buffer_mut();
+    if paint::too_small(buffer, look, LEAST, HOME) {
         return;
     }
-    let buffer = frame.buffer_mut();
     header(
         buffer,
         look,

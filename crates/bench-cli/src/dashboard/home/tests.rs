@@ -115,6 +115,22 @@ fn chosen(home: &Home) -> String {
 }
 
 #[test]
+fn a_terminal_that_is_too_small_is_told_what_is_needed_and_can_be_left() {
+    let mut small = home(30, 8);
+    insta::assert_snapshot!(shown(&small), @r"
+    This terminal has 30 × 8
+    cells; 40 × 6 are needed here.
+    q quit
+    ");
+    assert_eq!(press(&mut small, KeyCode::Char('q')), Some(HomeEffect::Quit));
+    assert!(shown(&home(40, 5)).contains("40 × 6 are needed"), "too low");
+    assert!(shown(&home(40, 6)).contains("IN PROGRESS"), "large enough");
+    let words: String = shown(&home(9, 30)).split_whitespace().collect();
+    assert!(words.contains("40×6areneeded"), "{words}");
+    shown(&home(1, 1));
+}
+
+#[test]
 fn a_small_terminal() {
     insta::assert_snapshot!(shown(&home(80, 24)), @r"
     Runs in results                                      3 in progress · 3 completed

@@ -15,13 +15,18 @@ use super::picture::{ModelRow, Picture};
 use crate::dashboard::home::row::{Stand, whole};
 use crate::dashboard::keys::Action;
 use crate::dashboard::look::{Look, Sign};
-use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, short_age, slots, width};
+use crate::dashboard::paint::{
+    Side, Slot, cells, footer, header, line, put, say, short_age, slots, too_small, width,
+};
 use crate::progress::board::pace_words;
 
 /// Models that are shown; for more, a line says how many.
 const MOST_MODELS: usize = 8;
 /// Lines above the models, and those around the grid: blank, title; blank; chosen trial, footer.
 const AROUND: usize = 3 + 2 + 1 + 2;
+
+/// Columns and rows without which it tells nothing.
+const LEAST: (u16, u16) = (40, 12);
 
 /// Lines of each part for what there is to show.
 struct Parts {
@@ -65,11 +70,10 @@ pub(super) fn grid_rows(run: &RunScreen) -> usize {
 /// Draws the screen.
 pub(crate) fn draw(run: &RunScreen, look: Look, frame: &mut Frame<'_>) {
     let area = frame.area();
-    if area.height < 12 {
-        let buffer = frame.buffer_mut();
-        return header(buffer, look, line(area, 0), "the terminal is too low", "q quits");
-    }
     let buffer = frame.buffer_mut();
+    if too_small(buffer, look, LEAST, run.keys) {
+        return;
+    }
     let does = |action| !matches!(action, Action::Act(act) if run.refusal(act).is_some());
     footer(buffer, look, line(area, area.height - 1), run.keys, does);
     let Some(picture) = &run.picture else {

@@ -321,6 +321,18 @@ fn what_was_read_of_a_run_stays_when_it_is_removed_and_nothing_is_done_about_it_
 }
 
 #[test]
+fn a_terminal_that_is_too_small_is_told_what_is_needed() {
+    let mut run = run_of(4, live(), 79, 11);
+    let text = shown(&run);
+    assert!(
+        text.starts_with("This terminal has 79 × 11 cells; 40 × 12 are needed here.\nq quit"),
+        "{text}"
+    );
+    assert_eq!(press(&mut run, KeyCode::Char('q')), Some(RunEffect::Quit));
+    assert!(shown(&run_of(4, live(), 40, 12)).contains("scenario 1/4"));
+}
+
+#[test]
 fn nothing_is_still_to_begin_in_a_run_that_is_over() {
     let words = |stand| {
         let mut run = run_of(40, stand, 200, 60);
@@ -374,7 +386,7 @@ fn a_terminal_that_knows_only_ascii() {
 
 #[test]
 fn too_many_repetitions_scroll_sideways() {
-    let mut run = run_of(2, live(), 30, 24);
+    let mut run = run_of(2, live(), 40, 24);
     for (key, want) in [
         (KeyCode::Right, "create-bug~oracle~2"),
         (KeyCode::Right, "create-bug~oracle~3"),

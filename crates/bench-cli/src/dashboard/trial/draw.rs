@@ -11,18 +11,21 @@ use super::rows::Sheet;
 use super::talk::Seen;
 use super::{BEFORE, TABS, TrialScreen};
 use crate::dashboard::look::{Look, Sign};
-use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, slots, width};
+use crate::dashboard::paint::{Side, Slot, cells, footer, header, line, put, say, slots, too_small, width};
 use crate::dashboard::wrap::wrap;
 
 /// Columns of a time of day.
 const CLOCK: u16 = 8;
 
+/// Columns and rows without which it tells nothing.
+const LEAST: (u16, u16) = (40, 6);
+
 /// Draws the screen.
 pub(crate) fn draw(trial: &TrialScreen, look: Look, frame: &mut Frame<'_>) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
-    if area.height <= super::AROUND {
-        return header(buffer, look, line(area, 0), "the terminal is too low", "q quits");
+    if too_small(buffer, look, LEAST, trial.bindings()) {
+        return;
     }
     let mut pen = Pen { trial, look, buffer };
     let title = trial.trial.to_string();

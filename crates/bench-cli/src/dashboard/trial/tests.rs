@@ -672,6 +672,23 @@ fn a_terminal_that_knows_only_ascii() {
 }
 
 #[test]
+fn a_terminal_that_is_too_small_is_told_what_is_needed() {
+    let run = "run_20260102_030405_0badcafe".parse().unwrap();
+    let id = "create-bug~gpt-4o~1".parse().unwrap();
+    let mut trial = TrialScreen::new(run, id, Standing::default(), now());
+    update(&mut trial, TrialMessage::Size(39, 24));
+    let words: Vec<String> = shown(&trial).split_whitespace().map(str::to_owned).collect();
+    let words = words.join(" ");
+    assert_eq!(
+        words,
+        "This terminal has 39 × 24 cells; 40 × 6 are needed here. q quit"
+    );
+    assert_eq!(press(&mut trial, KeyCode::Char('q')), Some(TrialEffect::Quit));
+    update(&mut trial, TrialMessage::Size(40, 6));
+    assert!(shown(&trial).contains("conversation"));
+}
+
+#[test]
 fn before_anything_is_read_and_when_it_cannot_be() {
     let run = "run_20260102_030405_0badcafe".parse().unwrap();
     let id = "create-bug~gpt-4o~1".parse().unwrap();
