@@ -90,6 +90,11 @@ impl OutcomeCounts {
         self.scored() + self.errored + self.unscored + self.cancelled
     }
 
+    /// Whether trials are over and nothing is known of any: all of them errored or were cancelled.
+    pub fn none_judged(&self) -> bool {
+        self.done() > 0 && self.scored() + self.unscored == 0
+    }
+
     /// Passed of passed, failed and limit; `None` without any of them. A share of trials: the pass rate of a model is the mean
     /// of its scenarios, see [`crate::statistics::model`].
     pub fn pass_rate(&self) -> Option<f64> {

@@ -117,6 +117,20 @@ pub struct Run {
 }
 
 impl Run {
+    /// That no trial has a verdict although the run is completed, in a few words; none of any other run.
+    pub fn none_judged(&self) -> Option<String> {
+        let none = self.status == "completed" && self.outcomes.none_judged();
+        none.then(|| format!("no verdict: 0 of {} trials could be judged", self.trials_total))
+    }
+
+    /// The sign of where it stands.
+    pub(crate) fn sign(&self) -> char {
+        match self.none_judged() {
+            Some(_) => sign(Outcome::Errored),
+            None => status_sign(&self.status),
+        }
+    }
+
     /// That it ended before all of it was done, in a sentence; none of a run that is completed, or goes on.
     pub fn cut_short(&self) -> Option<String> {
         let open = self.trials_total.saturating_sub(self.outcomes.scored());

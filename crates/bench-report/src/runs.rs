@@ -69,6 +69,9 @@ pub fn table(rows: &[RunRow], times: Times, now: DateTime<Utc>) -> Table {
     .one_line();
     for run in rows {
         let progress = &run.progress;
+        // Of one that goes on there may be verdicts yet.
+        let none_judged = run.completed_at.and_then(|_| none_judged(progress));
+        let rate = || text::percent(progress.outcomes.pass_rate());
         table.row([
             run.run_id.clone(),
             run.status.clone(),
@@ -76,7 +79,7 @@ pub fn table(rows: &[RunRow], times: Times, now: DateTime<Utc>) -> Table {
             age(run.started_at, run.completed_at.unwrap_or(now)),
             trials(progress),
             format!("{}/{}", progress.verifiers_passed, progress.verifiers_total),
-            text::percent(progress.outcomes.pass_rate()),
+            none_judged.map_or_else(rate, |words| format!("! {words}")),
             text::shorten(&text::clean_line(&run.harness), 60).into_owned(),
             text::shorten(&text::clean_line(&run.models), 60).into_owned(),
         ]);
@@ -90,6 +93,15 @@ pub fn trials(progress: &Progress) -> String {
         0 => "—".to_owned(),
         total => format!("({}/{total})", progress.trials_done),
     }
+}
+
+/// `0/16 judged`, of a run whose trials ended without a single verdict: counters alone would look as if nothing was wrong.
+pub fn none_judged(progress: &Progress) -> Option<String> {
+    let total = progress.trials_total;
+    progress
+        .outcomes
+        .none_judged()
+        .then(|| format!("0/{total} judged"))
 }
 
 /// The time between two instants; never negative, whatever the clock did.
@@ -155,6 +167,21 @@ mod tests {
         run_20260102_030405_0badcafe  running    2h 00m   (3/5)      66.7%  quickstart…
         run_20260102_030405_0badcaff  completed   1.00s   (3/5)      66.7%  quickstart…
         ");
+        let outcomes = OutcomeCounts {
+            errored: 5,
+            ..OutcomeCounts::default()
+        };
+        let judged = |completed_at| {
+            let mut run = run("run_20260102_030405_0badcafe", "completed", completed_at);
+            run.progress.outcomes = outcomes;
+            super::table(&[run], Times::Ago(now), now)
+                .render(120)
+                .contains("  ! 0/5 judged  ")
+        };
+        assert!(
+            judged(Some(now)) && !judged(None),
+            "one that goes on may have verdicts yet"
+        );
         for (started, want) in [
             ("2026-01-02T05:04:06Z", "just now"),
             ("2026-01-02T05:03:55Z", "10s ago"),

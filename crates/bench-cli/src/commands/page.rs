@@ -246,7 +246,7 @@ impl Page {
         }
         let lines = facts.iter().map(|(name, value)| {
             let name = paint::paint(FAINT, &format!("{name:<8}"));
-            format!("{name} {}\n", text::clean_line(value))
+            format!("{name} {}\n", paint::signs(&text::clean_line(value)))
         });
         lines.collect::<Vec<_>>().concat()
     }
@@ -274,12 +274,14 @@ impl Page {
         }
         let command = |name: &str| cx.command(&format!("{name} {}", self.id()));
         let rest = match self.refused {
+            None if judged == 0 => format!("`{}` runs all {open}", command("resume")),
             None => format!("`{}` runs the other {open}", command("resume")),
             Some(refused) => refused
                 .words
                 .replace("`retry`", &format!("`{}`", command("retry"))),
         };
-        Some(format!("{judged} of {all} have a verdict; {rest}"))
+        let sign = if progress.outcomes.none_judged() { "! " } else { "" };
+        Some(format!("{sign}{judged} of {all} have a verdict; {rest}"))
     }
 
     /// What the run cost, with what is not counted yet. None for runs that nobody pays.
@@ -392,7 +394,10 @@ impl Page {
 
     /// How the run ended, in a coloured word: `completed`.
     pub(super) fn status(&self) -> String {
-        let word = self.run.state.status.word();
+        let (word, progress) = (self.run.state.status.word(), &self.run.state.progress);
+        if word == "completed" && progress.outcomes.none_judged() {
+            return paint::paint(ODD, &format!("! {word}, but no trial has a verdict"));
+        }
         let style = match self.run.state.status {
             RunStatus::Running => STRONG,
             RunStatus::Over { .. } if word == "completed" => GOOD,

@@ -62,8 +62,9 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
         for problem in &gathered.report.problems {
             evidence::warning(problem, &mut cx.err)?;
         }
-        if let Some(cut_short) = gathered.report.run.cut_short() {
-            evidence::warning(&cut_short, &mut cx.err)?;
+        let run = &gathered.report.run;
+        for warning in run.cut_short().into_iter().chain(run.none_judged()) {
+            evidence::warning(&warning, &mut cx.err)?;
         }
         let parts = parts(args, &gathered)?;
         if to_stdout {

@@ -128,6 +128,7 @@ fn values(report: &Arc<Report>, files: &Arc<dyn Files>) -> Value {
         made_at => Value::from(Serde(&report.made_at)),
         run => Value::from(Serde(&report.run)),
         done => report.run.outcomes.done(),
+        none_judged => report.run.none_judged(),
         paid => report.run.cost.is_some_and(|cost| !cost.is_nothing()),
         models => Value::from(Serde(&report.models)),
         letters => (0..report.models.len()).map(charts::letter).collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use bench_core::Outcome;
 
-use super::{Report, Trial, sign, status_sign};
+use super::{Report, Trial, sign};
 use crate::{summary, text};
 
 /// Rows of scenarios that are shown.
@@ -38,10 +38,13 @@ fn head(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let name = run.label.as_ref().unwrap_or(&run.harness_name);
     writeln!(
         out,
-        "# {} {}: {}\n",
-        status_sign(&run.status),
+        "# {} {}: {}{}\n",
+        run.sign(),
         code(name),
-        run.status
+        run.status,
+        run.none_judged()
+            .map(|words| format!(", {words}"))
+            .unwrap_or_default()
     )?;
     let done = run.outcomes.done();
     if run.partial {

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bench_core::Progress;
 use bench_report::runs::RunRow;
 use bench_report::text::clean_line;
 use bench_runner::BenchJob;
@@ -391,6 +392,15 @@ fn named(dir: &Path) -> Option<RunId> {
     dir.file_name()?.to_str()?.parse().ok()
 }
 
+/// That a run is completed although trials have no verdict.
+fn without_a_verdict(progress: &Progress) -> Option<String> {
+    let (without, total) = (
+        progress.outcomes.errored + progress.outcomes.cancelled,
+        progress.trials_total,
+    );
+    (without > 0).then(|| format!("{without} of {total} trials have no verdict; `resume` runs them again"))
+}
+
 /// The row of a run that is over, and why it could not be resumed.
 pub(super) fn over(run: &RunSummary<BenchJob>, refused: Option<Refused>) -> Row {
     let status = &run.state.status;
@@ -404,6 +414,7 @@ pub(super) fn over(run: &RunSummary<BenchJob>, refused: Option<Refused>) -> Row 
         )),
         Some(Ending::Failed { cause }) => Some(format!("{}: {}", cause.kind.code(), cause.message)),
         Some(Ending::Cancelled { reason }) => Some(reason.code().to_owned()),
+        Some(Ending::Completed) if refused.is_none() => without_a_verdict(&run.state.progress),
         Some(Ending::Completed) | None => None,
     };
     let causes = [cause.as_deref(), refused.map(|refused| refused.words)];

@@ -10,7 +10,7 @@ use super::row::{Going, Over, Row, Stand};
 use super::{Home, words};
 use crate::dashboard::acts::ask::refusal;
 use crate::dashboard::keys::{Action, HOME};
-use crate::dashboard::look::Look;
+use crate::dashboard::look::{Look, Sign};
 use crate::dashboard::paint::{self, Side, Slot, cells, footer, header, line, put, say, short_age, slots};
 
 /// Columns for how far a run is, what passed, cost, age and time left.
@@ -355,7 +355,10 @@ impl Pen<'_> {
             progress.verifiers_total,
             share.unwrap_or_default()
         );
-        self.put(verifiers, &counted, Style::new(), Side::Right);
+        match row.none_judged() {
+            Some(none) => self.put(verifiers, &none, look.sign_style(Sign::Errored), Side::Right),
+            None => self.put(verifiers, &counted, Style::new(), Side::Right),
+        }
         if let (Some(note), Some(cause)) = (note, &over.cause) {
             self.say(note, cause, look.faint());
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bench_core::{Progress, TrialId};
+use bench_report::runs;
 use bench_state::RunId;
 use chrono::{DateTime, Utc};
 
@@ -161,6 +162,7 @@ impl Row {
         match self.word(now) {
             "starting" | "running" => None,
             "waiting" | "ending" => Some(Sign::Waiting),
+            "completed" if self.none_judged().is_some() => Some(Sign::Errored),
             "completed" => Some(Sign::Passed),
             "failed" => Some(Sign::Failed),
             "cancelled" => Some(Sign::Cancelled),
@@ -218,10 +220,23 @@ impl Row {
             Stand::Over(over) => &over.word,
             Stand::Going(_) => "goes on",
         };
-        match (self.progress.verifiers_passed, self.progress.verifiers_total) {
-            (_, 0) => format!("{} {word}", self.id()),
-            (passed, total) => format!("{} {word}: {passed}/{total} verifiers passed", self.id()),
+        match (
+            self.progress.verifiers_passed,
+            self.progress.verifiers_total,
+            self.none_judged(),
+        ) {
+            (.., Some(none)) => format!("{} {word}: {none}", self.id()),
+            (_, 0, _) => format!("{} {word}", self.id()),
+            (passed, total, _) => format!("{} {word}: {passed}/{total} verifiers passed", self.id()),
         }
+    }
+
+    /// `0/16 judged`, of a run that is over without a single verdict.
+    pub(crate) fn none_judged(&self) -> Option<String> {
+        if self.is_going() {
+            return None; // there may be verdicts yet
+        }
+        runs::none_judged(&self.progress)
     }
 
     /// Share of verifiers that were true.

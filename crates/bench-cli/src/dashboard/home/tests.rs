@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::row::tests::{ago, now, waiting};
 use super::row::{Doing, Going, Over, Stand};
 use super::*;
-use crate::dashboard::look::Look;
+use crate::dashboard::look::{Look, Sign};
 use crate::dashboard::test_screen::{LOOK, screen};
 
 fn progress(done: u32, total: u32, passed: u32) -> Progress {
@@ -128,6 +128,32 @@ fn a_terminal_that_is_too_small_is_told_what_is_needed_and_can_be_left() {
     let words: String = shown(&home(9, 30)).split_whitespace().collect();
     assert!(words.contains("40×6areneeded"), "{words}");
     shown(&home(1, 1));
+}
+
+#[test]
+fn a_completed_run_without_any_verdict_does_not_look_like_a_good_one() {
+    let mut row = over(1, "broken", "completed", None);
+    row.progress = Progress {
+        trials_total: 16,
+        trials_done: 16,
+        outcomes: OutcomeCounts {
+            errored: 16,
+            ..OutcomeCounts::default()
+        },
+        ..Progress::default()
+    };
+    assert_eq!(row.sign(now()), Some(Sign::Errored));
+    assert_eq!(row.ended_words(), format!("{} completed: 0/16 judged", row.id()));
+    let mut home = home(80, 24);
+    update(&mut home, HomeMessage::News(RunsNews::Rows(vec![row.clone()])));
+    let text = shown(&home);
+    let line = text.lines().find(|line| line.contains("broken")).unwrap();
+    assert!(line.contains("! 01-02 04:04") && line.contains("0/16 judged  completed"), "{line}");
+    row.progress.outcomes = OutcomeCounts {
+        unscored: 16,
+        ..OutcomeCounts::default()
+    };
+    assert_eq!(row.sign(now()), Some(Sign::Passed), "nothing was to be judged");
 }
 
 #[test]
