@@ -45,26 +45,22 @@ pub(super) fn cmd(args: &ShowArgs, cx: &mut Context) -> Result<Exit, CliError> {
     Ok(Exit::Success)
 }
 
-/// The trial of that id, or the only one that begins so.
+/// The trial of that id, else the only one of that scenario, or of that scenario and model, else the only one that begins so.
 pub(super) fn find_trial(view: &RunView<BenchJob>, wanted: &str) -> Result<ItemId, CliError> {
     let plan = view.plan()?;
-    let ids: Vec<String> = plan
-        .trials()
-        .into_iter()
-        .map(|trial| trial.id.to_string())
-        .collect();
-    let fitting: Vec<&String> = match ids.iter().find(|id| *id == wanted) {
-        Some(exact) => vec![exact],
-        None => ids.iter().filter(|id| id.starts_with(wanted)).collect(),
-    };
+    let trials = plan.trials().into_iter().map(|trial| {
+        let scenario = plan.scenarios.get(trial.scenario);
+        let scenario = scenario.map_or("", |scenario| scenario.scenario_id.as_str());
+        (trial.id.to_string(), scenario)
+    });
+    let trials: Vec<(String, &str)> = trials.collect();
+    let ids: Vec<&String> = trials.iter().map(|(id, _)| id).collect();
+    let fitting = fitting(&trials, wanted);
     if let [only] = fitting.as_slice() {
         return Ok(only.parse()?);
     }
     let (message, named) = if fitting.is_empty() {
-        (
-            format!("run `{}` has no trial `{wanted}`", view.id()),
-            ids.iter().collect(),
-        )
+        (format!("run `{}` has no trial `{wanted}`", view.id()), ids)
     } else {
         (
             format!("`{wanted}` fits {} trials of run `{}`", fitting.len(), view.id()),
@@ -74,6 +70,20 @@ pub(super) fn find_trial(view: &RunView<BenchJob>, wanted: &str) -> Result<ItemI
     let shown: Vec<&str> = named.iter().take(MOST_NAMED).map(|id| id.as_str()).collect();
     let more = if named.len() > MOST_NAMED { ", …" } else { "" };
     Err(CliError::usage(message).hint(format!("one of {}{more}", shown.join(", "))))
+}
+
+/// The ids of trials, each with its scenario, that are meant: whole parts of an id win over longer ones that begin so.
+fn fitting<'a>(trials: &'a [(String, &str)], wanted: &str) -> Vec<&'a String> {
+    let parts = format!("{}~", wanted.trim_end_matches('~'));
+    let rank = |(id, scenario): &(String, &str)| match () {
+        () if id == wanted => Some(0),
+        () if *scenario == wanted || id.starts_with(&parts) => Some(1),
+        () if id.starts_with(wanted) => Some(2),
+        () => None,
+    };
+    let best = trials.iter().filter_map(rank).min();
+    let fits = |trial: &&(String, &str)| best.is_some() && rank(trial) == best;
+    trials.iter().filter(fits).map(|(id, _)| id).collect()
 }
 
 fn show_trial(
@@ -205,4 +215,35 @@ fn write_conversation(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_names_win_over_longer_ones() {
+        let trials = [
+            ("create-bug~gpt-4o~1", "create-bug"),
+            ("create-bug~gpt-4o~10", "create-bug"),
+            ("create-bug-2~gpt-4o~1", "create-bug-2"),
+            ("create-bug-2~gpt-4o-mini~1", "create-bug-2"),
+            ("a-b-0badcafe~gpt-4o~1", "a/b"),
+        ];
+        let trials = trials.map(|(id, scenario)| (id.to_owned(), scenario));
+        for (wanted, want) in [
+            ("create-bug~gpt-4o~1", &trials[..1]),
+            ("create-bug", &trials[..2]),
+            ("create-bug~", &trials[..2]),
+            ("create-bug-2~gpt-4o", &trials[2..3]),
+            ("create-bug-", &trials[2..4]),
+            ("create", &trials[..4]),
+            ("a/b", &trials[4..]),
+            ("a-", &trials[4..]),
+            ("b", &[]),
+        ] {
+            let want: Vec<&String> = want.iter().map(|(id, _)| id).collect();
+            assert_eq!(fitting(&trials, wanted), want, "{wanted}");
+        }
+    }
 }

@@ -346,12 +346,21 @@ fn a_run_in_which_every_trial_errored_says_at_a_glance_that_nothing_was_judged()
     let run = bed.bench("run h.json --model script:script.json --ui quiet");
     assert!(run.contains("! completed, but no trial has a verdict"), "{run}");
     let list = bed.bench("list");
-    assert!(list.contains("! 0/2 judged") && list.contains(" completed "), "{list}");
+    assert!(
+        list.contains("! 0/2 judged") && list.contains(" completed "),
+        "{list}"
+    );
     let show = bed.bench("show latest");
-    assert!(show.contains("! 0 of 2 have a verdict; `bench-cli resume run_"), "{show}");
+    assert!(
+        show.contains("! 0 of 2 have a verdict; `bench-cli resume run_"),
+        "{show}"
+    );
     assert!(show.contains("` runs all 2\n"), "{show}");
     for (form, want) in [
-        ("md", "# ! `h`: completed, no verdict: 0 of 2 trials could be judged"),
+        (
+            "md",
+            "# ! `h`: completed, no verdict: 0 of 2 trials could be judged",
+        ),
         ("html", ">! completed, no verdict: 0 of 2 trials could be judged<"),
         ("csv", "warning: no verdict: 0 of 2 trials could be judged"),
     ] {

@@ -256,10 +256,13 @@ fn retry(row: &Row) -> Ask {
 }
 
 fn delete(row: &Row) -> Ask {
-    let says = format!(
-        "{} with their transcripts, logs and verdicts are removed from the disk. They cannot be brought back.",
-        trials(row.progress.trials_total)
-    );
+    let says = match row.progress.trials_done as usize {
+        0 => "No trial is finished; the run's plan and logs are removed from the disk. They cannot be brought back.".to_owned(),
+        over => format!(
+            "{} with transcripts, logs and verdicts are removed from the disk. They cannot be brought back.",
+            count(over, "finished trial")
+        ),
+    };
     Ask {
         title: format!("Remove {}?", row.id()),
         says: vec![about(row), says],
@@ -474,7 +477,7 @@ pub(super) mod tests {
 
         Remove run_20260102_020405_0badcafe?
         quickstart · oracle, openai:gpt-4o
-        60 trials with their transcripts, logs and verdicts are removed from the disk. They cannot be brought back.
+        24 finished trials with transcripts, logs and verdicts are removed from the disk. They cannot be brought back.
         y remove it for good: prune run_20260102_020405_0badcafe --no-dry-run
         ");
     }

@@ -90,8 +90,8 @@ fn in_a_low_terminal_a_question_is_asked_as_long_as_it_can_be_read() {
     ────────────────────────────────────────────────────────────
       Remove run_20260102_020405_0badcafe?
       quickstart · oracle, openai:gpt-4o
-      60 trials with their transcripts, logs and verdicts are
-      removed from the disk. They cannot be brought back.
+      24 finished trials with transcripts, logs and verdicts
+      are removed from the disk. They cannot be brought back.
       y  remove it for good
          bench-cli prune run_20260102_020405_0badcafe
          --no-dry-run
@@ -100,15 +100,15 @@ fn in_a_low_terminal_a_question_is_asked_as_long_as_it_can_be_read() {
     ");
     acts.resize(80, 9);
     insta::assert_snapshot!(shown_short(&acts), @r"
-    ────────────────────────────────────────────────────────────────────────────
+    ────────────────────────────────────────────────────────────────────────────────
       Remove run_20260102_020405_0badcafe?
       quickstart · oracle, openai:gpt-4o
-      60 trials with their transcripts, logs and verdicts are removed from the
+      24 finished trials with transcripts, logs and verdicts are removed from the
       disk. They cannot be brought back.
       y  remove it for good
          bench-cli prune run_20260102_020405_0badcafe --no-dry-run
       n  no: leave everything as it is; Esc and Enter, too
-    ────────────────────────────────────────────────────────────────────────────
+    ────────────────────────────────────────────────────────────────────────────────
     ");
     acts.resize(30, 8);
     insta::assert_snapshot!(shown_short(&acts), @r"

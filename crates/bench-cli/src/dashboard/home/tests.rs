@@ -123,10 +123,11 @@ fn a_terminal_that_is_too_small_is_told_what_is_needed_and_can_be_left() {
     q quit
     ");
     assert_eq!(press(&mut small, KeyCode::Char('q')), Some(HomeEffect::Quit));
-    assert!(shown(&home(40, 5)).contains("40 × 6 are needed"), "too low");
+    for (columns, rows) in [(40, 5), (9, 30)] {
+        let words: String = shown(&home(columns, rows)).split_whitespace().collect();
+        assert!(words.contains("40×6areneeded"), "{words}");
+    }
     assert!(shown(&home(40, 6)).contains("IN PROGRESS"), "large enough");
-    let words: String = shown(&home(9, 30)).split_whitespace().collect();
-    assert!(words.contains("40×6areneeded"), "{words}");
     shown(&home(1, 1));
 }
 
@@ -148,7 +149,10 @@ fn a_completed_run_without_any_verdict_does_not_look_like_a_good_one() {
     update(&mut home, HomeMessage::News(RunsNews::Rows(vec![row.clone()])));
     let text = shown(&home);
     let line = text.lines().find(|line| line.contains("broken")).unwrap();
-    assert!(line.contains("! 01-02 04:04") && line.contains("0/16 judged  completed"), "{line}");
+    assert!(
+        line.contains("! 01-02 04:04") && line.contains("0/16 judged  completed"),
+        "{line}"
+    );
     row.progress.outcomes = OutcomeCounts {
         unscored: 16,
         ..OutcomeCounts::default()
