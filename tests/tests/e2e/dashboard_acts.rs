@@ -59,7 +59,7 @@ fn a_run_is_ended_resumed_and_removed_from_the_dashboard() {
     terminal.press("x");
     let screen = terminal.wait_for(PATIENCE, |screen| screen.contains(&format!("End {id}?")));
     assert!(screen.contains(&format!("     bench-cli kill {id}")), "{screen}");
-    assert!(screen.contains("1 of 2 trials are done"), "{screen}");
+    assert!(screen.contains("1 of 2 trials are over"), "{screen}");
     terminal.press("Enter");
     terminal.wait_for(PATIENCE, |screen| !screen.contains("leave everything as it is"));
     assert_eq!(run.status(), "running", "Enter is No");
@@ -89,6 +89,10 @@ fn a_run_is_ended_resumed_and_removed_from_the_dashboard() {
     let report = format!("report-{id}.html");
     terminal.wait_for(PATIENCE, |screen| screen.contains(&format!("✓ {report}")));
     assert!(bed.path(&report).exists());
+    terminal.press("R");
+    terminal.wait_for(PATIENCE, |screen| {
+        screen.contains("replaced the file that was there")
+    });
 
     terminal.press("D");
     terminal.wait_for(PATIENCE, |screen| {

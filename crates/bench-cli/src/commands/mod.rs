@@ -34,7 +34,7 @@ mod view;
 pub(crate) use background::this_program;
 pub(crate) use list::row as row_of;
 pub(crate) use older::row as row_of_older;
-pub(crate) use refused::{Refused, because_of, of as refused_of};
+pub(crate) use refused::{Refused, because_of, of as refused_of, used_up_by};
 pub(crate) use show::write_trial;
 pub(crate) use sweep::quietly as sweep_quietly;
 

@@ -78,8 +78,12 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
         for part in &parts {
             let path = args.output.clone().unwrap_or_else(|| part.name.clone());
             let path = cx.absolute(&path);
+            let replaces = path.is_file();
             document.write_file(&gathered, part, &path)?;
             writeln!(cx.out, "{}", cx.shown(&path))?;
+            if replaces {
+                writeln!(cx.err, "replaced the file that was there")?;
+            }
         }
         if gathered.is_partial() {
             writeln!(

@@ -229,11 +229,15 @@ impl App {
             Message::Input { .. } if self.paging.is_open() => {}
             Message::Input { event, since } => self.input(&event, since),
             Message::Paged => self.paging.ended(),
-            Message::Runs(news) => self.home_message(HomeMessage::News(news)),
+            Message::Runs(news) => {
+                self.home_message(HomeMessage::News(news));
+                self.tell_acts();
+            }
             Message::Run(id, news) => {
                 // It may have been left meanwhile.
                 if self.run.as_ref().is_some_and(|(run, _)| run.id == id) {
                     self.run_message(RunMessage::News(news));
+                    self.tell_acts();
                     self.tell_trial();
                 }
             }
@@ -434,6 +438,15 @@ impl App {
             let standing = run.standing(&trial.trial);
             self.trial_message(TrialMessage::Stands(standing));
         }
+    }
+
+    /// How the run stands that a question is about.
+    fn tell_acts(&mut self) {
+        let (run, home) = (&self.run, &self.home);
+        self.acts.stands(|key| match run {
+            Some((run, _)) => run.row().filter(|row| row.key == *key),
+            None => home.row_of(key),
+        });
     }
 
     /// Something is to be done about the run on the screen.

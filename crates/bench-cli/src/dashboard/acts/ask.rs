@@ -32,6 +32,8 @@ pub(crate) type Words = Vec<String>;
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ask {
+    /// What is to be done about which run; none if about no single one.
+    pub(super) about: Option<(Act, Key)>,
     pub(super) title: String,
     /// What it is about, what it costs, what it loses: a paragraph each.
     pub(super) says: Vec<String>,
@@ -136,11 +138,13 @@ pub(super) fn first(act: Act, row: Option<&Row>, marked: &[&str]) -> Result<Firs
             let words = compare(row, marked)?;
             return Ok(First::Do { words, to_read: true });
         }
-        (Act::Kill, Some(row)) => kill(row),
-        (Act::Resume, Some(row)) => resume(row),
-        (Act::Retry, Some(row)) => retry(row),
-        (Act::Delete, Some(row)) => delete(row),
+        (Act::Kill, Some(row)) => (kill(row), row),
+        (Act::Resume, Some(row)) => (resume(row), row),
+        (Act::Retry, Some(row)) => (retry(row), row),
+        (Act::Delete, Some(row)) => (delete(row), row),
     };
+    let (mut ask, row) = ask;
+    ask.about = Some((act, row.key.clone()));
     Ok(First::Ask(ask))
 }
 
@@ -164,6 +168,7 @@ pub(super) fn after_look(mut command: Words, shown: &str) -> Ask {
         command,
     };
     Ask {
+        about: None,
         title: title.into(),
         says,
         choices: vec![choice],
@@ -172,12 +177,20 @@ pub(super) fn after_look(mut command: Words, shown: &str) -> Ask {
 
 fn kill(row: &Row) -> Ask {
     let progress = &row.progress;
+    let without = progress
+        .trials_done
+        .saturating_sub(row.progress.outcomes.scored() + row.progress.outcomes.unscored);
+    let without = match without {
+        0 => String::new(),
+        n => format!(", {n} of them without a verdict"),
+    };
     let says = format!(
-        "{} of {} are done and are kept. Those under way end without a verdict; `resume` runs them and the rest.",
+        "{} of {} are over and are kept{without}. Those under way are cancelled: they are over then, too, without a verdict; `resume` runs them and the rest.",
         progress.trials_done,
         trials(progress.trials_total)
     );
     Ask {
+        about: None,
         title: format!("End {}?", row.id()),
         says: vec![about(row), says],
         choices: vec![Choice::new('y', "end it", &["kill", row.id()])],
@@ -194,6 +207,7 @@ fn resume(row: &Row) -> Ask {
         ),
     };
     Ask {
+        about: None,
         title: format!("Resume {}?", row.id()),
         says: vec![about(row), says],
         choices: vec![Choice::new(
@@ -243,6 +257,7 @@ fn retry(row: &Row) -> Ask {
     };
     choices.push(Choice::new('a', words, &["retry", id, "--background"]));
     Ask {
+        about: None,
         title: format!("Try trials of {id} again?"),
         says: vec![
             about(row),
@@ -264,6 +279,7 @@ fn delete(row: &Row) -> Ask {
         ),
     };
     Ask {
+        about: None,
         title: format!("Remove {}?", row.id()),
         says: vec![about(row), says],
         choices: vec![Choice::new(
@@ -449,7 +465,7 @@ pub(super) mod tests {
         insta::assert_snapshot!(texts.join("\n"), @r"
         End run_20260102_020405_0badcafe?
         quickstart · oracle, openai:gpt-4o
-        24 of 60 trials are done and are kept. Those under way end without a verdict; `resume` runs them and the rest.
+        24 of 60 trials are over and are kept, 6 of them without a verdict. Those under way are cancelled: they are over then, too, without a verdict; `resume` runs them and the rest.
         y end it: kill run_20260102_020405_0badcafe
 
         Resume run_20260102_020405_0badcafe?

@@ -41,17 +41,15 @@ impl Acts {
         if area.height < LOWEST {
             return;
         }
-        if let Some((words, style)) = self.status(look, turn) {
-            let line = line(area, area.height - 2);
-            buffer.set_stringn(
-                line.x,
-                line.y,
-                " ".repeat(line.width.into()),
-                line.width.into(),
-                Style::reset(),
-            );
+        let status = self.status(look, turn);
+        for (n, (words, style)) in status.iter().enumerate() {
+            // They end above the keys.
+            let up = cells(status.len() - n);
+            let line = line(area, area.height.saturating_sub(1 + up));
+            let blank = " ".repeat(line.width.into());
+            buffer.set_stringn(line.x, line.y, blank, line.width.into(), Style::reset());
             let [slot] = slots(line, [(line.width, 0)]);
-            say(buffer, look, slot, &words, style);
+            say(buffer, look, slot, words, *style);
         }
         let lines = match &self.open {
             None => return,
@@ -71,29 +69,35 @@ impl Acts {
         }
     }
 
-    /// What is under way, else how the last command ended.
-    fn status(&self, look: Look, turn: usize) -> Option<Line> {
-        if let Some(job) = self.jobs.last() {
-            let took = (self.now - job.since).to_std().unwrap_or_default();
-            let more = match self.jobs.len() - 1 {
-                0 => String::new(),
-                n => format!(", and {} more", count(n, "command")),
-            };
-            let words = format!(
-                "{} {} · {}{more}",
-                look.spinner(turn),
-                self.program.shown(&job.words),
-                whole(took)
-            );
-            return Some((words, look.key()));
+    /// How commands ended, and what is under way; else what there is to be noticed.
+    fn status(&self, look: Look, turn: usize) -> Vec<Line> {
+        let said = self.said.iter().take(self.said_shown());
+        let mut lines: Vec<Line> = said
+            .map(|said| {
+                if said.done {
+                    (format!("{} {}", look.sign(Sign::Passed), said.words), look.good())
+                } else {
+                    (said.words.clone(), look.odd())
+                }
+            })
+            .collect();
+        lines.extend(self.under_way_words(look, turn));
+        if lines.is_empty() {
+            lines.extend(self.notice.map(|words| (words.to_owned(), look.odd())));
         }
-        match &self.said {
-            None => self.notice.map(|words| (words.to_owned(), look.odd())),
-            Some(said) if said.done => {
-                Some((format!("{} {}", look.sign(Sign::Passed), said.words), look.good()))
-            }
-            Some(said) => Some((said.words.clone(), look.odd())),
-        }
+        lines
+    }
+
+    fn under_way_words(&self, look: Look, turn: usize) -> Option<Line> {
+        let job = self.jobs.last()?;
+        let took = (self.now - job.since).to_std().unwrap_or_default();
+        let more = match self.jobs.len() - 1 {
+            0 => String::new(),
+            n => format!(", and {} more", count(n, "command")),
+        };
+        let command = self.program.shown(&job.words);
+        let words = format!("{} {command} · {}{more}", look.spinner(turn), whole(took));
+        Some((words, look.key()))
     }
 
     /// The lines of a question; none if there is no room for it.

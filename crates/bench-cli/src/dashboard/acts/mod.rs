@@ -24,7 +24,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use self::ask::{Act, Ask, First, Words};
 use self::child::{Outcome, Program};
 use super::data::Again;
-use super::home::row::Row;
+use super::home::row::{Key, Row};
 use super::scroll::Scroll;
 use super::wrap::wrap;
 use crate::commands::REPEAT;
@@ -35,6 +35,9 @@ const LOWEST: u16 = 5;
 const WIDEST: u16 = 110;
 /// The same of something to be read, which may be a table.
 const WIDEST_TABLE: u16 = 170;
+
+/// Things to be said that are on the screen at once, a line each.
+const MOST_SAID: usize = 3;
 
 /// What is being done, asked and told, above whichever screen is there.
 pub(crate) struct Acts {
@@ -47,8 +50,10 @@ pub(crate) struct Acts {
     jobs: Vec<Job>,
     /// Commands started so far.
     started: usize,
-    /// How the last one ended, until a key is pressed.
-    said: Option<Said>,
+    /// How others ended, and what was refused: each until a key is pressed when it was to be seen.
+    said: VecDeque<Said>,
+    /// How many of these were on the screen.
+    said_seen: usize,
     /// What is said where there is nothing else to be said.
     pub(crate) notice: Option<&'static str>,
     size: (u16, u16),
@@ -128,7 +133,8 @@ impl Acts {
             waiting: VecDeque::new(),
             jobs: Vec::new(),
             started: 0,
-            said: None,
+            said: VecDeque::new(),
+            said_seen: 0,
             notice: None,
             size: (80, 24),
             now,
@@ -157,7 +163,13 @@ impl Acts {
 
     /// Says that something could not be done, until a key is pressed.
     pub(crate) fn refuse(&mut self, words: String) {
-        self.said = Some(Said { words, done: false });
+        self.say(Said { words, done: false });
+    }
+
+    fn say(&mut self, said: Said) {
+        if self.said.back() != Some(&said) {
+            self.said.push_back(said);
+        }
     }
 
     fn begin(&mut self, words: Words, purpose: Purpose) -> Begin {
@@ -178,6 +190,24 @@ impl Acts {
             words,
             columns,
         }
+    }
+
+    /// Runs stand as said: a question that makes no sense any more says so instead.
+    pub(crate) fn stands<'a>(&mut self, row: impl FnOnce(&Key) -> Option<&'a Row>) {
+        let Some(Dialog::Ask(ask)) = &self.open else {
+            return;
+        };
+        let Some((act, key)) = &ask.about else { return };
+        let Some(row) = row(key) else { return };
+        let Some(why) = ask::refusal(*act, Some(row), &[]) else {
+            return;
+        };
+        let told = Told {
+            title: ask.title.clone(),
+            bad: false,
+            text: format!("Not any more: {why} ({}).", row.word(self.now)),
+        };
+        (self.open, self.seen) = (Some(Dialog::Told(told)), Seen::default());
     }
 
     /// A command ended; what is to be looked at again.
@@ -210,7 +240,7 @@ impl Acts {
             let shown = clean(&shown.join("\n")).into_owned();
             return self.show(Dialog::Ask(ask::after_look(job.words, &shown)));
         }
-        self.said = Some(Said {
+        self.say(Said {
             words: in_a_line(stdout, stderr),
             done: job.purpose == Purpose::Do,
         });
@@ -236,6 +266,7 @@ impl Acts {
 
     /// What there is has been drawn.
     pub(crate) fn drawn(&mut self, now: Instant) {
+        self.said_seen = self.said_shown();
         if self.is_open() {
             self.seen.since.get_or_insert(now);
             let ends = |(all, rows)| self.seen.scroll.is_at_end(all, rows);
@@ -246,7 +277,8 @@ impl Acts {
     /// A key was pressed: for the box if one is open. It came together with others since so long. A box takes none that
     /// came with keys from before it was to be seen: nobody has answered what nobody has read.
     pub(crate) fn key(&mut self, key: &KeyEvent, since: Instant) -> Option<Begin> {
-        self.said = None;
+        self.said.drain(..self.said_seen.min(self.said.len()));
+        self.said_seen = 0;
         if self.is_open() && self.seen.since.is_none_or(|seen| since <= seen) {
             return None;
         }
@@ -310,6 +342,14 @@ impl Acts {
     /// Columns inside of something to be read.
     fn columns_to_read(&self) -> usize {
         self.size.0.min(WIDEST_TABLE).saturating_sub(4).into()
+    }
+
+    /// How many of the things to be said are on the screen.
+    fn said_shown(&self) -> usize {
+        if self.size.1 < LOWEST {
+            return 0;
+        }
+        self.said.len().min(MOST_SAID)
     }
 
     /// Lines of a box that is to be read: title, blank and the line of keys not counted.

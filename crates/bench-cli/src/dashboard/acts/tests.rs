@@ -69,16 +69,16 @@ fn a_question_on_a_large_terminal() {
     acts.program.results = Some("/srv/benchmarks/results of the night".into());
     acts.want(Act::Kill, Some(&going()), &[]);
     insta::assert_snapshot!(shown_short(&acts), @r"
-    ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    ───────────────────────────────────────────────────────────────────────────────────────────────────────────
       End run_20260102_020405_0badcafe?
       quickstart · oracle, openai:gpt-4o
-      24 of 60 trials are done and are kept. Those under way end without a verdict; `resume` runs them and the
-      rest.
+      24 of 60 trials are over and are kept, 6 of them without a verdict. Those under way are cancelled: they
+      are over then, too, without a verdict; `resume` runs them and the rest.
 
       y  end it
          bench-cli kill run_20260102_020405_0badcafe --results '/srv/benchmarks/results of the night'
       n  no: leave everything as it is; Esc and Enter, too
-    ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    ───────────────────────────────────────────────────────────────────────────────────────────────────────────
     ");
 }
 
@@ -209,6 +209,59 @@ fn keys_that_came_before_a_box_was_seen_are_no_answer_to_it() {
     acts.drawn(at(610));
     assert_eq!(press_at(&mut acts, KeyCode::Char('a'), at(600)), None);
     assert!(press_at(&mut acts, KeyCode::Char('a'), at(611)).is_some());
+}
+
+#[test]
+fn a_question_that_makes_no_sense_any_more_says_so_and_takes_no_answer() {
+    let mut acts = acts(80, 24);
+    acts.want(Act::Kill, Some(&going()), &[]);
+    let (still, now_over) = (going(), over("completed"));
+    acts.stands(|key| Some(&still).filter(|row| row.key == *key));
+    acts.stands(|_| None);
+    assert!(shown(&acts).contains("y  end it"), "{}", shown(&acts));
+    acts.stands(|key| Some(&now_over).filter(|row| row.key == *key));
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ─────────────────────────────────────────────────
+      End run_20260102_020405_0badcafe?
+
+      Not any more: it is over already (completed).
+
+      any key closes
+    ─────────────────────────────────────────────────
+    ");
+    assert_eq!(press(&mut acts, KeyCode::Char('y')), None);
+    assert!(!acts.ticks());
+}
+
+#[test]
+fn every_result_is_shown_until_a_key_was_pressed_when_it_was_seen() {
+    let mut acts = acts(80, 24);
+    let begin = |acts: &mut Acts| acts.want(Act::Report, Some(&going()), &[]).unwrap().number;
+    let (one, other) = (begin(&mut acts), begin(&mut acts));
+    acts.ended(one, &outcome("one.html\n", "", None));
+    acts.ended(other, &outcome("other.html\n", "", None));
+    // Pressed before anything was drawn.
+    press_at(&mut acts, KeyCode::Down, Instant::now());
+    insta::assert_snapshot!(shown_short(&acts), @r"
+    ✓ one.html
+    ✓ other.html
+    ");
+    // One that ends while another is under way is not hidden by it.
+    press(&mut acts, KeyCode::Down);
+    let (one, _) = (begin(&mut acts), begin(&mut acts));
+    acts.ended(one, &outcome("third.html\n", "", None));
+    let text = shown_short(&acts);
+    assert!(text.starts_with("✓ third.html\n⠋ bench-cli report"), "{text}");
+    // Many take turns.
+    press(&mut acts, KeyCode::Down);
+    for n in 0..5 {
+        acts.refuse(format!("no {n}"));
+    }
+    let text = shown(&acts);
+    assert!(text.contains("no 2") && !text.contains("no 3"), "{text}");
+    press(&mut acts, KeyCode::Down);
+    let text = shown(&acts);
+    assert!(!text.contains("no 2") && text.contains("no 3\nno 4"), "{text}");
 }
 
 #[test]

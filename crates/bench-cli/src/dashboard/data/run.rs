@@ -12,7 +12,7 @@ use chrono::Utc;
 
 use super::live::{Became, Live};
 use super::{Asked, Reader, runs};
-use crate::commands::{Refused, refused_of};
+use crate::commands::{Refused, refused_of, used_up_by};
 use crate::dashboard::home::row::{Row, Stand, Waiting};
 use crate::dashboard::message::{Message, Tell};
 use crate::dashboard::run::RunNews;
@@ -83,7 +83,7 @@ impl Watch {
             live: Live::open(store, &run, now)?,
             over: false,
             damage,
-            refused: refused_of(&view),
+            refused: refused_of(&view).or_else(|| used_up_by(store, &run)),
             run,
             places,
             said: None,
@@ -103,6 +103,7 @@ impl Watch {
         })?;
         if let Became::Over(summary) = became {
             self.run = *summary;
+            self.refused = used_up_by(store, &self.run);
             self.over = true;
             self.places.over();
             self.fresh = false;

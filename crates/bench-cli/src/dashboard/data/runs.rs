@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 
 use super::live::{Became, Live};
 use super::{Again, Asked, Reader};
-use crate::commands::{Refused, because_of, row_of, row_of_older, sweep_quietly};
+use crate::commands::{Refused, because_of, row_of, row_of_older, sweep_quietly, used_up_by};
 use crate::dashboard::home::row::{Going, Key, Over, Row, Stand};
 use crate::dashboard::message::{Message, Tell};
 
@@ -159,6 +159,7 @@ impl Runs<'_> {
             self.known.insert(id.clone(), run.state.generation);
             if run.state.status.is_over() {
                 self.live.remove(&id);
+                let refused = refused.or_else(|| used_up_by(&self.store, &run));
                 rows.push(over(&run, refused));
                 continue;
             }
@@ -302,7 +303,7 @@ impl Runs<'_> {
                     }
                 }
                 Ok(Became::Over(summary)) => {
-                    rows.push(over(&summary, None));
+                    rows.push(over(&summary, used_up_by(&self.store, &summary)));
                     over_now.push(id.clone());
                 }
                 Err(error) => {

@@ -164,6 +164,11 @@ impl Home {
         self.chosen_at().and_then(|at| self.row(at))
     }
 
+    /// A run, if it is there.
+    pub(crate) fn row_of(&self, key: &Key) -> Option<&Row> {
+        self.rows.get(*self.index.get(key)?)
+    }
+
     /// Names of the marked runs, in the order in which they were marked.
     pub(crate) fn marked(&self) -> Vec<&str> {
         let rows = self
