@@ -202,9 +202,11 @@ impl Page {
     fn facts(&self, cx: &Context) -> String {
         let (state, row) = (&self.run.state, list::row(&self.run));
         let time = runs::age(state.started_at, row.completed_at.unwrap_or(cx.now));
+        // Nothing ran between an end and the resume after it.
+        let pauses = if state.generation > 1 { " with pauses" } else { "" };
         let started = state.started_at.format("%Y-%m-%d %H:%M:%S UTC");
         let status = format!(
-            "{} {time}, from {started}",
+            "{} {time}{pauses}, from {started}",
             status_words(&row.status, state.status.is_over())
         );
         let mut facts = vec![

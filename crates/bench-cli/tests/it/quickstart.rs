@@ -369,4 +369,11 @@ fn a_run_in_which_every_trial_errored_says_at_a_glance_that_nothing_was_judged()
     }
     let state = bed.bench("show latest --json");
     assert!(state.contains(r#""status": "completed""#), "{state}");
+    assert!(!show.contains("with pauses"), "{show}");
+    bed.bench("resume latest --ui quiet");
+    let show = bed.bench("show latest");
+    assert!(
+        show.contains(" with pauses, from "),
+        "nothing ran in a part of the time: {show}"
+    );
 }
