@@ -71,7 +71,7 @@ async fn refused(model: &str, answer: Answer) {
     assert!(error.message.contains("more than "), "{model}: {error}");
     assert!(error.message.len() < 2_000, "{model}: {error}");
     assert!(
-        began.elapsed() < Duration::from_secs(30),
+        began.elapsed() < Duration::from_mins(5), // on a busy machine, and without optimisation
         "{model}: {:?}",
         began.elapsed()
     );

@@ -51,7 +51,7 @@ impl Talk {
             system: "",
             messages: vec![Message::User("hello".into())],
             tools: Vec::new(),
-            timeout: Duration::from_secs(30),
+            timeout: Duration::from_mins(5),
             witness: None,
         }
     }
