@@ -43,7 +43,7 @@ use super::client::Ways;
 use super::{GymError, ToolDeadline, ToolOutput};
 use crate::model::ToolSpec;
 use crate::process::LineLog;
-use answers::{announced_sql_runner, broken, introduction, refusal, tool_output, tool_spec};
+use answers::{announced_sql_runner, introduction, no_list, refusal, tool_output, tool_spec};
 use pipes::Pipes;
 
 /// How long a server may think about the question whether it speaks the stateless era.
@@ -268,7 +268,7 @@ impl Mcp {
             let mut cursor = None;
             for _ in 0..MOST_PAGES {
                 let params = cursor.map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
-                let page = self.service.list_tools(params).await.map_err(|e| broken(&e))?;
+                let page = self.service.list_tools(params).await.map_err(|e| no_list(&e))?;
                 tools.extend(page.tools.into_iter().map(tool_spec));
                 cursor = page.next_cursor;
                 if cursor.is_none() {

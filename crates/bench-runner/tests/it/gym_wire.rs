@@ -15,7 +15,8 @@ const DEADLINE: ToolDeadline = ToolDeadline {
     total: Duration::from_mins(2),
 };
 
-/// A shell server that runs `call` when its tool is called; `$id` is the request's.
+/// A shell server that runs `start` first, which may define another `list`, and `call` when its tool is called; `$id` is
+/// the request's.
 fn shell(start: &str, call: &str) -> GymSpec {
     let introduction = json!({
         "protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
@@ -26,6 +27,7 @@ fn shell(start: &str, call: &str) -> GymSpec {
         r#"
         answer() {{ printf '{{"jsonrpc":"2.0","id":%s,"result":%s}}\n' "$id" "$1"; }}
         good() {{ answer '{{"content":[{{"type":"text","text":"good"}}]}}'; }}
+        list() {{ answer '{tools}'; }}
         {start}
         while IFS= read -r line; do
             id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
@@ -33,7 +35,7 @@ fn shell(start: &str, call: &str) -> GymSpec {
                 *'"method":"server/discover"'*)
                     printf '{{"jsonrpc":"2.0","id":%s,"error":{{"code":-32601,"message":"what?"}}}}\n' "$id" ;;
                 *'"method":"initialize"'*) answer '{introduction}' ;;
-                *'"method":"tools/list"'*) answer '{tools}' ;;
+                *'"method":"tools/list"'*) list ;;
                 *'"method":"tools/call"'*) {call} ;;
             esac
         done"#
@@ -172,6 +174,65 @@ async fn answers_of_others_and_batches_do_no_harm() {
     an answer on standard output cannot be read as JSON-RPC (expected value at line 1 column 38): `{"jsonrpc":"2.0","id":4711,"result": oops}`
     an error on standard output that names no request: parse error
     "#);
+}
+
+#[tokio::test]
+async fn odd_tool_lists_are_read_or_told() {
+    let opened = async |list: &str| {
+        let visit = Visit::new();
+        let gym = visit.connect(&shell(&format!("list() {{ {list}; }}"), "good"));
+        match gym.open(&visit.request).await {
+            Ok(session) => {
+                let tools = session.tools().len();
+                session.close().await.unwrap();
+                format!("{tools} tools")
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    let many = r#"printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[' "$id"
+        seq -f '{"name":"t%.0f","inputSchema":{"type":"object"}}' -s , 10000 | tr -d '\n'; printf ']}}\n'"#;
+    let lists = [
+        many,
+        r#"answer '{"tools":[],"nextCursor":"more"}'"#,
+        r#"answer '{"tools":[{"name":"a","inputSchema":{"type":"object"}},{"name":"b","inputSchema":"text"}]}'"#,
+        r#"answer '{"tools":"none"}'"#,
+        r"answer '{}'",
+        "exit 0",
+    ];
+    let mut told = Vec::new();
+    for list in lists {
+        told.push(opened(list).await);
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    10000 tools
+    gym `shell` could not be opened: its tool list has no end: stopped after 100 pages
+    gym `shell` could not be opened: its tool list cannot be read: `tools` is a list, and each tool needs a `name` and an object as `inputSchema`
+    gym `shell` could not be opened: its tool list cannot be read: `tools` is a list, and each tool needs a `name` and an object as `inputSchema`
+    gym `shell` could not be opened: its tool list cannot be read: `tools` is a list, and each tool needs a `name` and an object as `inputSchema`
+    gym `shell` could not be opened: the server ended (exit status: 0): the server closed the connection
+    ");
+}
+
+#[tokio::test]
+async fn a_server_that_leaves_behind_its_answer_has_answered() {
+    let visit = Visit::new();
+    let session = visit
+        .connect(&shell("", "good; exit 0"))
+        .open(&visit.request)
+        .await
+        .unwrap();
+    let output = session.call_tool("greet", Map::new(), DEADLINE).await.unwrap();
+    assert_eq!(output.text, "good");
+    let error = session
+        .call_tool("greet", Map::new(), DEADLINE)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "gym `shell` broke: the server closed the connection"
+    );
+    session.close().await.unwrap();
 }
 
 /// What a call gave of an HTTP server that answers calls so.

@@ -162,6 +162,17 @@ pub(super) fn broken(error: &ServiceError) -> McpError {
     })
 }
 
+/// Why there is no list of tools.
+pub(super) fn no_list(error: &ServiceError) -> McpError {
+    match error {
+        ServiceError::UnexpectedResponse => McpError::Broken(
+            "its tool list cannot be read: `tools` is a list, and each tool needs a `name` and an object as `inputSchema`"
+                .to_owned(),
+        ),
+        other => broken(other),
+    }
+}
+
 /// Why a session was not begun.
 pub(super) fn refusal(error: &ClientInitializeError) -> McpError {
     McpError::Broken(match error {
