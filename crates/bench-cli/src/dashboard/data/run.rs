@@ -103,7 +103,7 @@ impl Watch {
         })?;
         if let Became::Over(summary) = became {
             self.run = *summary;
-            self.refused = used_up_by(store, &self.run);
+            self.refused = self.refused.or_else(|| used_up_by(store, &self.run));
             self.over = true;
             self.places.over();
             self.fresh = false;
@@ -189,6 +189,25 @@ mod tests {
 
     use super::super::trial::tests::bed;
     use super::*;
+
+    #[test]
+    fn a_damaged_run_says_in_its_view_why_it_is_not_resumed() {
+        let bed = bed(0);
+        let journal = bed.dir.join("events.jsonl");
+        let whole = fs::read_to_string(&journal).unwrap();
+        fs::write(&journal, whole.split_inclusive('\n').next().unwrap()).unwrap();
+        let (tell, told) = channel();
+        let _reader = start(bed.store.clone(), bed.run.clone(), tell).unwrap();
+        let Message::Run(_, RunNews::Picture(picture)) = told.recv_timeout(Duration::from_secs(20)).unwrap()
+        else {
+            panic!("nothing else should be told");
+        };
+        let Stand::Over(over) = &picture.row.stand else {
+            panic!("{:?}", picture.row)
+        };
+        let refused = over.refused.unwrap();
+        assert!(refused.words.starts_with("its journal is damaged"), "{refused:?}");
+    }
 
     #[test]
     fn a_run_that_is_removed_while_it_is_shown_is_told_as_gone() {
