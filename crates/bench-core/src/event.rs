@@ -8,7 +8,7 @@ use crate::id::TrialId;
 use crate::outcome::Outcome;
 use crate::plan::PlanChanges;
 use crate::price::Cost;
-use crate::record::FileRef;
+use crate::record::{FileRef, TriedAgain};
 use crate::usage::Usage;
 
 /// Something that happened in a run. Times come from the journal line that holds it.
@@ -201,7 +201,13 @@ pub struct TrialInterrupted {
     pub model: String,
     /// Model replies in its transcript.
     pub turns: u32,
-    /// Their tokens.
+    /// Tool calls there that were answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tool_calls: u32,
+    /// Milliseconds of those replies and calls.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub took_ms: u64,
+    /// Tokens of the replies.
     #[serde(default)]
     pub usage: Usage,
     /// Tokens of judges.
@@ -250,13 +256,16 @@ pub struct TrialFinished {
     /// Tokens of the attempts before it.
     #[serde(default, skip_serializing_if = "Usage::is_unknown")]
     pub retried_usage: Usage,
+    /// What else the attempts before it took; not in `turns`, `tool_calls` and `took_ms`.
+    #[serde(default, skip_serializing_if = "TriedAgain::is_nothing")]
+    pub tried_again: TriedAgain,
     /// Tokens of judges, in all attempts; in neither of the two above.
     #[serde(default, skip_serializing_if = "Usage::is_unknown")]
     pub judge_usage: Usage,
     /// What all attempts cost together, judges included; none in journals of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-    /// Wall-clock milliseconds.
+    /// Wall-clock milliseconds of the attempt that counts.
     pub took_ms: u64,
     /// `trials/<id>.json`.
     pub record: FileRef,
@@ -281,6 +290,14 @@ pub enum Connections {
 )]
 fn is_zero(n: &u32) -> bool {
     *n == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_no_time(ms: &u64) -> bool {
+    *ms == 0
 }
 
 impl Event {

@@ -1,6 +1,7 @@
 //! The record of a finished trial: `trials/<id>.json`.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::drift::Drift;
@@ -59,6 +60,9 @@ pub struct TrialRecord {
     /// Tokens of the attempts before it.
     #[serde(default, skip_serializing_if = "Usage::is_unknown")]
     pub retried_usage: Usage,
+    /// What else the attempts before it took; not in `turns`, `tool_calls` and `took_ms`.
+    #[serde(default, skip_serializing_if = "TriedAgain::is_nothing")]
+    pub tried_again: TriedAgain,
     /// Tokens of judges, in all attempts; in neither of the two above.
     #[serde(default, skip_serializing_if = "Usage::is_unknown")]
     pub judge_usage: Usage,
@@ -74,6 +78,33 @@ pub struct TrialRecord {
     pub completed_at: DateTime<Utc>,
     /// Wall-clock milliseconds between the two, by a clock that never jumps.
     pub took_ms: u64,
+}
+
+/// What attempts took that do not count, because their trial was tried again. Their tokens and their cost were paid, and are
+/// told with those of the attempt that counts; these are not, because they say nothing about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TriedAgain {
+    /// Model replies.
+    pub turns: u32,
+    /// Tool calls.
+    pub tool_calls: u32,
+    /// Wall-clock milliseconds.
+    pub took_ms: u64,
+}
+
+impl TriedAgain {
+    /// Nothing was tried again, or came so far that it took anything.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds an attempt that does not count.
+    pub fn add(&mut self, attempt: &TrialRecord) {
+        self.turns = self.turns.saturating_add(attempt.turns);
+        self.tool_calls = self.tool_calls.saturating_add(attempt.tool_calls);
+        self.took_ms = self.took_ms.saturating_add(attempt.took_ms);
+    }
 }
 
 /// A gym as one trial used it.

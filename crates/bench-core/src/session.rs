@@ -12,6 +12,7 @@ use crate::model::ModelRef;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::price::Cost;
+use crate::record::TriedAgain;
 use crate::usage::Usage;
 
 mod older;
@@ -151,7 +152,7 @@ pub struct Totals {
     pub verifiers_passed: u32,
     /// Verifiers of trials that ended passed, failed or limit.
     pub verifiers_total: u32,
-    /// Model replies of the trials that are over.
+    /// Model replies of the trials that are over, in the attempt that counts.
     pub turns: u64,
     /// Tool calls of them.
     pub tool_calls: u64,
@@ -163,7 +164,7 @@ pub struct Totals {
     /// What all attempts cost together, judges included; none in files of older versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-    /// Wall-clock milliseconds of the trials that are over, together.
+    /// Wall-clock milliseconds of the trials that are over, of the attempt that counts, together.
     pub took_ms: u64,
     /// … of those, milliseconds of trials without a verdict.
     #[serde(skip_serializing_if = "is_nothing")]
@@ -174,7 +175,7 @@ pub struct Totals {
     /// … and of `tool_calls`.
     #[serde(skip_serializing_if = "is_nothing")]
     pub without_verdict_tool_calls: u64,
-    /// Milliseconds of ends without a verdict that a resumed run tried again; not in `took_ms`.
+    /// Milliseconds of attempts that were tried again, by the same worker or after a resume; not in `took_ms`.
     #[serde(skip_serializing_if = "is_nothing")]
     pub tried_again_ms: u64,
     /// Model replies of them; not in `turns`, though what they cost is in `usage` and `cost`.
@@ -234,6 +235,7 @@ impl Totals {
         raise(&mut self.turns, turns);
         raise(&mut self.tool_calls, tool_calls);
         raise(&mut self.took_ms, trial.took_ms);
+        self.try_again(trial.tried_again);
         if !trial.outcome.is_verdict() {
             raise(&mut self.without_verdict_turns, turns);
             raise(&mut self.without_verdict_tool_calls, tool_calls);
@@ -266,6 +268,13 @@ impl Totals {
             &mut self.without_verdict_tool_calls,
             &mut self.tried_again_tool_calls,
         );
+    }
+
+    /// Keeps apart what attempts took that do not count.
+    fn try_again(&mut self, lost: TriedAgain) {
+        raise(&mut self.tried_again_turns, u64::from(lost.turns));
+        raise(&mut self.tried_again_tool_calls, u64::from(lost.tool_calls));
+        raise(&mut self.tried_again_ms, lost.took_ms);
     }
 
     /// Adds what was used up, whatever came of it.
@@ -340,9 +349,14 @@ pub fn fold(progress: &mut Progress, session: &mut Session, event: &Event) {
             let of_model = session.models.iter_mut().filter(|t| t.model == lost.model);
             let cell = |c: &&mut Cell| c.scenario_id == lost.scenario_id && c.totals.model == lost.model;
             let of_cell = session.cells.iter_mut().filter(cell).map(|c| &mut c.totals);
-            of_model
-                .chain(of_cell)
-                .for_each(|totals| totals.spend(lost.usage, lost.judge_usage, lost.cost));
+            of_model.chain(of_cell).for_each(|totals| {
+                totals.try_again(TriedAgain {
+                    turns: lost.turns,
+                    tool_calls: lost.tool_calls,
+                    took_ms: lost.took_ms,
+                });
+                totals.spend(lost.usage, lost.judge_usage, lost.cost);
+            });
             return;
         }
         Event::DatabaseNamed { .. } | Event::DatabaseRemoved { .. } => {

@@ -87,6 +87,7 @@ pub(crate) mod tests {
             drift: 0,
             usage: bench_core::Usage::default(),
             retried_usage: bench_core::Usage::default(),
+            tried_again: bench_core::record::TriedAgain::default(),
             judge_usage: bench_core::Usage::default(),
             cost: None,
             took_ms: 0,

@@ -18,6 +18,7 @@
 //! | [`eval`] | the trials of a model, with their transcripts, as an Inspect AI log |
 
 use bench_core::event::TrialFinished;
+use bench_core::record::TriedAgain;
 use bench_core::session::{OutcomeCounts, Totals};
 use bench_core::statistics::ModelStatistics;
 use bench_core::transcript::Line;
@@ -207,9 +208,9 @@ pub struct Trial {
     pub verifiers_passed: u32,
     /// Verifiers of the scenario.
     pub verifiers_total: u32,
-    /// Model replies.
+    /// Model replies of the attempt that counts.
     pub turns: u32,
-    /// Tool calls.
+    /// Tool calls of it.
     pub tool_calls: u32,
     /// Tokens of all attempts.
     pub usage: Usage,
@@ -220,6 +221,9 @@ pub struct Trial {
     pub completed_at: DateTime<Utc>,
     /// Wall-clock milliseconds of the attempt that counts.
     pub took_ms: u64,
+    /// What attempts before it took, where the same worker tried it again; not in `turns`, `tool_calls` and `took_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried_again: Option<TriedAgain>,
     /// What each verifier said; none if the record cannot be read.
     pub verdicts: Vec<Verdict>,
     /// What they said step by step, where the run looked at them each time.

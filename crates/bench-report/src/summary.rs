@@ -51,8 +51,15 @@ pub fn notes(session: &Session) -> Vec<String> {
         .collect();
     let few = few_scenarios(&rates).into_iter();
     let own = session.models.iter().zip(&known);
-    few.chain(own.filter_map(|(totals, known)| of_model(totals, known)))
-        .collect()
+    let own = own.filter_map(|(totals, known)| of_model(totals, known));
+    let again = session.models.iter().filter_map(|totals| {
+        let said = tried_again(totals)?;
+        Some(format!(
+            "{}: {said}; cost and tokens are of all attempts",
+            name(totals)
+        ))
+    });
+    few.chain(own).chain(again).collect()
 }
 
 /// Whether the ranges of some model may be wrong more often than they say.
@@ -71,10 +78,30 @@ fn few_scenarios(rates: &[&Mean]) -> Option<String> {
     })
 }
 
+/// What attempts took that do not count, because their trials were tried again, in the run itself or after a resume; none if
+/// that is nothing. It is in no number of a trial.
+pub(crate) fn tried_again(totals: &Totals) -> Option<String> {
+    let (turns, calls) = (totals.tried_again_turns, totals.tried_again_tool_calls);
+    let took = Duration::from_millis(totals.tried_again_ms);
+    (turns > 0 || calls > 0 || !took.is_zero()).then(|| {
+        let count = |n: u64, what| text::count(usize::try_from(n).unwrap_or(usize::MAX), what);
+        format!(
+            "attempts that were tried again took {}, {}, {} more",
+            count(turns, "turn"),
+            count(calls, "call"),
+            text::short_duration(took)
+        )
+    })
+}
+
+fn name(totals: &Totals) -> String {
+    let model = text::clean_line(&totals.model);
+    text::shorten_middle(&model, 30).to_string()
+}
+
 /// What the row of a model does not say.
 fn of_model(totals: &Totals, known: &ModelStatistics) -> Option<String> {
-    let model = text::clean_line(&totals.model);
-    let model = text::shorten_middle(&model, 30);
+    let model = name(totals);
     match &known.pass_rate {
         Some(mean) => {
             let all = Tally::new(totals.outcomes.passed, totals.outcomes.scored());
@@ -239,6 +266,18 @@ pub(crate) mod tests {
         assert!(shown.contains(" 45.0% ("), "the mean, as everywhere: {shown}");
         let single = vec![cell("a", totals("m", 3, 1, 0))];
         insta::assert_snapshot!(told(vec![totals("m", 3, 1, 0)], single), @"few scenarios (1): the range is that of this one, and says nothing of others");
+    }
+
+    #[test]
+    fn what_was_tried_again_stands_beside_numbers_that_do_not_have_it() {
+        let mut model = totals("m", 60, 40, 0);
+        (model.tried_again_turns, model.tried_again_tool_calls) = (14, 1);
+        model.tried_again_ms = 105_000;
+        let cells = once_each(std::slice::from_ref(&model), 100);
+        let session = session(vec![model], cells);
+        insta::assert_snapshot!(notes(&session).join("\n"), @"m: attempts that were tried again took 14 turns, 1 call, 1m 45s more; cost and tokens are of all attempts");
+        let shown = table(&session).render(100);
+        assert!(shown.contains("610ms"), "of the attempts that count: {shown}");
     }
 
     #[test]

@@ -218,6 +218,7 @@ pub(crate) mod tests {
             timeline: None,
             usage: Usage::default(),
             retried_usage: Usage::default(),
+            tried_again: bench_core::record::TriedAgain::default(),
             judge_usage: Usage::default(),
             cost: None,
             gyms: vec![GymUse {

@@ -434,6 +434,7 @@ pub(crate) mod tests {
             drift: 0,
             usage: Usage::default(),
             retried_usage: Usage::default(),
+            tried_again: bench_core::record::TriedAgain::default(),
             judge_usage: Usage::default(),
             cost: None,
             took_ms: 1_200,

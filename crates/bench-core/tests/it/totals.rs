@@ -1,7 +1,7 @@
 //! Totals: what the events of a run add up to, also when trials are tried again.
 
 use bench_core::event::{TrialFinished, TrialInterrupted};
-use bench_core::record::FileRef;
+use bench_core::record::{FileRef, TriedAgain};
 use bench_core::session::{Totals, begin, fold};
 use bench_core::{
     Cost, Event, GymChoice, Harness, ModelSpec, Outcome, Plan, Progress, Scenario, Session, Usage, Usd,
@@ -46,6 +46,7 @@ fn finished(scenario: &str, model: &str, outcome: Outcome, verifiers: (u32, u32)
             ..Usage::default()
         },
         retried_usage: Usage::default(),
+        tried_again: TriedAgain::default(),
         judge_usage: Usage::default(),
         cost: None,
         took_ms: 100,
@@ -275,6 +276,11 @@ fn what_was_paid_is_counted_whatever_came_of_it() {
             input_tokens: Some(1000),
             ..Usage::default()
         },
+        tried_again: TriedAgain {
+            turns: 5,
+            tool_calls: 4,
+            took_ms: 1000,
+        },
         cost: Some(call(0.5)),
         ..finished("a", "openai:gpt-4o", Outcome::Errored, (0, 1))
     };
@@ -287,6 +293,8 @@ fn what_was_paid_is_counted_whatever_came_of_it() {
         scenario_id: "a".into(),
         model: "openai:gpt-4o".into(),
         turns: 1,
+        tool_calls: 2,
+        took_ms: 40,
         usage: Usage::default(),
         cost: lost,
     };
@@ -315,7 +323,22 @@ fn what_was_paid_is_counted_whatever_came_of_it() {
         .iter()
         .find(|cell| cell.scenario_id == "a" && cell.totals.model == "openai:gpt-4o");
     assert_eq!(cell.unwrap().totals.cost, session.models[1].cost);
-    assert_eq!(session.models[1].usage.input_tokens, Some(1000 + 2 * own));
+    let model = &session.models[1];
+    assert_eq!(model.usage.input_tokens, Some(1000 + 2 * own));
+    assert_eq!(
+        (model.turns, model.tool_calls, model.took_ms),
+        (2, 3, 100),
+        "of the attempt that counts"
+    );
+    assert_eq!(
+        (
+            model.tried_again_turns,
+            model.tried_again_tool_calls,
+            model.tried_again_ms
+        ),
+        (5 + 2 + 1, 4 + 3 + 2, 1000 + 100 + 40),
+        "tried again in the run, after a resume, after a death: told in one place"
+    );
     assert_eq!(progress.trials_done, 1, "what was interrupted has no end");
 }
 

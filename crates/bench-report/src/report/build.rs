@@ -113,6 +113,7 @@ fn trial(ended: Ended, files: &dyn Files, problems: &mut Vec<String>) -> Trial {
         cost: end.cost,
         completed_at: at,
         took_ms: end.took_ms,
+        tried_again: (!end.tried_again.is_nothing()).then_some(end.tried_again),
         verdicts: record.map(verdicts).unwrap_or_default(),
         steps,
         transcript_bytes: end.transcript.len,

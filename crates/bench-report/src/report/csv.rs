@@ -33,6 +33,9 @@ struct Row<'a> {
     calls_of_unknown_cost: Option<u32>,
     completed_at: String,
     took_ms: u64,
+    tried_again_turns: u32,
+    tried_again_tool_calls: u32,
+    tried_again_ms: u64,
 }
 
 /// Writes a heading and a row for each trial that is over.
@@ -49,7 +52,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The columns, in the order of [`Row`]. Written even where there is no row.
-const HEADING: [&str; 19] = [
+const HEADING: [&str; 22] = [
     "run_id",
     "trial",
     "scenario_id",
@@ -69,9 +72,13 @@ const HEADING: [&str; 19] = [
     "calls_of_unknown_cost",
     "completed_at",
     "took_ms",
+    "tried_again_turns",
+    "tried_again_tool_calls",
+    "tried_again_ms",
 ];
 
 fn row<'a>(report: &'a Report, trial: &'a Trial) -> Row<'a> {
+    let again = trial.tried_again.unwrap_or_default();
     Row {
         run_id: &report.run.run_id,
         trial: trial.trial.as_str(),
@@ -97,6 +104,9 @@ fn row<'a>(report: &'a Report, trial: &'a Trial) -> Row<'a> {
             .completed_at
             .to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
         took_ms: trial.took_ms,
+        tried_again_turns: again.turns,
+        tried_again_tool_calls: again.tool_calls,
+        tried_again_ms: again.took_ms,
     }
 }
 
@@ -138,6 +148,25 @@ mod tests {
         assert_eq!(cells("passed"), ("1".into(), String::new()));
         assert_eq!(cells("limit"), ("0".into(), "limit it was".into()));
         assert_eq!(cells("errored"), (String::new(), "errored it was".into()));
+    }
+
+    #[test]
+    fn what_was_tried_again_has_columns_of_its_own() {
+        let mut report = report_of(&Fixture::saying(&[]), str::to_owned);
+        report.trials[0].tried_again = Some(bench_core::record::TriedAgain {
+            turns: 3,
+            tool_calls: 2,
+            took_ms: 50_000,
+        });
+        let mut out = Vec::new();
+        write(&report, &mut out).unwrap();
+        let mut table = ::csv::Reader::from_reader(out.as_slice());
+        let rows: Vec<_> = table.records().map(Result::unwrap).collect();
+        let shown = |row: usize| rows[row].iter().skip(18).collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            (shown(0).as_str(), shown(1).as_str()),
+            ("1500 3 2 50000", "1500 0 0 0")
+        );
     }
 
     #[test]

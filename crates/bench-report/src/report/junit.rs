@@ -12,7 +12,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::{Model, Report, Trial, Verdict};
-use crate::text;
+use crate::{summary, text};
 
 type Xml<'a> = Writer<&'a mut dyn Write>;
 
@@ -156,6 +156,7 @@ fn properties(report: &Report, model: &Model, xml: &mut Xml<'_>) -> io::Result<(
         ("partial", report.run.partial.then(|| "true".to_owned())),
         ("pass rate (95%)", rate),
         ("few scenarios", few.then(|| "true".to_owned())),
+        ("tried again", summary::tried_again(&model.totals)),
     ];
     let problems = report
         .problems

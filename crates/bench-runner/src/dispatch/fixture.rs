@@ -143,6 +143,7 @@ pub(super) fn record() -> TrialRecord {
         timeline: None,
         usage: Usage::default(),
         retried_usage: Usage::default(),
+        tried_again: bench_core::record::TriedAgain::default(),
         judge_usage: Usage::default(),
         cost: None,
         gyms: Vec::new(),

@@ -236,6 +236,7 @@ fn finished(record: TrialRecord, replaces: Option<Outcome>, files: TrialFiles) -
         drift: count(record.drift.len()),
         usage: record.usage,
         retried_usage: record.retried_usage,
+        tried_again: record.tried_again,
         judge_usage: record.judge_usage,
         cost: record.cost,
         took_ms: record.took_ms,

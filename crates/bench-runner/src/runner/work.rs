@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
-use bench_core::record::FORMAT;
+use bench_core::record::{FORMAT, TriedAgain};
 use bench_core::{Cost, Event, Outcome, Plan, Trial, TrialRecord, Usage};
 use chrono::Utc;
 use futures_util::FutureExt;
@@ -51,14 +51,22 @@ pub(super) struct Work {
 struct Bill {
     cost: Cost,
     retried_usage: Usage,
+    tried_again: TriedAgain,
 }
 
 impl Bill {
+    /// The attempt is tried again: it does not count, but it was paid, and took its time.
+    fn try_again(&mut self, attempt: &TrialRecord) {
+        self.retried_usage += attempt.usage;
+        self.tried_again.add(attempt);
+    }
+
     /// Adds an attempt, and says in its record what all of them came to.
     fn add(&mut self, meter: &Meter<'_>, seat: Option<&Seat<'_>>, record: &mut TrialRecord) {
         self.cost += meter.cost();
         self.retried_usage += meter.lost();
         (record.cost, record.retried_usage) = (Some(self.cost), self.retried_usage);
+        record.tried_again = self.tried_again;
         if let Some(seat) = seat {
             let mut all = self.cost;
             all += seat.meter.cost();
@@ -110,7 +118,7 @@ impl Work {
                 reporter.finished(record, replaces).await;
                 return;
             }
-            bill.retried_usage += record.usage;
+            bill.try_again(&record);
             let retried = Event::TrialRetried {
                 trial: trial.id.clone(),
                 attempt: number,
@@ -192,6 +200,7 @@ impl Work {
             timeline: None,
             usage: Usage::default(),
             retried_usage: Usage::default(),
+            tried_again: TriedAgain::default(),
             judge_usage: Usage::default(),
             cost: Some(Cost::default()),
             gyms: Vec::new(),

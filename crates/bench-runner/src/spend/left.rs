@@ -10,6 +10,9 @@ use bench_core::{Cost, Usage, Usd};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Spent {
     pub(crate) turns: u32,
+    pub(crate) tool_calls: u32,
+    /// Of the replies and calls.
+    pub(crate) took_ms: u64,
     pub(crate) usage: Usage,
     /// Tokens of judges.
     pub(crate) judge_usage: Usage,
@@ -37,6 +40,8 @@ pub(crate) fn left_in(
             continue;
         }
         spent.turns = spent.turns.saturating_add(attempt.spent.turns);
+        spent.tool_calls = spent.tool_calls.saturating_add(attempt.spent.tool_calls);
+        spent.took_ms = spent.took_ms.saturating_add(attempt.spent.took_ms);
         spent.usage += attempt.spent.usage;
         spent.judge_usage += attempt.spent.judge_usage;
         spent.cost += attempt.spent.cost;
@@ -82,13 +87,19 @@ impl Told {
                 usage,
                 cost_usd,
                 unknown_calls,
+                took_ms,
                 ..
             } => {
                 self.spent.turns = self.spent.turns.saturating_add(1);
+                self.spent.took_ms = self.spent.took_ms.saturating_add(*took_ms);
                 self.spent.usage += *usage;
                 if paid.model {
                     self.pay(*cost_usd, *unknown_calls);
                 }
+            }
+            Entry::ToolResult { took_ms, .. } => {
+                self.spent.tool_calls = self.spent.tool_calls.saturating_add(1);
+                self.spent.took_ms = self.spent.took_ms.saturating_add(*took_ms);
             }
             Entry::Lost { usage, cost_usd } => self.lose(usage, *cost_usd),
             entry => self.read_verdicts(entry, paid),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bench_core::outcome::judge;
-use bench_core::record::{FORMAT, GymUse};
+use bench_core::record::{FORMAT, GymUse, TriedAgain};
 use bench_core::{Outcome, TrialRecord, Usage, Verdict, VerdictStatus};
 use chrono::{DateTime, Utc};
 
@@ -101,6 +101,7 @@ impl Attempt<'_> {
             timeline: end.said.timeline,
             usage: end.said.usage,
             retried_usage: Usage::default(),
+            tried_again: TriedAgain::default(),
             judge_usage: Usage::default(), // counted over all attempts too
             cost: None,                    // counted over all attempts, by whoever makes them
             gyms: end.gyms,

@@ -79,6 +79,44 @@ async fn only_what_may_heal_is_tried_again() {
     }
 }
 
+/// Turns, calls and time of a trial are of the attempt that counts; what the others took is told beside it.
+#[tokio::test]
+async fn what_was_tried_again_is_told_apart() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let turns: Turns = Arc::new(move |_| {
+        let nth = asked.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if nth == 1 {
+                tokio::time::pause();
+                tokio::time::advance(Duration::from_secs(5)).await;
+                tokio::time::resume();
+                return Err(failure(ErrorClass::Network, None));
+            }
+            Ok(match nth {
+                0 | 2 => calls(&[("add", json!({"n": 3}))]),
+                _ => says("done"),
+            })
+        }
+        .boxed()
+    });
+    let mut plan = plan(vec![scenario("s")], 1);
+    plan.retries = 1;
+    let memory = run(plan, turns, Misbehave::No, RetryPolicy::never())
+        .await
+        .snapshot();
+    let record = memory.records.values().next().unwrap();
+    assert_eq!((record.outcome, record.attempt), (Outcome::Passed, 2));
+    assert_eq!((record.turns, record.tool_calls), (2, 1));
+    let again = record.tried_again;
+    assert_eq!((again.turns, again.tool_calls), (1, 1));
+    assert!(again.took_ms >= 5_000, "{}", again.took_ms);
+    let ends = memory.events.iter().filter_map(|(event, _)| match event {
+        Event::TrialFinished(end) => Some(end.tried_again),
+        _ => None,
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), [again], "the totals are made of this");
+}
+
 #[tokio::test]
 async fn a_check_that_cannot_work_is_not_paid_for_twice() {
     let mut plan = plan(vec![scenario("s")], 1);

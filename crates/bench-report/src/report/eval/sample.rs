@@ -226,6 +226,7 @@ impl<'a> Sample<'a> {
             "verifiers_total": trial.verifiers_total,
             "turns": trial.turns,
             "tool_calls": trial.tool_calls,
+            "tried_again": trial.tried_again,
             "cost": trial.cost,
         }))
     }

@@ -79,8 +79,20 @@ fn what_a_dead_worker_paid_is_found_once_with_what_was_under_way() {
         "the first one is counted already"
     );
     assert_eq!(shown(two(), 2, 2), None);
-    let free = left_in(two(), 2, 0, NOBODY).unwrap();
+    let answered = Entry::ToolResult {
+        turn: 1,
+        call_id: String::new(),
+        tool: String::new(),
+        gym: String::new(),
+        is_error: false,
+        text: String::new(),
+        structured: serde_json::Value::Null,
+        cut_bytes: 0,
+        took_ms: 30,
+    };
+    let free = left_in([two(), vec![answered]].concat(), 2, 0, NOBODY).unwrap();
     assert_eq!((free.turns, free.cost), (3, Cost::default()));
+    assert_eq!((free.tool_calls, free.took_ms), (1, 33));
 }
 
 #[test]
