@@ -1,4 +1,4 @@
-//! Why trials ended without a verdict, the same causes counted together.
+//! Why trials ended early, or without a verdict, the same causes counted together.
 
 use std::collections::BTreeMap;
 
@@ -47,14 +47,15 @@ pub fn group<'a>(trials: impl IntoIterator<Item = &'a TrialFinished>) -> Vec<Cau
     groups
 }
 
-/// One line per cause, at most `most`: `! 3 errored: gym broke (e.g. create-bug~oracle~1)`.
+/// One line per cause, at most `most`, with the sign of how they ended: `! 3 errored: gym broke (e.g. create-bug~oracle~1)`.
 pub fn lines(groups: &[CauseCount], most: usize) -> String {
     let mut lines = Vec::new();
     for group in groups.iter().take(most) {
         let cause = text::clean_line(&group.cause);
         let cause = text::shorten(&cause, LONGEST);
         lines.push(format!(
-            "! {} {}: {cause} (e.g. {})\n",
+            "{} {} {}: {cause} (e.g. {})\n",
+            crate::report::sign(group.outcome),
             group.trials,
             group.outcome.name(),
             group.example
@@ -108,7 +109,7 @@ pub(crate) mod tests {
         let groups = group(&trials);
         insta::assert_snapshot!(lines(&groups, 10), @r"
         ! 2 errored: gym ␛[2Jbroke⏎at once (e.g. b)
-        ! 1 limit: 200 turns (e.g. a)
+        ✗ 1 limit: 200 turns (e.g. a)
         ");
         insta::assert_snapshot!(lines(&groups, 1), @r"
         ! 2 errored: gym ␛[2Jbroke⏎at once (e.g. b)

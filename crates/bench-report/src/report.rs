@@ -179,7 +179,7 @@ pub struct Cell {
     pub pass_rate: Option<f64>,
     /// In a few signs: passed of those with a verdict, then what has none, `◐ 1/2 !1`.
     pub brief: String,
-    /// A sign and words: `✗ 1/3 passed, 1 errored`.
+    /// The same with words: `◐ 1/2 passed, 1 errored`.
     pub words: String,
     /// Its first trial that did not pass.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! Scenarios × models: where did which model not pass?
 
-use bench_core::session::{Cell, OutcomeCounts, Row, Session};
+use bench_core::session::{Cell, OutcomeCounts, Row, Session, Totals};
 
 use crate::table::{Column, Table};
 
@@ -39,24 +39,40 @@ fn grid(session: &Session, shown: impl Fn(&Row<'_>) -> bool) -> Table {
     table
 }
 
-/// A sign and words: colour is never the only difference.
+/// A sign and words: colour is never the only difference. The rate is as in [`brief`]: `◐ 1/2 passed, 1 errored`.
 pub(crate) fn cell_text(cell: &Cell) -> String {
     let (counts, planned) = (&cell.totals.outcomes, cell.totals.trials_total);
-    let sign = sign(counts, planned);
     if planned == 1 {
-        return format!(
-            "{sign} {}",
-            words(counts).first().map_or("not run", |(word, _)| word)
-        );
+        let word = words(counts).first().map_or("not run", |(word, _)| word);
+        return format!("{} {word}", sign(counts));
     }
     let open = planned.saturating_sub(counts.done());
     let said = |word: &str| matches!(word, "passed" | "failed");
     let rest = words(counts).into_iter().filter(|(word, _)| !said(word));
     let rest = rest.chain((open > 0).then_some(("not run", open)));
-    let parts: Vec<String> = std::iter::once(format!("{sign} {}/{planned} passed", counts.passed))
-        .chain(rest.map(|(word, n)| format!("{n} {word}")))
-        .collect();
-    parts.join(", ")
+    let rate = rate(counts).map(|rate| format!("{rate} passed"));
+    let parts = rate.into_iter().chain(rest.map(|(word, n)| format!("{n} {word}")));
+    format!("{} {}", sign(counts), parts.collect::<Vec<_>>().join(", "))
+}
+
+/// The same in a few signs: `✓ 3/3`, `◐ 1/2 !1`, `✗ 0/2`, `…3`.
+pub(crate) fn brief(totals: &Totals) -> String {
+    let counts = &totals.outcomes;
+    let rated = rate(counts).map(|rate| format!("{} {rate}", sign(counts)));
+    let apart = [
+        ('!', counts.errored),
+        ('·', counts.unscored),
+        ('⊘', counts.cancelled),
+        ('…', totals.trials_total.saturating_sub(counts.done())),
+    ];
+    let apart = apart.into_iter().filter(|(_, n)| *n > 0);
+    let apart = apart.map(|(sign, n)| format!("{sign}{n}"));
+    rated.into_iter().chain(apart).collect::<Vec<_>>().join(" ")
+}
+
+/// Passed of those with a verdict; none without any. What has none is in no rate, and told apart.
+fn rate(counts: &OutcomeCounts) -> Option<String> {
+    (counts.scored() > 0).then(|| format!("{}/{}", counts.passed, counts.scored()))
 }
 
 fn words(counts: &OutcomeCounts) -> Vec<(&'static str, u32)> {
@@ -71,12 +87,14 @@ fn words(counts: &OutcomeCounts) -> Vec<(&'static str, u32)> {
     all.into_iter().filter(|(_, n)| *n > 0).collect()
 }
 
-fn sign(counts: &OutcomeCounts, planned: u32) -> char {
-    match () {
-        () if planned > 0 && counts.passed == planned => '✓',
-        () if counts.failed > 0 || counts.limit > 0 => '✗',
-        () if counts.errored > 0 => '!',
-        () => '·',
+/// ✓ all of those with a verdict passed, ◐ some, ✗ none; ! only errors, · none of it.
+fn sign(counts: &OutcomeCounts) -> char {
+    match counts.passed {
+        _ if counts.scored() == 0 && counts.errored > 0 => '!',
+        _ if counts.scored() == 0 => '·',
+        0 => '✗',
+        passed if passed == counts.scored() => '✓',
+        _ => '◐',
     }
 }
 
@@ -154,15 +172,21 @@ mod tests {
             cell("a", "oracle", 3, counts(3, 0, 0)),
             cell("b", "oracle", 3, counts(1, 1, 1)),
             cell("c", "oracle", 3, counts(0, 0, 1)),
+            cell("d", "oracle", 3, counts(2, 0, 1)),
+            cell("e", "oracle", 3, counts(0, 2, 0)),
         ];
         let session = session(vec![totals("oracle", 0, 0, 0)], cells);
         insta::assert_snapshot!(all(&session).render(80), @r"
         scenario  oracle
         ────────────────────────────────────────────
         a         ✓ 3/3 passed
-        b         ✗ 1/3 passed, 1 errored
-        c         ! 0/3 passed, 1 errored, 2 not run
+        b         ◐ 1/2 passed, 1 errored
+        c         ! 1 errored, 2 not run
+        d         ✓ 2/2 passed, 1 errored
+        e         ✗ 0/2 passed, 1 not run
         ");
+        let briefs: Vec<String> = session.cells.iter().map(|cell| brief(&cell.totals)).collect();
+        assert_eq!(briefs, ["✓ 3/3", "◐ 1/2 !1", "!1 …2", "✓ 2/2 !1", "✗ 0/2 …1"], "the same rates");
     }
 
     #[test]

@@ -350,7 +350,7 @@ impl Page {
         error(&self.run.state.status)
     }
 
-    /// Tables: per model, then where not all passed, then why trials have no verdict; then what is wrong with the files.
+    /// Tables: per model, then where not all passed, then why trials ended early or have no verdict; then what is wrong with the files.
     /// Before the first trial is over, only that.
     pub(super) fn results(&self, width: usize) -> String {
         if self.run.state.progress.trials_done == 0 {
@@ -369,7 +369,7 @@ impl Page {
         }
         if !self.causes.is_empty() {
             let lines = causes::lines(&self.causes, MOST_CAUSES);
-            parts.push(titled("Without a verdict", &painted(&lines)));
+            parts.push(titled("Ended early, or without a verdict", &painted(&lines)));
         }
         match &self.rescored {
             Some((run, Ok(changes))) => parts.push(rescored(run, changes, width)),

@@ -28,12 +28,12 @@ pub(crate) fn table(text: &str) -> String {
     lines.map(|line| line + "\n").collect::<Vec<_>>().concat()
 }
 
-/// A text with the signs `✓ ✗ !` coloured where they stand alone.
+/// A text with the signs `✓ ✗ ! ◐` coloured where they stand alone.
 pub(crate) fn signs(line: &str) -> String {
     let words = line.split(' ').map(|word| match word {
         "✓" => paint(GOOD, word),
         "✗" => paint(BAD, word),
-        "!" => paint(ODD, word),
+        "!" | "◐" => paint(ODD, word),
         word => word.to_owned(),
     });
     words.collect::<Vec<_>>().join(" ")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bench_core::session::{self, Row, Totals};
+use bench_core::session::{self, Row};
 use bench_core::statistics;
 use bench_core::steps::{Timeline, Track};
 use bench_core::{Outcome, Plan, Session, TrialId, TrialRecord, VerdictStatus};
@@ -214,30 +214,8 @@ fn cell(model: &str, found: Option<&session::Cell>) -> Cell {
         trials_total: tried.map_or(0, |cell| cell.totals.trials_total),
         outcomes,
         pass_rate: outcomes.pass_rate(),
-        brief: tried.map_or_else(|| scenarios::NOT_THERE.to_owned(), |cell| brief(&cell.totals)),
+        brief: tried.map_or_else(|| scenarios::NOT_THERE.to_owned(), |cell| scenarios::brief(&cell.totals)),
         words: tried.map_or_else(|| "not in this run".to_owned(), scenarios::cell_text),
         look_at: None,
     }
-}
-
-/// `✓ 3/3`, `◐ 1/2 !1`, `✗ 0/2`, `… 3`.
-fn brief(totals: &Totals) -> String {
-    let counts = &totals.outcomes;
-    let rated = (counts.scored() > 0).then(|| {
-        let sign = match counts.passed {
-            0 => '✗',
-            passed if passed == counts.scored() => '✓',
-            _ => '◐',
-        };
-        format!("{sign} {}/{}", counts.passed, counts.scored())
-    });
-    let apart = [
-        ('!', counts.errored),
-        ('·', counts.unscored),
-        ('⊘', counts.cancelled),
-        ('…', totals.trials_total.saturating_sub(counts.done())),
-    ];
-    let apart = apart.into_iter().filter(|(_, n)| *n > 0);
-    let apart = apart.map(|(sign, n)| format!("{sign}{n}"));
-    rated.into_iter().chain(apart).collect::<Vec<_>>().join(" ")
 }

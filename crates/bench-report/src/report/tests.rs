@@ -254,7 +254,7 @@ fn every_trial_and_cell_is_there_once() {
         .map(|trial| trial.map(TrialId::as_str))
         .collect();
     assert_eq!(named, [Some("assign~anthropic~2"), Some("assign~openai~1")]);
-    assert_eq!(assign.cells[1].words, "✗ 0/2 passed, 1 errored");
+    assert_eq!(assign.cells[1].words, "✗ 0/1 passed, 1 errored");
     assert_eq!(report.trials[0].verdicts.len(), 3);
     assert_eq!(report.causes.len(), 3);
 }
@@ -280,8 +280,8 @@ fn what_a_model_was_not_tried_in_moves_no_verdict_of_another() {
     let told: Vec<String> = told.collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
     create-bug: anthropic:claude — (not in this run) None; openai:gpt ✓ 2/2 (✓ 2/2 passed) None
-    assign: anthropic:claude — (not in this run) None; openai:gpt ✗ 0/1 !1 (✗ 0/2 passed, 1 errored) Some(TrialId("assign~openai~1"))
-    label: anthropic:claude ✓ 2/2 (✓ 2/2 passed) None; openai:gpt !2 (! 0/2 passed, 2 errored) Some(TrialId("label~openai~1"))
+    assign: anthropic:claude — (not in this run) None; openai:gpt ✗ 0/1 !1 (✗ 0/1 passed, 1 errored) Some(TrialId("assign~openai~1"))
+    label: anthropic:claude ✓ 2/2 (✓ 2/2 passed) None; openai:gpt !2 (! 2 errored) Some(TrialId("label~openai~1"))
     "#);
     let mut markdown = Vec::new();
     markdown::write(&report, &mut markdown).unwrap();
