@@ -51,7 +51,9 @@ pub(crate) fn cell_text(cell: &Cell) -> String {
     let rest = words(counts).into_iter().filter(|(word, _)| !said(word));
     let rest = rest.chain((open > 0).then_some(("not run", open)));
     let rate = rate(counts).map(|rate| format!("{rate} passed"));
-    let parts = rate.into_iter().chain(rest.map(|(word, n)| format!("{n} {word}")));
+    let parts = rate
+        .into_iter()
+        .chain(rest.map(|(word, n)| format!("{n} {word}")));
     format!("{} {}", sign(counts), parts.collect::<Vec<_>>().join(", "))
 }
 
@@ -104,7 +106,7 @@ mod tests {
     use crate::summary::tests::{session, totals};
 
     fn cell(scenario: &str, model: &str, planned: u32, outcomes: OutcomeCounts) -> Cell {
-        let totals = bench_core::session::Totals {
+        let totals = Totals {
             trials_total: planned,
             outcomes,
             ..totals(model, 0, 0, 0)
@@ -178,7 +180,7 @@ mod tests {
         let session = session(vec![totals("oracle", 0, 0, 0)], cells);
         insta::assert_snapshot!(all(&session).render(80), @r"
         scenario  oracle
-        ────────────────────────────────────────────
+        ─────────────────────────────────
         a         ✓ 3/3 passed
         b         ◐ 1/2 passed, 1 errored
         c         ! 1 errored, 2 not run
@@ -186,7 +188,11 @@ mod tests {
         e         ✗ 0/2 passed, 1 not run
         ");
         let briefs: Vec<String> = session.cells.iter().map(|cell| brief(&cell.totals)).collect();
-        assert_eq!(briefs, ["✓ 3/3", "◐ 1/2 !1", "!1 …2", "✓ 2/2 !1", "✗ 0/2 …1"], "the same rates");
+        assert_eq!(
+            briefs,
+            ["✓ 3/3", "◐ 1/2 !1", "!1 …2", "✓ 2/2 !1", "✗ 0/2 …1"],
+            "the same rates"
+        );
     }
 
     #[test]

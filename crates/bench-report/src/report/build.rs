@@ -214,7 +214,10 @@ fn cell(model: &str, found: Option<&session::Cell>) -> Cell {
         trials_total: tried.map_or(0, |cell| cell.totals.trials_total),
         outcomes,
         pass_rate: outcomes.pass_rate(),
-        brief: tried.map_or_else(|| scenarios::NOT_THERE.to_owned(), |cell| scenarios::brief(&cell.totals)),
+        brief: tried.map_or_else(
+            || scenarios::NOT_THERE.to_owned(),
+            |cell| scenarios::brief(&cell.totals),
+        ),
         words: tried.map_or_else(|| "not in this run".to_owned(), scenarios::cell_text),
         look_at: None,
     }
