@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::lint::secrets::KEY_SHAPES;
+use crate::lint::secrets;
 
 /// Version of the records.
 pub const FORMAT: u32 = 1;
@@ -108,11 +108,8 @@ pub enum Ended {
 
 /// Keys by their shapes, and all of a private key.
 static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let more = [
-        r"\bBearer [A-Za-z0-9._~+/-]{16,}=*",
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----",
-    ];
-    let shapes: Vec<&str> = more.into_iter().chain(KEY_SHAPES).collect();
+    let whole = r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----";
+    let shapes: Vec<&str> = [whole].into_iter().chain(secrets::patterns()).collect();
     Regex::new(&shapes.join("|")).ok()
 });
 

@@ -11,6 +11,7 @@ use super::settings::SettingReader;
 use crate::harness::Source;
 use crate::json::read::{At, Log};
 use crate::json::{Document, Kind, Syntax};
+use crate::lint::secrets;
 use crate::problem::{Place, Problem, Problems};
 use crate::suggest;
 
@@ -83,6 +84,7 @@ pub fn read(source: &Source, is_set: &dyn Fn(&str) -> bool) -> Result<GymFile, P
     } else {
         unknown_form(&at);
     }
+    log.extend(secrets::written_literally(&document));
     log.sort_after(0);
     let (mut file, warnings) = Problems(log.into_problems()).or_value(file)?;
     file.warnings = warnings;

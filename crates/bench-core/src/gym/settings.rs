@@ -6,6 +6,7 @@ use crate::harness::Source;
 use crate::hash::sha256_hex;
 use crate::json::read::At;
 use crate::json::typed::plain_text;
+use crate::lint::secrets;
 use crate::problem::Place;
 use crate::setting::{ExpandError, SecretRef, Setting, expand, is_secret_name, variables};
 
@@ -53,10 +54,16 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// A text without a name: a secret only if it is an address with credentials in it.
+    /// A text without a name: a secret only if it has the shape of one, or is an address with credentials in it.
     pub(crate) fn text(&self, at: &At<'_>) -> Option<Setting> {
+        self.secret_if(at, |text| {
+            has_credentials(text) || !text.contains("${") && secrets::holds_a_key(text)
+        })
+    }
+
+    fn secret_if(&self, at: &At<'_>, is_secret: impl Fn(&str) -> bool) -> Option<Setting> {
         let text = self.checked_text(at)?;
-        Some(if has_credentials(&text) {
+        Some(if is_secret(&text) {
             self.reference(at, &text, "")
         } else {
             Setting::Text(text)
@@ -77,7 +84,7 @@ impl<'a> SettingReader<'a> {
     /// An `http` or `https` address.
     pub(crate) fn url(&self, at: &At<'_>) -> Option<Setting> {
         check_url(at, &at.read::<String>()?)?;
-        self.text(at)
+        self.secret_if(at, has_credentials)
     }
 
     /// A text whose variables are well written, and set where that is known.

@@ -1,7 +1,7 @@
 //! Every form of gym file loads, and says what it should.
 
-use bench_core::Setting;
 use bench_core::gym::config::GymFile;
+use bench_core::{Setting, Source};
 
 use super::{load_gyms, say_gyms};
 
@@ -69,4 +69,19 @@ fn secrets_of_gym_files_can_be_found_again() {
 fn one_gym_is_the_default_and_several_need_one() {
     insta::assert_snapshot!(say_gyms(r#"{"gyms": {"a": {"url": "http://a/mcp"}}}"#), @"loads with no problem");
     insta::assert_snapshot!(say_gyms(r#"{"gyms": {"a": {"url": "http://a/mcp"}, "b": {"url": "http://b", "timeout": 3}}, "default": ["a", "b"]}"#), @"loads with warning: gyms.json:1:66 at /gyms/b/timeout: unknown field `timeout` is ignored (hint: known here are `name`, `description`, `mcp_url`, `url`, `transport`, `type`, `mcp_transport`, `command`, `sql_runner_url`, `headers` and `context`)");
+}
+
+/// Also one whose name says nothing: it must not get into a plan.
+#[test]
+fn a_secret_written_literally_is_told_and_left_where_it_is() {
+    let key = ["ghp_", "abcdefghijklmnopqrstuvwxyz0123456789"].concat();
+    let text =
+        format!(r#"{{"gyms": {{"a": {{"command": "x", "env": {{"MODE": "{key}"}}, "args": ["{key}"]}}}}}}"#);
+    let file = bench_core::gym::config::read(&Source::new("gyms.json", text.as_str()), &|_| true).unwrap();
+    insta::assert_snapshot!(say_gyms(&text), @r"
+    loads with warning: gyms.json:1:49 at /gyms/a/env/MODE: `MODE` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    warning: gyms.json:1:103 at /gyms/a/args/0: `args` looks like a secret that is written in the file (hint: write ${NAME} and set the variable, or pass it with --env-file)
+    ");
+    let plan = serde_json::to_string(&file.gyms).unwrap();
+    assert!(plan.contains("sha256") && !plan.contains("ghp_"), "{plan}");
 }
