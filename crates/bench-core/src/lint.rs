@@ -52,6 +52,7 @@ impl Linter<'_> {
         self.prompts();
         self.verifiers();
         self.never_true();
+        self.always_true();
         self.queries();
         self.tools();
         self.required_and_forbidden();
@@ -135,6 +136,17 @@ impl Linter<'_> {
                 message,
                 "no value is in it: write down those that will do",
             );
+        }
+    }
+
+    /// Verifiers that every answer makes true.
+    fn always_true(&mut self) {
+        let scenario = self.scenario;
+        for verifier in scenario.verifiers.iter().filter(|v| verifiers::always_true(v)) {
+            let message = format!("the verifier `{}` is true of every answer", verifier.name);
+            let problem = Problem::warning(scenario.place_of(verifier), message);
+            self.problems
+                .push(problem.hint("it demands nothing: say what the answer must hold"));
         }
     }
 

@@ -6,6 +6,14 @@ use super::{Linter, required_tools, solutions, tool_checks};
 use crate::suggest::quoted_list;
 use crate::verifier::{ToolExecution, VerifierSpec};
 
+/// Fewer tokens than this are not enough for the shortest prompt with its answer.
+const FEWEST_TOKENS: u64 = 50;
+/// Fewer bytes of a tool's result than this say nothing to a model.
+const FEWEST_BYTES: u64 = 64;
+/// More replies, and more calls, than any trial makes.
+const MOST_TURNS: u64 = 100_000;
+const MOST_CALLS: u64 = 1_000_000;
+
 impl Linter<'_> {
     pub(super) fn required_and_forbidden(&mut self) {
         let scenario = self.scenario;
@@ -59,6 +67,7 @@ impl Linter<'_> {
         if let Some(calls) = limits.max_tool_calls {
             self.calls(calls, needed);
         }
+        self.not_meant();
         let Some(all) = limits.max_seconds else { return };
         let parts = [
             ("tool_timeout_seconds", limits.tool_timeout_seconds),
@@ -69,6 +78,40 @@ impl Linter<'_> {
                 let message =
                     format!("`{name}` is {seconds}, but the trial is over after `max_seconds`: {all}");
                 self.odd(message, "it is never reached: lower it, or raise `max_seconds`");
+            }
+        }
+    }
+
+    /// Limits with which no trial gets anywhere, and those that no trial ever reaches.
+    fn not_meant(&mut self) {
+        let limits = &self.scenario.limits;
+        let few = [
+            (
+                "max_tokens",
+                limits.max_tokens,
+                FEWEST_TOKENS,
+                "a prompt and its answer take more",
+            ),
+            (
+                "tool_result_bytes",
+                limits.tool_result_bytes.map(|bytes| bytes as u64),
+                FEWEST_BYTES,
+                "of a tool's result hardly anything reaches the model",
+            ),
+        ];
+        let many = [
+            ("max_turns", limits.max_turns.map(u64::from), MOST_TURNS),
+            ("max_tool_calls", limits.max_tool_calls.map(u64::from), MOST_CALLS),
+        ];
+        for (name, said, fewest, hint) in few {
+            if let Some(said) = said.filter(|said| *said < fewest) {
+                self.odd(format!("`{name}` is {said}, which can hardly be meant"), hint);
+            }
+        }
+        for (name, said, most) in many {
+            if let Some(said) = said.filter(|said| *said > most) {
+                let message = format!("`{name}` is {said}, which no trial ever reaches");
+                self.odd(message, "a limit ends a trial that goes on and on: lower it");
             }
         }
     }

@@ -32,18 +32,36 @@ pub fn unknown_tools(scenario: &Scenario, offers: &[Offer<'_>]) -> Vec<Problem> 
     looker.problems
 }
 
-/// A warning for each tool that the scenario expects and that is neither offered by one of its gyms nor nearly the name
-/// of one that is: [`unknown_tools`] tells those.
+/// A warning for each tool that the scenario expects or allows, or that a verifier forbids, and that is neither offered by one of
+/// its gyms nor nearly the name of one that is: [`unknown_tools`] tells those.
 ///
 /// A run says nothing of these: it reports expected tools that were not called, and data sets name more than one
-/// server has.
+/// server has. What is only hidden (`restricted_tools`) may be anywhere.
 pub fn unknown_expected(scenario: &Scenario, offers: &[Offer<'_>]) -> Vec<Problem> {
     let mut looker = Looker {
         scenario,
         offers,
         problems: Vec::new(),
     };
-    looker.expected();
+    looker.unknown(
+        "`expected_tools` names",
+        &expected_tools(scenario),
+        &scenario.place(),
+    );
+    let allowed: Vec<&str> = scenario
+        .allowed_tools
+        .iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    // Where none is offered, that is an error already.
+    if allowed.iter().any(|tool| looker.offers(tool, None)) {
+        looker.unknown("`allowed_tools` names", &allowed, &scenario.place());
+    }
+    for (verifier, ToolExecution { forbidden, .. }) in tool_checks(scenario) {
+        let forbidden: Vec<&str> = forbidden.iter().map(String::as_str).collect();
+        looker.unknown("a verifier forbids", &forbidden, &scenario.place_of(verifier));
+    }
     looker.problems
 }
 
@@ -83,15 +101,13 @@ impl<'a> Looker<'a> {
         }
     }
 
-    fn expected(&mut self) {
-        let expected = expected_tools(self.scenario);
-        for tool in &expected {
-            if self.offers(tool, None) || self.meant(tool, &expected).is_some() {
+    fn unknown(&mut self, who: &str, list: &[&str], place: &Place) {
+        for tool in list {
+            if self.offers(tool, None) || self.meant(tool, list).is_some() {
                 continue;
             }
-            let message =
-                format!("`expected_tools` names the tool `{tool}`, which no gym of the scenario offers");
-            let problem = Problem::warning(self.scenario.place(), message).hint(self.where_to_look(None));
+            let message = format!("{who} the tool `{tool}`, which no gym of the scenario offers");
+            let problem = Problem::warning(place.clone(), message).hint(self.where_to_look(None));
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
             }
@@ -310,5 +326,16 @@ mod tests {
             "prompts": [{"prompt_text": "x", "expected_tools": ["fly", "get_issue"]}]});
         insta::assert_snapshot!(told(unknown_expected, &members, &[JIRA, MAIL]), @"`expected_tools` names the tool `fly`, which no gym of the scenario offers (hint: `bench-cli gym tools jira` lists the tools)");
         assert!(!said(&members, &[JIRA, MAIL]).contains("fly"));
+        let lists = json!({"allowed_tools": ["get_issue", "fly"], "restricted_tools": ["drop_all"], "verifiers": executes(&json!({"forbidden": ["swim"]}))["verifiers"]});
+        insta::assert_snapshot!(told(unknown_expected, &lists, &[JIRA]), @r"
+        `allowed_tools` names the tool `fly`, which no gym of the scenario offers (hint: `bench-cli gym tools jira` lists the tools)
+        a verifier forbids the tool `swim`, which no gym of the scenario offers (hint: `bench-cli gym tools jira` lists the tools)
+        ");
+        let none = json!({"allowed_tools": ["fly"]});
+        assert_eq!(
+            told(unknown_expected, &none, &[JIRA]),
+            "",
+            "an error, told elsewhere"
+        );
     }
 }

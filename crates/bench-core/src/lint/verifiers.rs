@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::slice;
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::compare::{Comparison, Operator, compare, shortened};
@@ -27,10 +28,30 @@ fn same_check(one: &Check, other: &Check) -> bool {
                 query: other,
                 comparison: expected,
             },
-        ) => comparison == expected && normalised(query) == normalised(other),
+        ) => same_comparison(comparison, expected) && normalised(query) == normalised(other),
+        (
+            Check::ResponseCheck(ResponseCheck::Text {
+                comparison,
+                ignore_case,
+            }),
+            Check::ResponseCheck(ResponseCheck::Text {
+                comparison: expected,
+                ignore_case: too,
+            }),
+        ) => ignore_case == too && same_comparison(comparison, expected),
         _ => false,
     };
     queries || one == other
+}
+
+/// One of a list of a single value is that value.
+fn same_comparison(one: &Comparison, other: &Comparison) -> bool {
+    let single = |comparison: &Comparison| match (comparison.operator, &comparison.expected) {
+        (Operator::Equals, value) => Some(value.clone()),
+        (Operator::In, Value::Array(values)) if values.len() == 1 => values.first().cloned(),
+        _ => None,
+    };
+    one == other || matches!((single(one), single(other)), (Some(ours), Some(theirs)) if ours == theirs)
 }
 
 /// The first of `earlier` that no value satisfies together with `verifier`, with what both expect of it in words.
@@ -38,6 +59,9 @@ pub(super) fn contradicted_by<'v>(
     verifier: &VerifierSpec,
     earlier: &'v [VerifierSpec],
 ) -> Option<(&'v VerifierSpec, String)> {
+    if let Some(found) = earlier.iter().find_map(|other| schemas_apart(other, verifier)) {
+        return Some(found);
+    }
     let asked = Asked::of(verifier)?;
     earlier
         .iter()
@@ -47,6 +71,53 @@ pub(super) fn contradicted_by<'v>(
             let contradicts = before.value == asked.value && before.excludes(&asked);
             contradicts.then(|| (other, format!("{} and {}", before.words(), asked.words())))
         })
+}
+
+/// Two schemas of the answer that ask for JSON of different types.
+fn schemas_apart<'v>(other: &'v VerifierSpec, verifier: &VerifierSpec) -> Option<(&'v VerifierSpec, String)> {
+    let types = |verifier: &VerifierSpec| match &verifier.check {
+        Check::ResponseCheck(ResponseCheck::JsonSchema { schema }) => types_of(schema),
+        _ => None,
+    };
+    let (before, asked) = (types(other)?, types(verifier)?);
+    // An integer is a number.
+    let fits = |one: &str, other: &str| one == other || (one, other) == ("integer", "number");
+    let meets = |one: &String| {
+        let mut others = asked.iter();
+        others.any(|other| fits(one, other) || fits(other, one))
+    };
+    let words = || format!("{} and {}", before.join(" or "), asked.join(" or "));
+    (!before.iter().any(meets)).then(|| (other, words()))
+}
+
+/// The types that a schema allows, if it names any.
+fn types_of(schema: &Value) -> Option<Vec<String>> {
+    match schema.get("type")? {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(all) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+/// Whether every answer satisfies the verifier.
+pub(super) fn always_true(verifier: &VerifierSpec) -> bool {
+    let Check::ResponseCheck(ResponseCheck::Text { comparison, .. }) = &verifier.check else {
+        return false;
+    };
+    match (comparison.operator, &comparison.expected) {
+        (Operator::Contains, Value::String(part)) => part.is_empty(),
+        (Operator::Matches, Value::String(pattern)) => is_found_everywhere(pattern),
+        _ => false,
+    }
+}
+
+/// Whether a pattern is found in every text: it is found in the empty one, and does not look at what stands around. One end of
+/// the text is in every text too; that it holds nothing but the pattern is not, and is left to the run.
+fn is_found_everywhere(pattern: &str) -> bool {
+    let looks = ["^", "$", "\\b", "\\B", "\\A", "\\z", "\\<", "\\>"];
+    let free = |pattern: &str| !looks.iter().any(|look| pattern.contains(look));
+    let one_end = pattern.strip_prefix('^').or_else(|| pattern.strip_suffix('$'));
+    free(one_end.unwrap_or(pattern)) && Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(""))
 }
 
 /// Whether no value satisfies the verifier.
@@ -220,19 +291,43 @@ fn highest(comparison: &Comparison) -> Option<(&Value, bool)> {
     }
 }
 
-/// The query without differences that do not matter. Blanks do where something is quoted, and ends of lines do after a
-/// comment: such a query stays as it is.
+/// Keywords: they mean the same in small letters. Names may not.
+const KEYWORDS: [&str; 38] = [
+    "select", "from", "where", "and", "or", "not", "in", "is", "null", "like", "between", "exists", "case",
+    "when", "then", "else", "end", "join", "inner", "left", "right", "outer", "cross", "on", "using",
+    "group", "order", "by", "having", "limit", "offset", "distinct", "union", "all", "asc", "desc", "with",
+    "values",
+];
+
+/// The query without differences that do not matter: blanks outside quotes, the case of keywords, an `AS` before a name. Ends of
+/// lines matter after a comment, and what is quoted in ways that only some databases know may be anything: such a query stays as it is.
 fn normalised(query: &str) -> String {
-    let mut parts = query.split_whitespace();
-    let quotes_blanks = parts.any(|part| part.matches(['\'', '"', '`', '[', ']']).count() % 2 == 1);
-    let query = if quotes_blanks || query.contains("--") {
-        query.to_owned()
-    } else {
-        query.split_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    query
-        .trim_matches(|c: char| c == ';' || c.is_whitespace())
-        .to_owned()
+    let trimmed = query.trim_matches(|c: char| c == ';' || c.is_whitespace());
+    if ["--", "/*", "\\", "$$"].iter().any(|odd| query.contains(odd)) {
+        return trimmed.to_owned();
+    }
+    let (mut out, mut rest) = (String::with_capacity(trimmed.len()), trimmed);
+    while let Some(first) = rest.chars().next() {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let end = match first {
+            '\'' | '"' | '`' => rest[1..].find(first).map(|at| at + 2),
+            '[' => rest.find(']').map(|at| at + 1),
+            c if c.is_whitespace() => rest.find(|c: char| !c.is_whitespace()),
+            c if is_word(c) => rest.find(|c: char| !is_word(c)),
+            c => Some(c.len_utf8()),
+        };
+        let (part, after) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = after;
+        let lower = part.to_ascii_lowercase();
+        match first {
+            c if c.is_whitespace() && out.ends_with(' ') => {}
+            c if c.is_whitespace() => out.push(' '),
+            _ if lower == "as" && out.ends_with(' ') && after.starts_with(char::is_whitespace) => {}
+            _ if KEYWORDS.contains(&lower.as_str()) => out.push_str(&lower),
+            _ => out.push_str(part),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -355,6 +450,36 @@ mod tests {
         assert!(same_as(&one, &[elsewhere]).is_none());
         for (one, other) in [
             (
+                "select x from t where b = 'A  b'",
+                "SELECT x  FROM t WHERE b = 'A  b'",
+            ),
+            ("SELECT t.x FROM t AS t", "SELECT t.x\nFROM t t;"),
+            ("SELECT x AS y FROM t", "select x y from t"),
+        ] {
+            let [one, other] = [one, other].map(|query| sql(query, "equals", &json!(1)));
+            assert!(same_as(&one, slice::from_ref(&other)).is_some());
+            let contrary = sql("SELECT nothing", "equals", &json!(1));
+            assert!(same_as(&one, &[contrary]).is_none());
+        }
+        let [alone, listed] =
+            [("equals", json!(1)), ("in", json!([1]))].map(|(how, what)| sql("SELECT x", how, &what));
+        assert!(
+            same_as(&alone, slice::from_ref(&listed)).is_some(),
+            "one of a list of one"
+        );
+        for (one, other) in [
+            ("SELECT a FROM t", "SELECT A FROM t"),
+            (
+                "SELECT a FROM t WHERE b = 'AS x'",
+                "SELECT a FROM t WHERE b = 'as x'",
+            ),
+            ("SELECT a FROM t WHERE b = 'x'", "SELECT a FROM t WHERE b = 'X'"),
+            (
+                "SELECT a FROM t WHERE b = 'it\\'s  AS'",
+                "SELECT a FROM t WHERE b = 'it\\'s AS'",
+            ),
+            ("SELECT \"as\" FROM t", "SELECT \"AS\" FROM t"),
+            (
                 "SELECT a FROM t WHERE b = 'x  y'",
                 "SELECT a FROM t WHERE b = 'x y'",
             ),
@@ -363,6 +488,56 @@ mod tests {
             let earlier = sql(other, "equals", &json!(1));
             let found = same_as(&sql(one, "equals", &json!(1)), slice::from_ref(&earlier));
             assert!(found.is_none(), "{one}");
+        }
+    }
+
+    #[test]
+    fn what_every_answer_satisfies() {
+        for (operator, expected, want) in [
+            ("contains", "", true),
+            ("contains", " ", false),
+            ("equals", "", false),
+            ("matches", "", true),
+            ("matches", ".*", true),
+            ("matches", "^.*", true),
+            ("matches", "(?s).*", true),
+            ("matches", "(yes)?", true),
+            ("matches", "x*$", true),
+            ("matches", "^.*$", false), // of two lines it is not
+            ("matches", "^x*$", false),
+            ("matches", ".+", false),
+            ("matches", r"\b", false),
+            ("matches", "WEB-[0-9]+", false),
+            ("matches", "[^x]", false),
+        ] {
+            let verifier = answer(operator, &json!(expected), false);
+            assert_eq!(always_true(&verifier), want, "{operator} {expected:?}");
+            let text = |text: &str| match &verifier.check {
+                Check::ResponseCheck(ResponseCheck::Text { comparison, .. }) => {
+                    comparison.check(&json!(text))
+                }
+                _ => unreachable!("it is a check of the answer"),
+            };
+            let all = ["", "yes", "a\nb", "WEB-1", "x"].map(|said| text(said) == Ok(true));
+            assert!(!want || all == [true; 5], "{operator} {expected:?}: {all:?}");
+        }
+    }
+
+    #[test]
+    fn json_of_two_types_at_once() {
+        let schema = |of: &Value| -> VerifierSpec {
+            let config = json!({"check": "json_schema", "schema": {"type": of}});
+            let spec = json!({"name": "v", "verifier_type": "response_check", "validation_config": config});
+            serde_json::from_value(spec).unwrap()
+        };
+        for (one, other, want) in [
+            (json!("object"), json!("array"), true),
+            (json!("object"), json!("object"), false),
+            (json!("integer"), json!("number"), false),
+            (json!(["object", "null"]), json!(["array", "null"]), false),
+            (json!(["object", "null"]), json!("string"), true),
+        ] {
+            assert_eq!(clash(&schema(&one), &schema(&other)), want, "{one} {other}");
         }
     }
 }
