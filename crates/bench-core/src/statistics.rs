@@ -111,6 +111,9 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean, squares / (n - 1.0))
 }
 
+/// Below this, differences are those of rounding.
+const NOTHING: f64 = 1e-14;
+
 /// How many independent trials would say as much: `spread / variance`, where `spread` is the variance of one trial and
 /// `variance` the squared standard error that was seen.
 ///
@@ -118,8 +121,6 @@ fn moments(values: &[f64]) -> (f64, f64) {
 /// independent trials have is luck and is not believed. Few clusters know their variance badly: Korn and Graubard's
 /// (z/t)² makes up for it.
 fn effective(spread: f64, variance: f64, scenarios: usize, independent: f64) -> f64 {
-    /// Below this, differences are those of rounding.
-    const NOTHING: f64 = 1e-14;
     let clusters = number(scenarios);
     let Some(t) = quantile::t(scenarios.saturating_sub(1)) else {
         return independent;

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FEW_ON_A_SIDE, FEW_SCENARIOS, Interval, Tally, effective, moments, number, wilson};
+use super::{FEW_ON_A_SIDE, FEW_SCENARIOS, Interval, NOTHING, Tally, effective, moments, number, wilson};
 
 /// A rate over scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
@@ -16,7 +16,8 @@ pub struct Mean {
     pub rate: f64,
     /// Covers the rate over scenarios like these. Of a single scenario: covers the rate of that scenario.
     pub interval: Interval,
-    /// Standard error of the rate, with scenarios as clusters; none for a single scenario.
+    /// Standard error of the rate, with scenarios as clusters; none for a single scenario, and where all scenarios have the same
+    /// rate: that they do is luck, and 0 would say that the rate is certain. The interval knows more.
     pub standard_error: Option<f64>,
     /// So many independent trials would say as much.
     pub effective_trials: f64,
@@ -47,7 +48,7 @@ pub fn mean(scenarios: &[Tally]) -> Option<Mean> {
     Some(Mean {
         rate,
         interval: wilson::score(rate, trials),
-        standard_error: (rates.len() > 1).then(|| squared_error.sqrt()),
+        standard_error: (variance > NOTHING).then(|| squared_error.sqrt()),
         effective_trials: trials,
         scenarios: u32::try_from(rates.len()).unwrap_or(u32::MAX),
         trials: scenarios
@@ -103,6 +104,14 @@ mod tests {
     fn a_single_scenario_is_flagged_and_its_trials_count() {
         let mean = of(&[(7, 10)]).unwrap();
         assert_eq!(mean.standard_error, None);
+        for all_the_same in [&[(1, 1); 4][..], &[(0, 1); 28], &[(1, 3); 12]] {
+            let mean = of(all_the_same).unwrap();
+            assert_eq!(
+                mean.standard_error, None,
+                "nothing was seen to vary, which is not certainty"
+            );
+            assert!(mean.interval.low < mean.interval.high);
+        }
         assert!(mean.few_scenarios);
         assert_eq!(Some(mean.interval), wilson::wilson(Tally::new(7, 10)));
     }

@@ -20,7 +20,7 @@ pub(super) fn add_to(environment: &mut Environment<'_>) {
     });
     environment.add_filter("percent", |share: Option<f64>| text::percent(share));
     environment.add_filter("scaled", |share: f64| (share * 1000.0).round() / 10.0);
-    environment.add_filter("range", |ends: Serde<Ends>| text::range(ends.low, ends.high));
+    environment.add_filter("range", range);
     environment.add_filter("money", money);
     environment.add_filter("dollars_per_pass", dollars_per_pass);
     environment.add_filter("tokens", |usage: Serde<Usage>| summary::tokens(&usage));
@@ -58,6 +58,11 @@ fn when(at: &DateTime<Utc>) -> String {
 struct Ends {
     low: f64,
     high: f64,
+}
+
+/// `(43–90)`; `—` where there is no interval, as of a model without a verdict.
+fn range(ends: &Value) -> String {
+    known::<Ends>(ends).map_or_else(|| "—".to_owned(), |ends| text::range(ends.low, ends.high))
 }
 
 /// `≥ $1.20`; `—` where it was not written down.

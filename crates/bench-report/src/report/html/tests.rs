@@ -151,6 +151,13 @@ fn an_own_template_is_escaped_whatever_it_is_called() {
 }
 
 #[test]
+fn what_is_not_known_has_no_range() {
+    let own = "{% for model in models %}{{ model.statistics.pass_rate.interval|range }} {% endfor %}{{ none|range }}";
+    let page = page_of(Fixture::saying(&[]), str::to_owned, Some(own)).unwrap();
+    assert!(page.starts_with('(') && page.ends_with(") —"), "{page}");
+}
+
+#[test]
 fn an_own_template_may_extend_the_page() {
     let own = "{% extends \"report.html\" %}{% block charts %}<p>{{ run.run_id }} only</p>{% endblock %}";
     let page = page_of(Fixture::saying(&[]), str::to_owned, Some(own)).unwrap();
@@ -195,4 +202,13 @@ fn a_run_that_is_not_over_says_so() {
     let page = String::from_utf8(out).unwrap();
     assert!(page.contains("16 of 20 trials had ended at 2026-01-02 04:00:00 UTC"));
     assert!(page.contains("<title>quickstart: running (partial)</title>"));
+}
+
+/// A print has no fold to open.
+#[test]
+fn numbers_are_open_on_paper() {
+    let page = page();
+    let (_, print) = page.split_once("@media print").unwrap();
+    assert!(print.contains(".numbers::details-content { content-visibility: visible;"));
+    assert_eq!(page.matches(r#"<details class="numbers">"#).count(), 1);
 }
