@@ -2,6 +2,8 @@
 //!
 //! Positions are in units of a drawing of [`WIDTH`] × [`HEIGHT`], to a tenth; y grows downwards.
 
+use std::iter;
+
 use bench_core::Outcome;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,6 +20,10 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 386.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 190.0;
+/// Width of a letter's disc, with a little room beside it.
+const LETTER: f64 = 17.0;
+/// Letters that have room beside each other, and more.
+const MOST_STEPS: u8 = 25;
 /// Columns of a time line.
 const COLUMNS: usize = 60;
 
@@ -97,6 +103,8 @@ pub struct Point {
     pub x: f64,
     /// Where it stands.
     pub y: f64,
+    /// x of its letter: beside it where that of another model would cover it.
+    pub letter_x: f64,
     /// Lower end of its interval.
     pub low: f64,
     /// Upper end of its interval.
@@ -202,6 +210,7 @@ fn cost(report: &Report) -> Option<CostChart> {
             model: model.totals.model.clone(),
             x: across(value),
             y: up(rate.rate),
+            letter_x: across(value),
             low: up(rate.interval.low),
             high: up(rate.interval.high),
             cost: unit.words(value, model),
@@ -212,7 +221,25 @@ fn cost(report: &Report) -> Option<CostChart> {
             ),
         });
     }
+    side_by_side(&mut chart.points);
     Some(chart)
+}
+
+/// Moves letters aside that would cover each other, each as little as there is room: the points stay.
+fn side_by_side(points: &mut [Point]) {
+    let mut placed: Vec<(f64, f64)> = Vec::new();
+    for point in points {
+        let free = |x: f64| {
+            let mut others = placed.iter();
+            others.all(|(other, y)| (other - x).hypot(y - point.y) >= LETTER)
+        };
+        let steps = (1..MOST_STEPS).map(|step| f64::from(step) * LETTER);
+        let moves = iter::once(0.0).chain(steps.flat_map(|by| [by, -by]));
+        let mut places = moves.map(|by| tenth(point.x + by));
+        let place = places.find(|x| (LEFT..=RIGHT).contains(x) && free(*x));
+        point.letter_x = place.unwrap_or(point.x);
+        placed.push((point.letter_x, point.y));
+    }
 }
 
 /// `A` to `Z`, then `A1`, …
@@ -421,6 +448,31 @@ mod tests {
             assert!((LEFT..=RIGHT).contains(&point.x), "{point:?}");
             assert!(point.high <= point.y && point.y <= point.low, "{point:?}");
             assert!(point.high < point.low, "{point:?}");
+        }
+    }
+
+    #[test]
+    fn letters_of_models_that_are_alike_stand_side_by_side() {
+        let point = |n: usize| Point {
+            letter: letter(n),
+            model: String::new(),
+            x: RIGHT - 5.0,
+            y: 50.0 + number(n as u64) / 10.0,
+            letter_x: 0.0,
+            low: 60.0,
+            high: 40.0,
+            cost: String::new(),
+            rate: String::new(),
+        };
+        let mut points: Vec<Point> = (0..11).map(point).collect();
+        side_by_side(&mut points);
+        assert!((points[0].letter_x - points[0].x).abs() < 1e-9, "the first one has its place");
+        for (n, one) in points.iter().enumerate() {
+            assert!((LEFT..=RIGHT).contains(&one.letter_x) && (one.x - RIGHT + 5.0).abs() < 1e-9);
+            for other in &points[..n] {
+                let apart = (one.letter_x - other.letter_x).hypot(one.y - other.y);
+                assert!(apart >= LETTER - 0.1, "{} covers {}", one.letter, other.letter);
+            }
         }
     }
 
