@@ -71,7 +71,7 @@ pub fn table(rows: &[RunRow], times: Times, now: DateTime<Utc>) -> Table {
         let progress = &run.progress;
         // Of one that goes on there may be verdicts yet.
         let none_judged = run.completed_at.and_then(|_| none_judged(progress));
-        let rate = || text::percent(progress.outcomes.pass_rate());
+        let rate = || rate(progress);
         table.row([
             run.run_id.clone(),
             run.status.clone(),
@@ -92,6 +92,15 @@ pub fn trials(progress: &Progress) -> String {
     match progress.trials_total {
         0 => "—".to_owned(),
         total => format!("({}/{total})", progress.trials_done),
+    }
+}
+
+/// `100% !12`: passed of the trials that count, and how many errored, which are in no rate.
+fn rate(progress: &Progress) -> String {
+    let rate = text::percent(progress.outcomes.pass_rate());
+    match progress.outcomes.errored {
+        0 => rate,
+        errored => format!("{rate} !{errored}"),
     }
 }
 
@@ -167,6 +176,10 @@ mod tests {
         run_20260102_030405_0badcafe  running    2h 00m   (3/5)      66.7%  quickstart…
         run_20260102_030405_0badcaff  completed   1.00s   (3/5)      66.7%  quickstart…
         ");
+        let mut half = run("run_20260102_030405_0badcafe", "completed", None);
+        (half.progress.outcomes.failed, half.progress.outcomes.errored) = (0, 3);
+        let shown = super::table(&[half], Times::Ago(now), now).render(120);
+        assert!(shown.contains("  100% !3  "), "{shown}");
         let outcomes = OutcomeCounts {
             errored: 5,
             ..OutcomeCounts::default()

@@ -466,7 +466,10 @@ mod tests {
         };
         let mut points: Vec<Point> = (0..11).map(point).collect();
         side_by_side(&mut points);
-        assert!((points[0].letter_x - points[0].x).abs() < 1e-9, "the first one has its place");
+        assert!(
+            (points[0].letter_x - points[0].x).abs() < 1e-9,
+            "the first one has its place"
+        );
         for (n, one) in points.iter().enumerate() {
             assert!((LEFT..=RIGHT).contains(&one.letter_x) && (one.x - RIGHT + 5.0).abs() < 1e-9);
             for other in &points[..n] {
