@@ -1,5 +1,7 @@
 //! Lines that fit: texts cut to their columns, headers, footers, the help.
 
+use std::borrow::Cow;
+
 use bench_report::text;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -41,7 +43,25 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     // Wide characters take two columns: fewer of them fit.
     let fits = |longest| Some(text::shorten_middle(text, longest)).filter(|text| width(text) <= columns);
     let longest = (1..=columns).rev().find_map(fits);
-    longest.map_or_else(String::new, std::borrow::Cow::into_owned)
+    longest.map_or_else(String::new, Cow::into_owned)
+}
+
+/// The text without what makes one sign of several: terminals do not agree on how many columns such a sign takes, and one
+/// that takes others than we count leaves parts of it behind when something else is drawn there. Flags become their two
+/// letters, families the people in them; signs for a skin or a drawing style are left out.
+pub(crate) fn apart(text: &str) -> Cow<'_, str> {
+    let joins = |c: char| matches!(c, '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' | '\u{20e3}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0020}'..='\u{e007f}');
+    let flag = |c: char| {
+        let letter = u8::try_from(u32::from(c).checked_sub(0x1_f1e6)?)
+            .ok()
+            .filter(|letter| *letter < 26)?;
+        Some(char::from(b'A' + letter))
+    };
+    if text.is_ascii() || !text.chars().any(|c| joins(c) || flag(c).is_some()) {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.chars().filter(|c| !joins(*c));
+    Cow::Owned(kept.map(|c| flag(c).unwrap_or(c)).collect())
 }
 
 /// Writes a text into a slot.
@@ -49,7 +69,7 @@ pub(crate) fn put(buffer: &mut Buffer, look: Look, slot: Slot, text: &str, style
     write(
         buffer,
         slot,
-        &look.text(&fit(text, slot.width.into())),
+        &look.text(&fit(&apart(text), slot.width.into())),
         style,
         side,
     );
@@ -57,7 +77,8 @@ pub(crate) fn put(buffer: &mut Buffer, look: Look, slot: Slot, text: &str, style
 
 /// Writes a sentence into a slot: one that does not fit loses its end.
 pub(crate) fn say(buffer: &mut Buffer, look: Look, slot: Slot, text: &str, style: Style) {
-    let text = text::shorten(text, slot.width.into());
+    let text = apart(text);
+    let text = text::shorten(&text, slot.width.into());
     write(buffer, slot, &look.text(&text), style, Side::Left);
 }
 
@@ -239,6 +260,29 @@ mod tests {
         for columns in 0..12 {
             assert!(width(&fit("日本語のシナリオ", columns)) <= columns, "{columns}");
         }
+    }
+
+    #[test]
+    fn no_sign_is_made_of_several() {
+        for (text, want) in [
+            ("Grüße, 日本", "Grüße, 日本"),
+            ("🇩🇪 and 🇫", "DE and F"),
+            ("👨\u{200d}👩\u{200d}👧!", "👨👩👧!"),
+            ("❤\u{fe0f} 👍🏽 1\u{fe0f}\u{20e3}", "❤ 👍 1"),
+            ("e\u{301}", "e\u{301}"),
+        ] {
+            assert_eq!(apart(text), want);
+        }
+        let area = Rect::new(0, 0, 9, 2);
+        let look = Look {
+            color: false,
+            unicode: true,
+        };
+        let mut buffer = Buffer::empty(area);
+        let slot = |y| Slot { x: 0, y, width: 9 };
+        put(&mut buffer, look, slot(0), "a 🇩🇪 b", Style::new(), Side::Left);
+        say(&mut buffer, look, slot(1), "a 🇩🇪 b", Style::new());
+        assert_eq!(buffer, Buffer::with_lines(["a DE b   "; 2]));
     }
 
     #[test]

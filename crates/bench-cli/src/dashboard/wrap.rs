@@ -5,7 +5,7 @@ use std::mem;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::paint::width;
+use super::paint::{apart, width};
 
 /// Columns for a tab.
 const TAB: &str = "    ";
@@ -13,7 +13,7 @@ const TAB: &str = "    ";
 /// The rows of a line in so many columns: broken between words where that is possible. What hangs over begins below the
 /// first word, in the left half.
 pub(crate) fn wrap(line: &str, columns: usize) -> Vec<String> {
-    let line = line.replace('\t', TAB);
+    let line = apart(line).replace('\t', TAB);
     if line.len() <= columns && line.is_ascii() {
         return vec![line];
     }
@@ -140,7 +140,7 @@ mod tests {
                     rows.iter().all(|row| width(row) <= columns),
                     "{columns}: {rows:?}"
                 );
-                let (seen, said) = (rows.concat().replace(' ', ""), text.replace(' ', ""));
+                let (seen, said) = (rows.concat().replace(' ', ""), apart(text).replace(' ', ""));
                 assert_eq!(seen, said, "{columns}");
             }
         }
