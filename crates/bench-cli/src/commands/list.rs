@@ -25,7 +25,7 @@ const LONGEST_CAUSE: usize = 200;
 pub(super) fn cmd(args: &ListArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let mut legacy = legacy(cx)?;
     if let Some(wanted) = args.status {
-        legacy.retain(|row| row.status == wanted.word());
+        legacy.retain(|row| older::row(row).status == wanted.word());
     }
     let mut listing = match args.status {
         None => read(args.limit, cx)?,

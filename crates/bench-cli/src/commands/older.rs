@@ -21,7 +21,8 @@ pub(crate) fn row(old: &LegacyRow) -> RunRow {
     let over = old.status != "running";
     RunRow {
         run_id: clean_line(&old.id),
-        status: clean_line(&old.status),
+        // It has no sign of life: whether it still runs, nobody knows.
+        status: clean_line(if over { &old.status } else { "unknown" }),
         started_at: old.started_at.unwrap_or(old.last_write),
         completed_at: over.then(|| old.completed_at.unwrap_or(old.last_write)),
         progress: Progress {

@@ -3,7 +3,7 @@
 //! Runs that go on are followed, a few system calls each and four times a second. Which runs there are is looked up more
 //! seldom. Reading a run whose worker is gone gives it its end, as with every other command.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const BEGUN_EVERY: Duration = Duration::from_secs(1);
 /// Time between two looks at the names of all runs.
 const NAMES_EVERY: Duration = Duration::from_secs(3);
+/// Results of the older tool are looked at again after so many times as long as that takes.
+const OLDER_SHARE: u32 = 50;
 
 /// What changed in the list.
 #[derive(Debug, PartialEq)]
@@ -57,7 +59,11 @@ pub(crate) fn start(store: RunStore<BenchJob>, panics: bool, tell: Tell) -> io::
             tell,
             known: HashMap::new(),
             live: BTreeMap::new(),
-            unreadable: 0,
+            unreadable: BTreeSet::new(),
+            strangers: 0,
+            told_unreadable: 0,
+            older: Vec::new(),
+            older_at: Instant::now(),
             begun_at: Instant::now(),
             named_at: Instant::now(),
             trouble: None,
@@ -76,7 +82,15 @@ struct Runs<'a> {
     /// Runs that were read, and how often each had been taken up by then.
     known: HashMap<RunId, u32>,
     live: BTreeMap<RunId, Followed>,
-    unreadable: usize,
+    unreadable: BTreeSet<RunId>,
+    /// What lies among the runs and has no name of a run.
+    strangers: usize,
+    /// How many of both were told.
+    told_unreadable: usize,
+    /// What was told of the results of the older tool.
+    older: Vec<Row>,
+    /// When to look at them again.
+    older_at: Instant,
     begun_at: Instant,
     named_at: Instant,
     trouble: Option<String>,
@@ -99,8 +113,9 @@ impl Runs<'_> {
         self.first()?;
         self.older_tool()?;
         self.rest()?;
+        self.told_unreadable = self.unreadable();
         self.say(RunsNews::AllRead {
-            unreadable: self.unreadable,
+            unreadable: self.told_unreadable,
         })?;
         sweep_quietly(&self.store);
         loop {
@@ -115,6 +130,11 @@ impl Runs<'_> {
                 self.names()?;
             }
         }
+    }
+
+    /// As many as `list --limit 0` tells.
+    fn unreadable(&self) -> usize {
+        self.unreadable.len() + self.strangers
     }
 
     fn say(&self, news: RunsNews) -> Result<(), Unheard> {
@@ -136,13 +156,12 @@ impl Runs<'_> {
         match self.store.list(Some(FIRST), now) {
             Ok(listing) => {
                 let (runs, others) = with_problems(listing);
-                // Not looked at once more, and counted twice.
-                self.known.extend(
-                    others
-                        .iter()
-                        .filter_map(|problem| Some((named(&problem.path)?, 0))),
-                );
-                self.unreadable = others.len();
+                self.unreadable
+                    .extend(others.iter().filter_map(|problem| named(&problem.path)));
+                self.strangers = others
+                    .iter()
+                    .filter(|problem| named(&problem.path).is_none())
+                    .count();
                 self.take_in(runs, now)?;
             }
             Err(error) => self.note(Some(error))?,
@@ -157,6 +176,7 @@ impl Runs<'_> {
         for (run, refused) in runs {
             let id = run.state.id.clone();
             self.known.insert(id.clone(), run.state.generation);
+            self.unreadable.remove(&id);
             if run.state.status.is_over() {
                 self.live.remove(&id);
                 let refused = refused.or_else(|| used_up_by(&self.store, &run));
@@ -197,13 +217,34 @@ impl Runs<'_> {
         }
     }
 
-    /// Results of the older tool change only by `cleanup`.
+    /// Looks at the results of the older tool: all of them, so the more seldom the longer that takes.
     fn older_tool(&mut self) -> Result<(), Unheard> {
-        match self.store.legacy() {
-            Ok(listing) if listing.rows.is_empty() => Ok(()),
-            Ok(listing) => self.say(RunsNews::Rows(listing.rows.iter().map(older).collect())),
-            Err(error) => self.note(Some(error)),
+        let began = Instant::now();
+        let rows: Vec<Row> = match self.store.legacy() {
+            Ok(listing) => listing.rows.iter().map(older).collect(),
+            Err(error) => return self.note(Some(error)),
+        };
+        self.older_at = Instant::now() + NAMES_EVERY.max(began.elapsed() * OLDER_SHARE);
+        let there: HashSet<&Key> = rows.iter().map(|row| &row.key).collect();
+        let gone = self
+            .older
+            .iter()
+            .map(|row| &row.key)
+            .filter(|key| !there.contains(key));
+        let gone: Vec<Key> = gone.cloned().collect();
+        let changed: Vec<Row> = rows
+            .iter()
+            .filter(|row| !self.older.contains(row))
+            .cloned()
+            .collect();
+        self.older = rows;
+        if !gone.is_empty() {
+            self.say(RunsNews::Gone(gone))?;
         }
+        if !changed.is_empty() {
+            self.say(RunsNews::Rows(changed))?;
+        }
+        Ok(())
     }
 
     /// Reads what is not known yet, newest first.
@@ -215,7 +256,7 @@ impl Runs<'_> {
         };
         let unknown: Vec<RunId> = ids
             .into_iter()
-            .filter(|id| !self.known.contains_key(id))
+            .filter(|id| !self.known.contains_key(id) && !self.unreadable.contains(id))
             .collect();
         for chunk in unknown.chunks(CHUNK) {
             let now = Utc::now();
@@ -226,8 +267,7 @@ impl Runs<'_> {
                     Err(StateError::UnknownRun { .. }) => {}
                     Err(error) => {
                         tracing::debug!(%id, %error, "a run cannot be read");
-                        self.known.insert(id.clone(), 0);
-                        self.unreadable += 1;
+                        self.unreadable.insert(id.clone());
                     }
                 }
             }
@@ -242,7 +282,6 @@ impl Runs<'_> {
 
     /// Finds runs that were removed or appeared in a way that nobody told of.
     fn names(&mut self) -> Result<(), Unheard> {
-        let before = self.unreadable;
         let ids = match self.store.run_ids() {
             Ok(ids) => ids,
             Err(error) => {
@@ -253,7 +292,9 @@ impl Runs<'_> {
         self.note(None)?;
         self.taken_up(&ids)?;
         let there: HashSet<RunId> = ids.into_iter().collect();
-        let gone = self.known.keys().filter(|id| !there.contains(*id));
+        // One that could be read before may be shown still.
+        let gone = self.known.keys().chain(&self.unreadable);
+        let gone = gone.filter(|id| !there.contains(*id));
         let gone: Vec<RunId> = gone.cloned().collect();
         for id in &gone {
             self.known.remove(id);
@@ -262,11 +303,22 @@ impl Runs<'_> {
         if !gone.is_empty() {
             self.say(RunsNews::Gone(gone.into_iter().map(Key::Run).collect()))?;
         }
+        // They may be readable by now.
+        self.unreadable.clear();
         self.rest()?;
-        if self.unreadable != before {
+        // Opens none of them.
+        self.strangers = self
+            .store
+            .list(Some(0), Utc::now())
+            .map_or(0, |none| none.problems.len());
+        if self.unreadable() != self.told_unreadable {
+            self.told_unreadable = self.unreadable();
             self.say(RunsNews::AllRead {
-                unreadable: self.unreadable,
+                unreadable: self.told_unreadable,
             })?;
+        }
+        if self.older_at <= Instant::now() {
+            self.older_tool()?;
         }
         Ok(())
     }
@@ -274,14 +326,23 @@ impl Runs<'_> {
     /// Finds those of the newest runs that were taken up and over again between two looks.
     fn taken_up(&mut self, ids: &[RunId]) -> Result<(), Unheard> {
         let now = Utc::now();
-        let mut changed = Vec::new();
+        let (mut changed, mut lost) = (Vec::new(), Vec::new());
         for id in ids.iter().take(FIRST).filter(|id| !self.live.contains_key(*id)) {
             let Some(before) = self.known.get(id) else {
                 continue;
             };
-            // What cannot be read was told when it was found.
-            let run = self.store.read(id, now).ok().map(|view| found(&view));
-            changed.extend(run.filter(|(run, _)| run.state.generation != *before));
+            match self.store.read(id, now) {
+                Ok(view) => {
+                    changed.extend(Some(found(&view)).filter(|(run, _)| run.state.generation != *before));
+                }
+                // Gone: that is found by its name.
+                Err(StateError::UnknownRun { .. }) => {}
+                // Read again as one that is new, and counted there.
+                Err(_) => lost.push(id.clone()),
+            }
+        }
+        for id in lost {
+            self.known.remove(&id);
         }
         self.take_in(changed, now)
     }
@@ -436,8 +497,7 @@ pub(super) fn over(run: &RunSummary<BenchJob>, refused: Option<Refused>) -> Row 
 fn older(old: &LegacyRow) -> Row {
     let found = row_of_older(old);
     let (word, cause) = match (found.status.as_str(), &old.error) {
-        // It had no sign of life.
-        ("running", _) => (
+        ("unknown", _) => (
             "unknown".to_owned(),
             "the older tool left it as running; `cleanup` settles it if it is not".to_owned(),
         ),
@@ -461,6 +521,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn results_of_the_older_tool_appear_when_they_are_written() {
+        let bed = bed(0);
+        let (tell, told) = channel();
+        let _reader = start(bed.store.clone(), false, tell).unwrap();
+        let news = |wanted: &dyn Fn(&RunsNews) -> bool| loop {
+            match told.recv_timeout(Duration::from_secs(60)).unwrap() {
+                Message::Runs(news) if wanted(&news) => return news,
+                _ => {}
+            }
+        };
+        news(&|news| matches!(news, RunsNews::AllRead { .. }));
+        let folder = bed.dir.ancestors().nth(2).unwrap().join("later_1");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("session.json"), "{}").unwrap();
+        let key = Key::Older("later_1".into());
+        news(&|news| matches!(news, RunsNews::Rows(rows) if rows.iter().any(|row| row.key == key)));
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(
+            news(&|news| matches!(news, RunsNews::Gone(_))),
+            RunsNews::Gone(vec![Key::Older("later_1".into())])
+        );
+    }
+
+    #[test]
     fn a_damaged_run_says_why_it_is_not_resumed_and_one_that_cannot_be_read_is_counted_once() {
         let bed = bed(0);
         let journal = bed.dir.join("events.jsonl");
@@ -480,6 +564,24 @@ mod tests {
                 _ => {}
             }
         }
+        let unreadable = || loop {
+            if let Message::Runs(RunsNews::AllRead { unreadable }) =
+                told.recv_timeout(Duration::from_secs(60)).unwrap()
+            {
+                return unreadable;
+            }
+        };
+        fs::write(bed.dir.with_file_name("notes.txt"), "mine").unwrap();
+        fs::create_dir(bed.dir.with_file_name("my-runs")).unwrap();
+        let all = bed.store.list(None, Utc::now()).unwrap();
+        let as_listed = all
+            .problems
+            .iter()
+            .filter(|problem| problem.path != bed.dir)
+            .count();
+        assert_eq!(unreadable(), as_listed, "as many as `list` tells");
+        fs::remove_dir(bed.dir.with_file_name("run_20200102_030405_0badcafe")).unwrap();
+        assert_eq!(unreadable(), as_listed - 1);
         let [row] = rows.as_slice() else {
             panic!("{rows:?}")
         };

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::row::{Going, Over, Row, Stand};
+use super::row::{Going, Key, Over, Row, Stand};
 use super::{Home, words};
 use crate::dashboard::acts::ask::refusal;
 use crate::dashboard::keys::{Action, HOME};
@@ -48,12 +48,15 @@ pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
         ..area
     };
     draw_list(home, look, list, buffer);
-    let [chosen] = slots(line(area, area.height - 2), [(area.width, 0)]);
-    let said = words::chosen(home).unwrap_or_default();
-    say(buffer, look, chosen, &said, look.faint());
+    let chosen = home.chosen_rows();
+    let first = area.height.saturating_sub(1 + cells(chosen.len()));
+    for (n, row) in chosen.iter().enumerate() {
+        let [slot] = slots(line(area, first + cells(n)), [(area.width, 0)]);
+        say(buffer, look, slot, row, look.faint());
+    }
     let (row, marked) = (home.chosen_row(), home.marked());
     let does = |action| match action {
-        Action::Open => row.is_some(),
+        Action::Open => row.is_some_and(|row| matches!(row.key, Key::Run(_))),
         Action::Act(act) => refusal(act, row, &marked).is_none(),
         _ => true,
     };
@@ -61,6 +64,9 @@ pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
 }
 
 fn draw_list(home: &Home, look: Look, list: Rect, buffer: &mut Buffer) {
+    if home.rows.is_empty() && home.trouble.is_some() {
+        return; // whether there are any is not known
+    }
     if home.shown.is_empty() {
         let [slot] = slots(line(list, 1), [(list.width, 2)]);
         let words = match (home.rows.is_empty(), home.reading) {

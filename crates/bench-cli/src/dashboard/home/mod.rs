@@ -18,13 +18,14 @@ use self::row::{Key, Row};
 use super::acts::ask::Act;
 use super::data::runs::RunsNews;
 use super::keys::{Action, HOME, decode};
+use super::wrap::wrap;
 
 pub(crate) use self::draw::draw;
 
 /// From this width on, what is to be said of a run stands on its line.
 const WIDE: u16 = 150;
-/// Lines that are no list: the header, the line above it, the chosen run's, the footer.
-const AROUND: u16 = 4;
+/// Lines that are no list: the header, the line above it, the footer; and what is said of the chosen run.
+const AROUND: usize = 3;
 /// Lines one turn of the wheel moves.
 pub(crate) const WHEEL: isize = 3;
 
@@ -184,7 +185,15 @@ impl Home {
 
     /// Lines of the list that fit on the screen.
     fn room(&self) -> usize {
-        self.size.1.saturating_sub(AROUND).into()
+        let chosen = self.chosen_rows().len().max(1);
+        usize::from(self.size.1).saturating_sub(AROUND + chosen)
+    }
+
+    /// What there is to say of the chosen run, in a sixth of the screen at most.
+    fn chosen_rows(&self) -> Vec<String> {
+        let mut rows = words::chosen(self).map_or_else(Vec::new, |words| wrap(&words, self.size.0.into()));
+        rows.truncate((usize::from(self.size.1) / 6).max(1));
+        rows
     }
 
     /// Lines that a run takes.

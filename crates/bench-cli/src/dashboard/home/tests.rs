@@ -167,15 +167,15 @@ fn a_small_terminal() {
 
     IN PROGRESS  3                                trials passed      cost  age  left
     ❯ ⠋ quickstart      oracle          ━─────     12/60     10         —   5m     —
-      … jira-sm…ightly) gpt-4…t-4-5 ×2  ━─────    24/120     20   $2.4211  10m  ~11m
+      … jira-sm…ightly) gpt-4o +1 ×2    ━─────    24/120     20   $2.4211  10m  ~11m
         next request in 15s · 429 rate limit · openai:gpt-4o: status 429, rate limi…
       ! tickets         gemin…5-pro ×3  ━─────    36/180     30   $3.4211  15m  ~17m
         given up in 8s, then tried again (2 of 2) · tool search of jira · stalled 5…
 
     COMPLETED  3                       models × runs            verifiers  status
-      ✓ 01-02 00:04  quickstart        gpt-4o,…et-4-5 ×5  120/150 (80.0%)  completed
-      ✗ 01-01 20:04  a-harnes…ong-name gpt-4o,…et-4-5 ×5  108/150 (72.0%)  failed
-      – 01-01 17:04  tickets           gpt-4o,…et-4-5 ×5   99/150 (66.0%)  cancelled
+      ✓ 01-02 00:04  quickstart        gpt-4o +1 ×5       120/150 (80.0%)  completed
+      ✗ 01-01 20:04  a-harnes…ong-name gpt-4o +1 ×5       108/150 (72.0%)  failed
+      – 01-01 17:04  tickets           gpt-4o +1 ×5        99/150 (66.0%)  cancelled
 
 
 
@@ -270,15 +270,15 @@ fn a_terminal_that_knows_only_ascii_and_no_colour() {
 
     IN PROGRESS  3                                trials passed      cost  age  left
     > | quickstart      oracle          #-----     12/60     10         -   5m     -
-      ~ jira-sm~ightly) gpt-4~t-4-5 x2  #-----    24/120     20   $2.4211  10m  ~11m
+      ~ jira-sm~ightly) gpt-4o +1 x2    #-----    24/120     20   $2.4211  10m  ~11m
         next request in 15s - 429 rate limit - openai:gpt-4o: status 429, rate limi~
       ! tickets         gemin~5-pro x3  #-----    36/180     30   $3.4211  15m  ~17m
         given up in 8s, then tried again (2 of 2) - tool search of jira - stalled 5~
 
     COMPLETED  3                       models x runs            verifiers  status
-      + 01-02 00:04  quickstart        gpt-4o,~et-4-5 x5  120/150 (80.0%)  completed
-      x 01-01 20:04  a-harnes~ong-name gpt-4o,~et-4-5 x5  108/150 (72.0%)  failed
-      - 01-01 17:04  tickets           gpt-4o,~et-4-5 x5   99/150 (66.0%)  cancelled
+      + 01-02 00:04  quickstart        gpt-4o +1 x5       120/150 (80.0%)  completed
+      x 01-01 20:04  a-harnes~ong-name gpt-4o +1 x5       108/150 (72.0%)  failed
+      - 01-01 17:04  tickets           gpt-4o +1 x5        99/150 (66.0%)  cancelled
 
 
 
@@ -522,4 +522,74 @@ fn marked_runs_are_shown_and_kept_in_their_order() {
     let gone = vec![Key::Run(third.parse().unwrap())];
     update(&mut home, HomeMessage::News(RunsNews::Gone(gone)));
     assert!(home.marked().is_empty(), "it was removed");
+}
+
+#[test]
+fn many_models_are_counted_where_they_do_not_fit() {
+    let row = going(
+        5,
+        "h",
+        "openai:gpt-4o, google:gemini-2.5-pro, anthropic:claude-sonnet-4-5",
+        Doing::Running(None),
+    );
+    let words = |columns| words::models_of(&row, columns);
+    assert_eq!(words(90), format!("{} ×5", row.models));
+    assert_eq!(words(50), "gpt-4o, gemini-2.5-pro, claude-sonnet-4-5 ×5");
+    assert_eq!(words(20), "gpt-4o +2 ×5");
+    assert_eq!(words(10), "gp…o +2 ×5");
+}
+
+#[test]
+fn what_is_said_of_the_chosen_run_is_whole() {
+    let mut home = home(80, 24);
+    press(&mut home, KeyCode::End);
+    press(&mut home, KeyCode::Up);
+    let text = shown(&home);
+    let whole = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        whole.contains("left no ending: killed, out of memory or crashed"),
+        "{text}"
+    );
+    assert_eq!(text.matches('❯').count(), 1, "{text}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_is_not_said_to_be_empty() {
+    let mut home = Home::new("results".into(), now());
+    let trouble = RunsNews::Trouble(Some("cannot list results: Permission denied".into()));
+    update(&mut home, HomeMessage::News(trouble));
+    update(&mut home, HomeMessage::News(RunsNews::AllRead { unreadable: 0 }));
+    let text = shown(&home);
+    assert!(
+        text.contains("cannot list") && !text.contains("no runs"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_result_of_the_older_tool_is_not_offered_to_be_opened() {
+    let mut home = home(80, 24);
+    let older = Row {
+        key: Key::Older("quick_1".into()),
+        started_at: now(),
+        ..over(1, "quick", "completed", None)
+    };
+    update(&mut home, HomeMessage::News(RunsNews::Rows(vec![older])));
+    assert!(shown(&home).contains("Enter open"));
+    for _ in 0..3 {
+        press(&mut home, KeyCode::Down);
+    }
+    let text = shown(&home);
+    assert!(
+        text.contains("❯ ✓ 01-02 05:04  quick") && !text.contains("Enter open"),
+        "{text}"
+    );
+    assert_eq!(press(&mut home, KeyCode::Enter), None);
+    assert!(
+        shown(&home)
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("results of the older tool")
+    );
 }

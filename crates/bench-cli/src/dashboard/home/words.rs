@@ -18,7 +18,8 @@ pub(super) fn counts(home: &Home) -> String {
 
 /// Filter, sorting, trouble.
 pub(super) fn facts(home: &Home) -> String {
-    let mut parts = Vec::new();
+    // What was just asked for is answered first.
+    let mut parts: Vec<String> = home.notice.map(str::to_owned).into_iter().collect();
     if home.typing || !home.filter.is_empty() {
         let cursor = if home.typing { "_" } else { "" };
         parts.push(format!(
@@ -50,12 +51,11 @@ pub(super) fn facts(home: &Home) -> String {
         1 => Some(home.ended.last.clone()),
         n => Some(format!("{n} runs ended; the last: {}", home.ended.last)),
     });
-    parts.extend(home.notice.map(str::to_owned));
     parts.extend(home.trouble.clone());
     parts.join(" · ")
 }
 
-/// `openai:gpt-4o ×5`; without the providers if it would not fit otherwise.
+/// `openai:gpt-4o ×5`; if it would not fit, without the providers, then the first and how many more: `gpt-4o +8 ×5`.
 pub(super) fn models_of(row: &Row, columns: u16) -> String {
     let times = match row.runs {
         0 | 1 => String::new(),
@@ -69,7 +69,16 @@ pub(super) fn models_of(row: &Row, columns: u16) -> String {
     let names: Vec<&str> = names
         .map(|name| name.split_once(':').map_or(name, |(_, name)| name))
         .collect();
-    format!("{}{times}", paint::fit(&names.join(", "), free))
+    let joined = names.join(", ");
+    match names.split_first() {
+        // Cut in the middle, several names would look like one.
+        Some((first, others)) if !others.is_empty() && paint::width(&joined) > free => {
+            let more = format!(" +{}", others.len());
+            let first = paint::fit(first, free.saturating_sub(more.len()));
+            format!("{first}{more}{times}")
+        }
+        _ => format!("{}{times}", paint::fit(&joined, free)),
+    }
 }
 
 /// `~12m`.
