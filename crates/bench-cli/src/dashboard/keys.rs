@@ -222,7 +222,7 @@ const NEXT: Binding = binding(
     Action::Next,
     "n",
     "to the next trial that ended and did not pass",
-    Some("next not passed"),
+    Some("not passed"),
 );
 const PREVIOUS: Binding = binding(
     &[Key::char('p'), Key::char('N')],
@@ -230,6 +230,13 @@ const PREVIOUS: Binding = binding(
     "p N",
     "to the one before",
     None,
+);
+const ALL: Binding = binding(
+    &[Key::of(KeyCode::Tab)],
+    Action::NextTab,
+    "Tab",
+    "all in words: models, trials under way, causes; and back",
+    Some("all"),
 );
 const LEFT: Binding = binding(
     &[Key::of(KeyCode::Left), Key::char('h')],
@@ -303,13 +310,13 @@ pub(crate) const HOME: &[Binding] = &[
 
 /// One run.
 pub(crate) const RUN: &[Binding] = &[
-    HELP, QUIT, BACK, OPEN, NEXT, PREVIOUS, LEFT, RIGHT, KILL, RESUME, RETRY, DELETE, REPORT, COMPARE, UP,
-    DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST,
+    HELP, QUIT, BACK, OPEN, ALL, NEXT, PREVIOUS, LEFT, RIGHT, KILL, RESUME, RETRY, DELETE, REPORT, COMPARE,
+    UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST,
 ];
 
 /// One run that is attached to: there is nowhere to go back to.
 pub(crate) const RUN_ATTACHED: &[Binding] = &[
-    HELP, QUIT, OPEN, NEXT, PREVIOUS, LEFT, RIGHT, KILL, UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST,
+    HELP, QUIT, OPEN, ALL, NEXT, PREVIOUS, LEFT, RIGHT, KILL, UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST,
 ];
 
 /// The run of this very process.
@@ -330,6 +337,7 @@ pub(crate) const RUN_HERE: &[Binding] = &[
         Some("end the run"),
     ),
     OPEN,
+    ALL,
     NEXT,
     PREVIOUS,
     LEFT,

@@ -1,6 +1,7 @@
 //! The second screen: one run, live or over. How far it is, what each model achieves, where every trial stands, what
 //! those under way wait for, and why others have no verdict.
 
+mod all;
 mod columns;
 mod draw;
 pub(crate) mod picture;
@@ -30,6 +31,8 @@ pub(crate) struct RunScreen {
     chosen: Place,
     /// The first scenario on the screen.
     top: usize,
+    /// The first row in view of all there is to say, while that is shown.
+    all: Option<usize>,
     size: (u16, u16),
     /// Why nothing is shown, or why what is shown may be old.
     trouble: Option<String>,
@@ -83,6 +86,7 @@ impl RunScreen {
             picture: None,
             chosen: Place::default(),
             top: 0,
+            all: None,
             size: (80, 24),
             trouble: None,
             is_gone: false,
@@ -139,7 +143,9 @@ pub(crate) fn update(run: &mut RunScreen, message: RunMessage) -> Option<RunEffe
     let effect = match message {
         RunMessage::Key(key) => decode(run.keys, &key).and_then(|action| act(run, action)),
         RunMessage::Wheel(lines) => {
-            go(run, lines);
+            if !scroll(run, lines) {
+                go(run, lines);
+            }
             None
         }
         RunMessage::News(RunNews::Picture(picture)) => {
@@ -172,7 +178,24 @@ pub(crate) fn update(run: &mut RunScreen, message: RunMessage) -> Option<RunEffe
 
 fn act(run: &mut RunScreen, action: Action) -> Option<RunEffect> {
     let page = isize::try_from(draw::grid_rows(run)).unwrap_or(1).max(1);
+    let by = match action {
+        Action::Up => Some(-1),
+        Action::Down => Some(1),
+        Action::PageUp => Some(-draw::page_of_all(run)),
+        Action::PageDown => Some(draw::page_of_all(run)),
+        Action::First => Some(isize::MIN),
+        Action::Last => Some(isize::MAX),
+        _ => None,
+    };
+    if by.is_some_and(|by| scroll(run, by)) {
+        return None;
+    }
     match action {
+        Action::NextTab => run.all = if run.all.is_some() { None } else { Some(0) },
+        Action::Back if run.all.is_some() => run.all = None,
+        // What is not seen is not chosen.
+        Action::Left | Action::Right | Action::Next | Action::Previous | Action::Open
+            if run.all.is_some() => {}
         Action::Up => go(run, -1),
         Action::Down => go(run, 1),
         Action::PageUp => go(run, -page),
@@ -191,6 +214,14 @@ fn act(run: &mut RunScreen, action: Action) -> Option<RunEffect> {
         _ => {}
     }
     None
+}
+
+/// Scrolls all there is to say, if that is shown.
+fn scroll(run: &mut RunScreen, by: isize) -> bool {
+    run.all = run
+        .all
+        .map(|top| top.saturating_add_signed(by).min(draw::lowest_of_all(run)));
+    run.all.is_some()
 }
 
 /// Moves the choice among the scenarios.
@@ -249,6 +280,8 @@ fn keep_in_view(run: &mut RunScreen) {
     let chosen = run.chosen.scenario;
     let top = run.top.min(all.saturating_sub(rows));
     run.top = top.min(chosen).max((chosen + 1).saturating_sub(rows));
+    // There may be less to say by now.
+    scroll(run, 0);
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use bench_core::statistics::{self, Mean};
 use bench_core::{Outcome, Plan, TrialId, Usd};
 use bench_report::causes::{self, CauseCount};
 use bench_report::text::clean_line;
+use chrono::{DateTime, Utc};
 
 use crate::dashboard::home::row::{Row, Waiting};
 use crate::dashboard::look::Sign;
@@ -173,6 +174,14 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
+    /// The trial, and what it waits for.
+    pub(crate) fn words(&self, now: DateTime<Utc>) -> String {
+        match &self.wait {
+            Some(wait) => format!("{}  {}", self.trial, wait.words_alone(now)),
+            None => format!("{}  at work", self.trial),
+        }
+    }
+
     /// Whether nobody works for it.
     pub(crate) fn is_idle(&self) -> bool {
         self.wait.as_ref().is_some_and(|waiting| waiting.wait.idle)

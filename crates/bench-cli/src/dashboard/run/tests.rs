@@ -13,6 +13,10 @@ use crate::progress::board::tests::{finished, started};
 
 /// So many scenarios with two models, three times.
 fn plan(scenarios: usize) -> Plan {
+    plan_with(scenarios, &["oracle", "noop"])
+}
+
+fn plan_with(scenarios: usize, models: &[&str]) -> Plan {
     let names = [
         "create-bug",
         "close-issue",
@@ -29,7 +33,7 @@ fn plan(scenarios: usize) -> Plan {
     let text = format!(r#"{{"scenarios": [{}]}}"#, scenarios.join(", "));
     let nothing = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
     let harness = Harness::from_sources("h", &[Source::new("/h.json", text)], &nothing).unwrap();
-    let models = ["oracle", "noop"].map(|name| ModelSpec::new(name.parse().unwrap()));
+    let models = models.iter().map(|name| ModelSpec::new(name.parse().unwrap()));
     let builder = Plan::builder(harness)
         .models(models)
         .gyms(GymChoice::tracker())
@@ -228,7 +232,7 @@ fn a_run_under_way_on_a_small_terminal() {
       1 cancelled: the run was cancelled
 
     create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
-    ? help  q quit  Esc back  Enter open  n next not passed  x end  R report
+    ? help  q quit  Esc back  Enter open  Tab all  n not passed  x end  R report
     ");
 }
 
@@ -294,7 +298,7 @@ fn a_run_that_broke_on_a_large_terminal() {
       1 cancelled: the run was cancelled
 
     create-bug~oracle~1 · passed · 2/3 verifiers · 1.20s · 1 turn · 0 tool calls
-    ? help  q quit  Esc back  Enter open  n next not passed  r resume  t try again  D remove  R report  c compare
+    ? help  q quit  Esc back  Enter open  Tab all  n not passed  r resume  t try again  D remove  R report  c compare
     ");
 }
 
@@ -351,6 +355,115 @@ fn nothing_is_still_to_begin_in_a_run_that_is_over() {
         live.contains("has not begun") && !live.contains("has no end"),
         "{live}"
     );
+}
+
+#[test]
+fn what_is_left_out_is_counted_and_stands_on_the_other_view() {
+    let mut run = run_of(40, live(), 80, 24);
+    let text = shown(&run);
+    assert!(text.contains("UNDER WAY  3"), "{text}");
+    assert!(
+        text.contains("… 1 more under way, 3 causes of no verdict: Tab"),
+        "{text}"
+    );
+    let mut picture = Picture::clone(run.picture.as_ref().unwrap());
+    let more = |n: u32| UnderWay {
+        trial: format!("scenario-{n}~oracle~1").parse().unwrap(),
+        at: None,
+        wait: None,
+    };
+    picture.under_way.extend((10..60).map(more));
+    update(&mut run, RunMessage::News(RunNews::Picture(Arc::new(picture))));
+    let text = shown(&run);
+    assert!(text.contains("UNDER WAY  53"), "{text}");
+    assert!(
+        text.contains("… 51 more under way, 3 causes of no verdict: Tab"),
+        "{text}"
+    );
+
+    press(&mut run, KeyCode::Tab);
+    let mut seen = String::new();
+    for _ in 0..9 {
+        seen += &shown(&run);
+        press(&mut run, KeyCode::PageDown);
+    }
+    for words in [
+        "oracle: 66.7% passed (4–99%), 3/12 trials",
+        "noop: 0.0%",
+        "scenario-59~oracle~1",
+        "gym ␛[2Jbroke",
+        "1 at a limit",
+    ] {
+        assert!(seen.contains(words), "{words}\n{seen}");
+    }
+    // Whole sentences, whatever they are broken into.
+    let whole = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        whole.contains("longest wait 45s (create-bug~gpt-4o~1, and 2 more)"),
+        "{whole}"
+    );
+    assert_eq!(press(&mut run, KeyCode::Enter), None, "nothing is chosen here");
+    assert_eq!(press(&mut run, KeyCode::Esc), None);
+    assert!(shown(&run).contains("❯ create-bug"));
+}
+
+#[test]
+fn nine_models_can_be_told_apart_and_all_are_reached() {
+    let names: Vec<String> = (1..=9).map(|n| format!("openai:gpt-5-{n}-mini")).collect();
+    let plan = plan_with(1, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let places = Places::new(Grid::of(&plan));
+    let totals = |name: &String| Totals {
+        model: name.clone(),
+        trials_total: 3,
+        ..Totals::default()
+    };
+    let session = Session {
+        models: names.iter().map(totals).collect(),
+        cells: vec![],
+        ..session()
+    };
+    let picture = Picture {
+        models: model_rows(&session),
+        causes: vec![],
+        under_way: vec![],
+        places,
+        ..picture(&self::plan(1), over())
+    };
+    let mut run = run_of(1, over(), 80, 24);
+    update(&mut run, RunMessage::News(RunNews::Picture(Arc::new(picture))));
+    insta::assert_snapshot!(shown(&run), @r"
+    jira-smoke (nightly) · oracle, noop              ✗ failed · 2026-01-02 04:59 UTC
+    7/6 trials · 2 passed · 1 failed · 1 errored · $0.8422 of $5.00 · 1 at a limit …
+    worker_lost, `resume` continues it: the worker (pid 4711) is gone and left no e…
+      model                   trials  passed   95% interval  verifiers        cost
+      openai:gpt-5-1-mini        0/3       —              —        0/0           —
+      openai:gpt-5-2-mini        0/3       —              —        0/0           —
+      openai:gpt-5-3-mini        0/3       —              —        0/0           —
+      openai:gpt-5-4-mini        0/3       —              —        0/0           —
+      openai:gpt-5-5-mini        0/3       —              —        0/0           —
+      openai:gpt-5-6-mini        0/3       —              —        0/0           —
+      openai:gpt-5-7-mini        0/3       —              —        0/0           —
+      openai:gpt-5-8-mini        0/3       —              —        0/0           —
+      openai:gpt-5-9-mini        0/3       —              —        0/0           —
+                                                                            → 1 more
+      scenario 1/1    1       2       3       4       5       6       7       8
+    ❯ create-bug      ···     ···     ···     ···     ···     ···     ···     ···
+
+
+
+
+
+
+    create-bug~openai-gpt-5-1-mini~1 · has no end
+    ? help  q quit  Esc back  Enter open  Tab all  n not passed  r resume
+    ");
+    for _ in 0..27 {
+        press(&mut run, KeyCode::Right);
+    }
+    let text = shown(&run);
+    assert!(text.contains("← 1 more") && !text.contains('→'), "{text}");
+    update(&mut run, RunMessage::Size(80, 12));
+    assert!(shown(&run).contains("further models: Tab"), "{}", shown(&run));
 }
 
 #[test]
