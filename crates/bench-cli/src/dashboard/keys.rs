@@ -30,6 +30,10 @@ pub(crate) enum Action {
     Back,
     Help,
     Quit,
+    /// Take away the filter, its last word, its last letter.
+    Clear,
+    ClearWord,
+    ClearLetter,
     /// Mark what is chosen.
     Mark,
     /// Draw all of the screen anew.
@@ -308,6 +312,60 @@ pub(crate) const HOME: &[Binding] = &[
     LAST,
 ];
 
+/// The list of runs while its filter is typed: every other key is text.
+pub(crate) const FILTER: &[Binding] = &[
+    binding(
+        &[Key::of(KeyCode::Enter)],
+        Action::Open,
+        "Enter",
+        "keep the filter; keys are keys again",
+        Some("keep"),
+    ),
+    binding(
+        &[Key::of(KeyCode::Esc)],
+        Action::Back,
+        "Esc",
+        "show all runs again",
+        Some("show all"),
+    ),
+    binding(&[Key::of(KeyCode::Up)], Action::Up, "↑", "one run up", Some("up")),
+    binding(
+        &[Key::of(KeyCode::Down)],
+        Action::Down,
+        "↓",
+        "one run down",
+        Some("down"),
+    ),
+    binding(
+        &[Key::ctrl('u')],
+        Action::Clear,
+        "^U",
+        "take away what was typed",
+        Some("clear"),
+    ),
+    binding(
+        &[Key::ctrl('w')],
+        Action::ClearWord,
+        "^W",
+        "take away its last word",
+        Some("one word back"),
+    ),
+    binding(
+        &[Key::of(KeyCode::Backspace), Key::ctrl('h')],
+        Action::ClearLetter,
+        "Backspace ^H",
+        "take away its last letter",
+        None,
+    ),
+    binding(
+        &[Key::ctrl('c')],
+        Action::Quit,
+        "^C",
+        "leave; runs go on",
+        Some("quit"),
+    ),
+];
+
 /// One run.
 pub(crate) const RUN: &[Binding] = &[
     HELP, QUIT, BACK, OPEN, ALL, NEXT, PREVIOUS, LEFT, RIGHT, KILL, RESUME, RETRY, DELETE, REPORT, COMPARE,
@@ -543,7 +601,8 @@ mod tests {
 
     #[test]
     fn every_key_is_named_in_the_help() {
-        for binding in SCREENS.iter().copied().flatten().chain(EVERYWHERE).chain(BOX) {
+        let tables = SCREENS.iter().copied().flatten();
+        for binding in tables.chain(EVERYWHERE).chain(BOX).chain(FILTER) {
             let text = format!("{} {}", binding.shown, binding.words);
             let words: Vec<&str> = text.split([' ', ',', ';']).collect();
             for key in binding.keys {

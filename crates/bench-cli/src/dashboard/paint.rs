@@ -64,6 +64,18 @@ pub(crate) fn apart(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| flag(c).unwrap_or(c)).collect())
 }
 
+/// The text in so many columns: one that takes more loses its beginning.
+pub(crate) fn end_of(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let ends = text
+        .char_indices()
+        .map(|(at, _)| text.get(at..).unwrap_or_default());
+    let fits = |end: &&str| width(end) < columns;
+    format!("…{}", ends.skip(1).find(fits).unwrap_or_default())
+}
+
 /// Writes a text into a slot.
 pub(crate) fn put(buffer: &mut Buffer, look: Look, slot: Slot, text: &str, style: Style, side: Side) {
     write(
@@ -283,6 +295,18 @@ mod tests {
         put(&mut buffer, look, slot(0), "a 🇩🇪 b", Style::new(), Side::Left);
         say(&mut buffer, look, slot(1), "a 🇩🇪 b", Style::new());
         assert_eq!(buffer, Buffer::with_lines(["a DE b   "; 2]));
+    }
+
+    #[test]
+    fn a_text_that_is_typed_keeps_its_end() {
+        assert_eq!(end_of("create-bug gpt", 14), "create-bug gpt");
+        assert_eq!(end_of("create-bug gpt", 8), "…bug gpt");
+        for columns in 1..12 {
+            assert!(
+                width(&end_of("日本語のシナリオ", columns)) <= columns,
+                "{columns}"
+            );
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use ratatui::style::Style;
 use super::row::{Going, Key, Over, Row, Stand};
 use super::{Home, words};
 use crate::dashboard::acts::ask::refusal;
-use crate::dashboard::keys::{Action, HOME};
+use crate::dashboard::keys::{Action, FILTER, HOME};
 use crate::dashboard::look::{Look, Sign};
 use crate::dashboard::paint::{self, Side, Slot, cells, footer, header, line, put, say, short_age, slots};
 
@@ -60,7 +60,10 @@ pub(crate) fn draw(home: &Home, look: Look, frame: &mut Frame<'_>) {
         Action::Act(act) => refusal(act, row, &marked).is_none(),
         _ => true,
     };
-    footer(buffer, look, line(area, area.height - 1), HOME, does);
+    let keys = if home.typing { FILTER } else { HOME };
+    footer(buffer, look, line(area, area.height - 1), keys, |action| {
+        home.typing || does(action)
+    });
 }
 
 fn draw_list(home: &Home, look: Look, list: Rect, buffer: &mut Buffer) {

@@ -17,7 +17,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use self::row::{Key, Row};
 use super::acts::ask::Act;
 use super::data::runs::RunsNews;
-use super::keys::{Action, HOME, decode};
+use super::keys::{Action, FILTER, HOME, decode};
 use super::wrap::wrap;
 
 pub(crate) use self::draw::draw;
@@ -239,10 +239,7 @@ pub(crate) fn update(home: &mut Home, message: HomeMessage) -> Option<HomeEffect
         HomeMessage::Key(_) | HomeMessage::Wheel(_) | HomeMessage::Paste(_)
     );
     let effect = match message {
-        HomeMessage::Key(key) if home.typing => {
-            typed(home, key);
-            None
-        }
+        HomeMessage::Key(key) if home.typing => typed(home, key),
         HomeMessage::Key(key) => {
             home.notice = None;
             home.ended = Ended::default();
@@ -329,21 +326,28 @@ fn go(home: &mut Home, by: isize) {
 }
 
 /// A key while the filter is being typed.
-fn typed(home: &mut Home, key: KeyEvent) {
-    match key.code {
-        KeyCode::Enter => home.typing = false,
-        KeyCode::Esc => {
+fn typed(home: &mut Home, key: KeyEvent) -> Option<HomeEffect> {
+    match (decode(FILTER, &key), key.code) {
+        (Some(Action::Open), _) => home.typing = false,
+        (Some(Action::Back), _) => {
             home.typing = false;
             set_filter(home, String::new());
         }
-        KeyCode::Backspace => {
+        (Some(Action::Clear), _) => set_filter(home, String::new()),
+        (Some(Action::ClearWord), _) => {
+            let words = home.filter.trim_end();
+            let kept = words.rfind(char::is_whitespace).map_or("", |at| &words[..=at]);
+            set_filter(home, kept.to_owned());
+        }
+        (Some(Action::ClearLetter), _) => {
             let mut filter = home.filter.clone();
             filter.pop();
             set_filter(home, filter);
         }
-        KeyCode::Up => go(home, -1),
-        KeyCode::Down => go(home, 1),
-        KeyCode::Char(c)
+        (Some(Action::Up), _) => go(home, -1),
+        (Some(Action::Down), _) => go(home, 1),
+        (Some(Action::Quit), _) => return Some(HomeEffect::Quit),
+        (_, KeyCode::Char(c))
             if !key
                 .modifiers
                 .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
@@ -352,6 +356,7 @@ fn typed(home: &mut Home, key: KeyEvent) {
         }
         _ => {}
     }
+    None
 }
 
 /// A text that was pasted, as words of a filter: what separates lines, or commands a terminal, separates words.
@@ -378,7 +383,9 @@ fn learn(home: &mut Home, news: RunsNews) {
             if moved {
                 // What goes on is read after what is over, and stands above it.
                 home.chosen.take_if(|_| !home.touched);
-                arrange(home);
+                let kept = home.chosen_at().and(home.chosen.clone());
+                let chosen_at = home.chosen_at();
+                arrange_around(home, chosen_at, kept.as_ref());
             }
         }
         RunsNews::Gone(keys) => {
@@ -386,7 +393,8 @@ fn learn(home: &mut Home, news: RunsNews) {
             for key in keys {
                 remove(home, &key);
             }
-            arrange_around(home, chosen_at);
+            let kept = home.chosen_at().and(home.chosen.clone());
+            arrange_around(home, chosen_at, kept.as_ref());
         }
         RunsNews::AllRead { unreadable } => {
             home.reading = false;
@@ -425,13 +433,14 @@ fn remove(home: &mut Home, key: &Key) {
 
 fn arrange(home: &mut Home) {
     let chosen_at = home.chosen_at();
-    arrange_around(home, chosen_at);
+    arrange_around(home, chosen_at, None);
 }
 
-/// Chooses what is shown, and in which order. If the chosen run is no longer shown, what stands in its place is chosen.
-fn arrange_around(home: &mut Home, chosen_at: Option<usize>) {
+/// Chooses what is shown, and in which order. The run that is kept is shown although words of the filter fit it no longer. If
+/// the chosen run is no longer shown, what stands in its place is chosen.
+fn arrange_around(home: &mut Home, chosen_at: Option<usize>, kept: Option<&Key>) {
     let words: Vec<String> = home.filter.split_whitespace().map(str::to_lowercase).collect();
-    let fits = |row: &Row| words.is_empty() || row.has(&words, home.now);
+    let fits = |row: &Row| words.is_empty() || kept == Some(&row.key) || row.has(&words, home.now);
     let (mut going, mut over): (Vec<usize>, Vec<usize>) = (0..home.rows.len())
         .filter(|at| home.rows.get(*at).is_some_and(fits))
         .partition(|at| home.rows.get(*at).is_some_and(Row::is_going));

@@ -255,7 +255,9 @@ impl Row {
 
     /// Whether all these words, in lower case, are in its texts.
     pub(crate) fn has(&self, words: &[String], now: DateTime<Utc>) -> bool {
-        let fields = [self.id(), &self.harness, &self.models, self.word(now)];
+        // The word that `list --status` goes by, too: what waits or stands still is running.
+        let status = if self.is_going() { "running" } else { "" };
+        let fields = [self.id(), &self.harness, &self.models, self.word(now), status];
         let text = fields.join(" ").to_lowercase();
         words.iter().all(|word| text.contains(word))
     }

@@ -328,6 +328,73 @@ fn typing_filters_by_every_word() {
 }
 
 #[test]
+fn while_the_filter_is_typed_its_own_keys_are_shown_and_edit_it() {
+    let mut home = home(80, 24);
+    type_in(&mut home, "/tick gem");
+    let text = shown(&home);
+    insta::assert_snapshot!(text.lines().last().unwrap(), @"^C quit  Enter keep  Esc show all  ↑ up  ↓ down  ^U clear  ^W one word back");
+    let edit = |home: &mut Home, c| {
+        let key = KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
+        update(home, HomeMessage::Key(key))
+    };
+    edit(&mut home, 'w');
+    assert_eq!(home.filter, "tick ");
+    edit(&mut home, 'w');
+    edit(&mut home, 'w');
+    assert_eq!((home.filter.as_str(), home.shown.len()), ("", 6));
+    type_in(&mut home, "日本 x");
+    edit(&mut home, 'w');
+    assert_eq!(home.filter, "日本 ");
+    edit(&mut home, 'u');
+    assert_eq!(home.filter, "");
+    type_in(&mut home, &("long ".repeat(30) + "end"));
+    let text = shown(&home);
+    assert!(text.contains("long end_  0 of 6"), "{text}");
+    assert_eq!(edit(&mut home, 'c'), Some(HomeEffect::Quit));
+    press(&mut home, KeyCode::Enter);
+    assert!(shown(&home).contains("? help"), "keys are keys again");
+}
+
+#[test]
+fn the_chosen_run_stays_chosen_and_shown_while_its_state_changes() {
+    let mut home = home(80, 24);
+    type_in(&mut home, "/waiting");
+    press(&mut home, KeyCode::Enter);
+    let run = chosen(&home);
+    assert_eq!(
+        (run.as_str(), home.shown.len()),
+        ("run_20260102_020405_0badcafe", 1)
+    );
+    let now_runs = going(2, "jira-smoke (nightly)", "openai:gpt-4o", Doing::Running(None));
+    let other = going(
+        1,
+        "quickstart",
+        "oracle",
+        Doing::Waiting(waiting(Awaited::RateLimit, "x", 45)),
+    );
+    update(
+        &mut home,
+        HomeMessage::News(RunsNews::Rows(vec![now_runs, other])),
+    );
+    assert_eq!((chosen(&home), home.shown.len()), (run.clone(), 2));
+    let gone = vec![Key::Older("nobody".into())];
+    update(&mut home, HomeMessage::News(RunsNews::Gone(gone)));
+    assert_eq!((chosen(&home), home.shown.len()), (run, 2));
+    // Who types anew asks anew.
+    press(&mut home, KeyCode::Char('/'));
+    type_in(&mut home, " ");
+    assert_eq!(chosen(&home), "run_20260102_010405_0badcafe");
+    assert_eq!(home.shown.len(), 1);
+}
+
+#[test]
+fn a_run_that_waits_is_found_as_one_that_runs() {
+    let mut home = home(80, 24);
+    type_in(&mut home, "/running");
+    assert_eq!(home.shown.len(), 3, "as `list --status running` does");
+}
+
+#[test]
 fn what_is_pasted_into_the_filter_is_text_of_one_line() {
     let mut home = home(80, 24);
     let paste = |home: &mut Home, text: &str| update(home, HomeMessage::Paste(text.into()));

@@ -22,15 +22,12 @@ pub(super) fn facts(home: &Home) -> String {
     let mut parts: Vec<String> = home.notice.map(str::to_owned).into_iter().collect();
     if home.typing || !home.filter.is_empty() {
         let cursor = if home.typing { "_" } else { "" };
-        parts.push(format!(
-            "/{}{cursor}  {} of {}",
-            text::clean_line(&format!("{}.", home.filter)).trim_end_matches('.'),
-            home.shown.len(),
-            home.rows.len()
-        ));
-        if home.typing {
-            parts.push("Enter keeps it, Esc shows all".to_owned());
-        }
+        let found = format!("{cursor}  {} of {}", home.shown.len(), home.rows.len());
+        // What is typed is at its end.
+        let filter = text::clean_line(&format!("{}.", home.filter));
+        let filter = filter.strip_suffix('.').unwrap_or(&filter);
+        let free = usize::from(home.size.0).saturating_sub(1 + paint::width(&found));
+        parts.push(format!("/{}{found}", paint::end_of(filter, free)));
     }
     if !home.marked.is_empty() {
         parts.push(format!("{} marked", home.marked.len()));
