@@ -20,6 +20,7 @@ mod difference;
 mod gyms;
 mod judge;
 mod rescore;
+mod selection;
 
 pub use budget::Budget;
 pub use builder::PlanBuilder;
@@ -27,6 +28,7 @@ pub use changes::{Change, Gate, PlanChanges};
 pub use difference::Difference;
 pub use gyms::{GymChoice, GymOverride};
 pub use judge::Paid;
+pub use selection::{Chosen, Selection};
 
 /// Version of `plan.json`.
 pub const FORMAT: u32 = 1;
@@ -92,6 +94,9 @@ pub struct Plan {
     /// The run whose trials are tried again here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries_of: Option<String>,
+    /// How those trials had ended; absent in plans of before it was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
     /// The run whose recording is played and judged again here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescores: Option<String>,
@@ -182,11 +187,12 @@ impl Plan {
         count(verifiers.sum::<usize>() * self.models.len()).saturating_mul(self.runs)
     }
 
-    /// The same plan for only these of its trials, as a retry of `run`. Trial ids stay as they are; scenarios, models
-    /// and gyms that no trial needs are left out.
+    /// The same plan for only these of its trials, as a retry of `run`, where they had ended so. Trial ids stay as they
+    /// are; scenarios, models and gyms that no trial needs are left out.
     #[must_use]
-    pub fn retry_of(mut self, run: impl Into<String>, trials: Vec<TrialId>) -> Self {
+    pub fn retry_of(mut self, run: impl Into<String>, chosen: Chosen, trials: Vec<TrialId>) -> Self {
         self.retries_of = Some(run.into());
+        self.chosen = Some(chosen);
         self.only(trials)
     }
 

@@ -18,6 +18,7 @@
 //! | [`eval`] | the trials of a model, with their transcripts, as an Inspect AI log |
 
 use bench_core::event::TrialFinished;
+use bench_core::plan::Selection;
 use bench_core::record::TriedAgain;
 use bench_core::session::{OutcomeCounts, Totals};
 use bench_core::statistics::ModelStatistics;
@@ -99,6 +100,9 @@ pub struct Run {
     pub completed_at: Option<DateTime<Utc>>,
     /// When its runner began, and began again after each resume.
     pub starts: Vec<DateTime<Utc>>,
+    /// Its trials were chosen by how they had ended in another run: their rates say nothing about a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Selection>,
     /// Trials of each scenario with each model.
     pub repetitions: u32,
     /// Trials in the plan.

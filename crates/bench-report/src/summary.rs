@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bench_core::plan::Selection;
 use bench_core::session::{Session, Totals};
 use bench_core::statistics::{self, FEW_SCENARIOS, Mean, ModelStatistics, Tally};
 use bench_core::{Outcome, Usage};
@@ -42,8 +43,9 @@ pub fn table(session: &Session) -> Table {
     table
 }
 
-/// What to know about the numbers of [`table`], a line each: where they say less than it seems.
-pub fn notes(session: &Session) -> Vec<String> {
+/// What to know about the numbers of [`table`], a line each: where they say less than it seems; first that
+/// trials were `chosen` by how they had ended, if they were.
+pub fn notes(session: &Session, chosen: Option<&Selection>) -> Vec<String> {
     let known = statistics::model::of(session);
     let rates: Vec<&Mean> = known
         .iter()
@@ -51,6 +53,7 @@ pub fn notes(session: &Session) -> Vec<String> {
         .collect();
     let few = few_scenarios(&rates).into_iter();
     let own = session.models.iter().zip(&known);
+    let chosen = chosen.into_iter().flat_map(Selection::notes);
     let own = own.filter_map(|(totals, known)| of_model(totals, known));
     let again = session.models.iter().filter_map(|totals| {
         let said = tried_again(totals)?;
@@ -59,7 +62,7 @@ pub fn notes(session: &Session) -> Vec<String> {
             name(totals)
         ))
     });
-    few.chain(own).chain(again).collect()
+    chosen.chain(few).chain(own).chain(again).collect()
 }
 
 /// Whether the ranges of some model may be wrong more often than they say.
@@ -240,7 +243,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_the_numbers_do_not_say_is_told_in_words() {
-        let told = |models: Vec<Totals>, cells: Vec<Cell>| notes(&session(models, cells)).join("\n");
+        let told = |models: Vec<Totals>, cells: Vec<Cell>| notes(&session(models, cells), None).join("\n");
         let twelve = vec![totals("oracle", 12, 0, 0), totals("down", 0, 0, 12)];
         let cells = once_each(&twelve, 12);
         insta::assert_snapshot!(told(twelve, cells), @r"
@@ -275,7 +278,7 @@ pub(crate) mod tests {
         model.tried_again_ms = 105_000;
         let cells = once_each(std::slice::from_ref(&model), 100);
         let session = session(vec![model], cells);
-        insta::assert_snapshot!(notes(&session).join("\n"), @"m: attempts that were tried again took 14 turns, 1 call, 1m 45s more; cost and tokens are of all attempts");
+        insta::assert_snapshot!(notes(&session, None).join("\n"), @"m: attempts that were tried again took 14 turns, 1 call, 1m 45s more; cost and tokens are of all attempts");
         let shown = table(&session).render(100);
         assert!(shown.contains("610ms"), "of the attempts that count: {shown}");
     }

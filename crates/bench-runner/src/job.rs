@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use bench_core::plan::Selection;
 use bench_core::record::FileRef;
 use bench_core::{Event, Plan, Progress, Session, TrialId, TrialRecord, session};
 use bench_state::{CancelReason, CauseKind, Ending, ItemId, ItemLog, ItemRef, Job, Recorder, TextLog};
@@ -43,6 +44,9 @@ pub struct RunSummary {
     pub model_summary: String,
     /// Repetitions of each scenario with each model.
     pub runs: u32,
+    /// Its trials were chosen by how they had ended in another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Selection>,
 }
 
 impl RunSummary {
@@ -53,6 +57,7 @@ impl RunSummary {
             harness_name: plan.harness_name.clone(),
             model_summary: plan.model_summary(),
             runs: plan.runs,
+            retry: plan.selection(),
         }
     }
 }

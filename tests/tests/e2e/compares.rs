@@ -221,6 +221,68 @@ fn what_cannot_be_compared_is_refused_with_the_reason() {
     said("nothing-here", 2, "nothing-here");
 }
 
+/// What was tried again because it had failed passes more often by that alone: no comparison, no gate, and every display
+/// says so.
+#[test]
+fn trials_that_were_chosen_by_how_they_had_ended_are_no_sample() {
+    let bed = bed();
+    let first = run(&bed, "harness.json --model oracle --model noop --fail-under 1%");
+    let early = bed.bench(&format!("retry {first} --failed --fail-under 10%"));
+    assert_eq!((early.code, bed.runs().len()), (Some(2), 1), "{early}");
+    let retry = bed.bench(&format!("retry {first} --failed --ui quiet"));
+    assert_eq!(
+        retry.code,
+        Some(3),
+        "the gate of the run cannot be asked: {retry}"
+    );
+    insta::assert_snapshot!(bed.bench(&format!("compare {first} latest --fail-if-worse")), @r"
+    $ bench-cli compare run_YYYYMMDD_HHMMSS_xxxxxxxx latest --fail-if-worse
+    exit 2
+    ── stderr
+    error: `run_YYYYMMDD_HHMMSS_xxxxxxxx` cannot be compared: it has only trials that failed in run_YYYYMMDD_HHMMSS_xxxxxxxx, tried again; what failed by chance passes more often then
+      try: `run` the harness again in full; `resume` tries trials without a verdict again in their own run
+    ");
+    let judged = bed.bench("rescore latest --ui quiet");
+    assert!(
+        judged.stdout.contains("their rates say nothing about a model"),
+        "{judged}"
+    );
+    let again = bed.bench(&format!("compare {first} latest"));
+    assert_eq!(
+        again.code,
+        Some(2),
+        "what is judged again is chosen as before: {again}"
+    );
+}
+
+#[test]
+fn a_retry_is_called_one_wherever_its_rates_are_shown() {
+    let bed = bed();
+    let first = run(&bed, "harness.json --model noop --scenario one");
+    bed.bench(&format!("retry {first} --failed --ui quiet"));
+    let words = format!("only trials that failed in {first}, tried again");
+    for args in [
+        "show latest",
+        "report latest --format md -o -",
+        "report latest -o -",
+        "report latest --format json -o -",
+    ] {
+        let shot = bed.bench(args);
+        for words in [words.as_str(), "their rates say nothing about a model"] {
+            assert!(shot.stdout.contains(words), "{words}: {shot}");
+        }
+    }
+    let show: Value = serde_json::from_str(&bed.bench("show latest --json").stdout).unwrap();
+    assert_eq!(show["retry"], json!({"of": first, "chosen": "failed"}));
+    assert_eq!(show["notes"][0], words, "{show:#}");
+    let list = bed.bench("list");
+    assert_eq!(
+        list.stdout.matches("retry:").count(),
+        1,
+        "only one of them is: {list}"
+    );
+}
+
 #[test]
 fn a_run_under_way_is_partial_and_meets_no_gate() {
     let (_stub, bed) = half_done();

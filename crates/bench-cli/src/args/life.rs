@@ -80,6 +80,13 @@ pub(crate) struct ResumeArgs {
 
 /// Arguments of `retry`.
 #[derive(Debug, Args)]
+// It would be asked of trials that were chosen because they had not passed: whoever types it is told so.
+#[command(
+    mut_arg("fail_under", |arg| arg.hide(true)),
+    after_help = "\
+Its trials are chosen by how they had ended, so their rates say nothing about a model: it cannot be
+compared, and no --fail-under can be asked of it. To measure, run the harness again in full."
+)]
 pub(crate) struct RetryArgs {
     /// Id of a run, a prefix that fits no other, or `latest`
     #[arg(value_name = "RUN", default_value = "latest")]

@@ -1,5 +1,6 @@
 //! From results to the exit code: those of a run, and those of a comparison.
 
+use bench_core::plan::Selection;
 use bench_core::session::OutcomeCounts;
 use bench_core::statistics::{self, Tally, Verdict};
 use bench_core::{Gate, Session};
@@ -15,16 +16,36 @@ use crate::exit::Exit;
 /// weighs as little.
 const ROUNDING: f64 = 1e-9;
 
-/// The exit code of a run, and what of the gate was missed, a sentence each. `damage` is what makes the totals others than
-/// those that were recorded: a gate that looks at them is not met and not missed, it could not be asked.
-pub(super) fn exit(end: &End, session: &Session, gate: &Gate, damage: &[String]) -> (Exit, Vec<String>) {
+/// What a gate of a run looks at.
+pub(super) struct Known<'a> {
+    /// What its trials add up to.
+    pub(super) session: &'a Session,
+    /// What makes these totals others than those that were recorded.
+    pub(super) damage: &'a [String],
+    /// Its trials were chosen by how they had ended in another run.
+    pub(super) retry: Option<&'a Selection>,
+}
+
+/// The exit code of a run, and what of the gate was missed, a sentence each. One that looks at totals which lack something,
+/// or asks for the rate of chosen trials, is not met and not missed: it could not be asked.
+pub(super) fn exit(end: &End, known: &Known<'_>, gate: &Gate) -> (Exit, Vec<String>) {
+    let Known {
+        session,
+        damage,
+        retry,
+    } = known;
     match end {
         End::Cancelled => return (Exit::Interrupted, Vec::new()),
         End::OverBudget(_) => return (Exit::Unfinished, Vec::new()),
         End::Failed(error) => return (error.exit(), Vec::new()),
         End::Completed => {}
     }
-    let missed = missed(session, gate);
+    let rate = gate.fail_under.filter(|_| retry.is_none());
+    let mut missed = missed(session, gate.min_verdicts, rate);
+    if let (Some(_), Some(retry)) = (gate.fail_under, retry) {
+        missed.insert(0, no_rate(retry));
+        return (Exit::Unfinished, missed);
+    }
     if !damage.is_empty() && !gate.asks_nothing() {
         return (Exit::Unfinished, unknown(damage).chain(missed).collect());
     }
@@ -70,8 +91,14 @@ fn unknown(damage: &[String]) -> impl Iterator<Item = String> {
         .map(|what| format!("a gate needs everything that was recorded: {what}"))
 }
 
-fn missed(session: &Session, gate: &Gate) -> Vec<String> {
-    let Some(wanted) = gate.fail_under else {
+/// Why no pass rate can be asked of chosen trials.
+pub(super) fn no_rate(retry: &Selection) -> String {
+    let (how, of) = (retry.chosen.words(), &retry.of);
+    format!("--fail-under: only trials that {how} in {of} were tried, and their rate is no model's")
+}
+
+fn missed(session: &Session, least: f64, wanted: Option<f64>) -> Vec<String> {
+    let Some(wanted) = wanted else {
         return Vec::new();
     };
     session
@@ -85,7 +112,7 @@ fn missed(session: &Session, gate: &Gate) -> Vec<String> {
                 outcomes: &model.outcomes,
                 planned: model.trials_total,
             };
-            let few = who.too_few_verdicts(gate.min_verdicts);
+            let few = who.too_few_verdicts(least);
             few.into_iter().chain(who.under(wanted))
         })
         .collect()
@@ -212,6 +239,7 @@ pub(super) fn refused(why: Refusal) -> Exit {
 
 #[cfg(test)]
 mod tests {
+    use bench_core::plan::Chosen;
     use bench_core::session::{Cell, Totals};
     use bench_report::compare::{Couple, Origin, compare};
 
@@ -253,6 +281,39 @@ mod tests {
         }
     }
 
+    fn known<'a>(session: &'a Session, damage: &'a [String]) -> Known<'a> {
+        Known {
+            session,
+            damage,
+            retry: None,
+        }
+    }
+
+    fn ended(session: &Session, gate: &Gate) -> (Exit, Vec<String>) {
+        exit(&End::Completed, &known(session, &[]), gate)
+    }
+
+    /// However many of them pass: they were chosen because they had not.
+    #[test]
+    fn a_rate_of_chosen_trials_meets_no_gate() {
+        let retry = Selection {
+            of: "run_1".into(),
+            chosen: Chosen::Failed,
+        };
+        let perfect = session(&[(10, 0, 0)]);
+        let known = Known {
+            retry: Some(&retry),
+            ..known(&perfect, &[])
+        };
+        let asked = |gate: &Gate| exit(&End::Completed, &known, gate);
+        let (code, missed) = asked(&gate(Some(0.9), false));
+        assert_eq!(code, Exit::Unfinished);
+        insta::assert_snapshot!(missed.join("\n"), @"--fail-under: only trials that failed in run_1 were tried, and their rate is no model's");
+        for gate in [gate(None, false), gate(None, true)] {
+            assert_eq!(asked(&gate), (Exit::Success, Vec::new()), "no rate is asked for");
+        }
+    }
+
     #[test]
     fn the_gate_looks_at_each_model() {
         type Row = (&'static [(u32, u32, u32)], Option<f64>, bool, Exit);
@@ -269,7 +330,7 @@ mod tests {
             (&[(0, 0, 10)], None, false, Exit::Unfinished),
         ];
         for (models, fail_under, strict, want) in all {
-            let (exit, missed) = exit(&End::Completed, &session(models), &gate(fail_under, strict), &[]);
+            let (exit, missed) = ended(&session(models), &gate(fail_under, strict));
             assert_eq!(exit, want, "{models:?} {fail_under:?} {strict}");
             assert_eq!(missed.is_empty(), want == Exit::Success, "{missed:?}");
         }
@@ -279,7 +340,7 @@ mod tests {
     fn a_run_that_was_cut_short_meets_no_gate() {
         let perfect = session(&[(10, 0, 0)]);
         assert_eq!(
-            exit(&End::Cancelled, &perfect, &gate(Some(0.0), false), &[]).0,
+            exit(&End::Cancelled, &known(&perfect, &[]), &gate(Some(0.0), false)).0,
             Exit::Interrupted
         );
     }
@@ -306,14 +367,7 @@ mod tests {
     /// pass with half of its scenarios.
     #[test]
     fn the_gate_takes_the_mean_of_the_scenarios_and_says_so() {
-        let of = |scenarios: &[(u32, u32)], wanted| {
-            exit(
-                &End::Completed,
-                &uneven(scenarios),
-                &gate(Some(wanted), false),
-                &[],
-            )
-        };
+        let of = |scenarios: &[(u32, u32)], wanted| ended(&uneven(scenarios), &gate(Some(wanted), false));
         let (code, missed) = of(&[(3, 0), (0, 1)], 0.7);
         assert_eq!(code, Exit::Gate);
         insta::assert_snapshot!(missed.join("\n"), @"--fail-under: m0 passed 50.0% (the mean of its scenarios; 3 of 4 trials passed), under 70.0%");
@@ -331,7 +385,7 @@ mod tests {
     fn a_run_that_lost_lines_meets_no_gate() {
         let left = session(&[(19, 0, 0)]);
         let damage = ["`events.jsonl` is damaged".to_owned()];
-        let asked = |gate: &Gate| exit(&End::Completed, &left, gate, &damage);
+        let asked = |gate: &Gate| exit(&End::Completed, &known(&left, &damage), gate);
         for gate in [gate(Some(0.9), false), gate(None, true)] {
             let (exit, missed) = asked(&gate);
             assert_eq!(exit, Exit::Unfinished, "{gate:?}");
@@ -348,12 +402,7 @@ mod tests {
 
     #[test]
     fn misses_are_sentences() {
-        let (_, missed) = exit(
-            &End::Completed,
-            &session(&[(2, 3, 5)]),
-            &gate(Some(0.9), false),
-            &[],
-        );
+        let (_, missed) = ended(&session(&[(2, 3, 5)]), &gate(Some(0.9), false));
         insta::assert_snapshot!(missed.join("\n"), @r"
         --min-verdicts: m0 has 5 verdicts in 10 trials, under 90.0%
         --fail-under: m0 passed 40.0%, under 90.0%

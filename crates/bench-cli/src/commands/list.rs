@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
+use bench_core::Plan;
+use bench_core::plan::Selection;
 use bench_report::runs::{self, RunRow};
 use bench_report::text;
 use bench_runner::BenchJob;
@@ -190,6 +192,21 @@ pub(super) fn stopped_worker(run: &RunSummary<BenchJob>) -> Option<&Worker> {
         .filter(|worker| alive && worker.is_stopped())
 }
 
+/// Whether trials of a run were chosen by how they had ended in another one. Its plan knows it, and so does its summary,
+/// but for runs of before that was written there.
+pub(super) fn retry(run: &RunSummary<BenchJob>, plan: Option<&Plan>) -> Option<Selection> {
+    let planned = plan.and_then(Plan::selection);
+    planned.or_else(|| run.state.summary.retry.clone())
+}
+
+/// What a run is called, in lists: one of chosen trials is none like others, and says so first.
+fn called(summary: &bench_runner::RunSummary) -> String {
+    let name = &summary.harness_name;
+    let label = summary.label.as_ref().map(|label| format!(" ({label})"));
+    let retry = if summary.retry.is_some() { "retry: " } else { "" };
+    format!("{retry}{name}{}", label.unwrap_or_default())
+}
+
 /// A run in a list.
 pub(crate) fn row(run: &RunSummary<BenchJob>) -> RunRow {
     let state = &run.state;
@@ -198,18 +215,13 @@ pub(crate) fn row(run: &RunSummary<BenchJob>) -> RunRow {
         _ if stopped_worker(run).is_some() => "stopped",
         _ => state.status.word(),
     };
-    let name = &state.summary.harness_name;
     RunRow {
         run_id: state.id.to_string(),
         status: status.to_owned(),
         started_at: state.started_at,
         completed_at: state.status.completed_at(),
         progress: state.progress.clone(),
-        harness: state
-            .summary
-            .label
-            .as_ref()
-            .map_or_else(|| name.clone(), |label| format!("{name} ({label})")),
+        harness: called(&state.summary),
         models: state.summary.model_summary.clone(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bench_core::event::{Event, ToolChange, TrialFinished, TrialInterrupted};
-use bench_core::plan::Change;
+use bench_core::plan::{Change, Selection};
 use bench_core::statistics::{self, ModelStatistics};
 use bench_core::{Cost, Gate, ModelRef, Outcome, Session, Transport};
 use bench_report::causes::{self, CauseCount};
@@ -44,6 +44,8 @@ pub(super) struct Page {
     pub(super) session: Session,
     /// What the results have to be.
     pub(super) gate: Gate,
+    /// Its trials were chosen by how they had ended in another run.
+    retry: Option<Selection>,
     changes: Vec<Changed>,
     /// What each model is sent tools without.
     tool_schemas: BTreeMap<String, Vec<ToolChange>>,
@@ -90,6 +92,10 @@ struct Document<'a> {
     rescore: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<&'a Selection>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(skip_serializing_if = "<[Changed]>::is_empty")]
     changes: &'a [Changed],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -158,6 +164,7 @@ impl Page {
             worth_a_look,
             run: view.summary().clone(),
             session,
+            retry: list::retry(view.summary(), plan.as_ref()),
             gate: plan.map(|plan| plan.gate).unwrap_or_default(),
             changes,
             tool_schemas,
@@ -185,6 +192,8 @@ impl Page {
             drift: &self.drifted,
             rescore: self.rescored.as_ref().map(rescore_document),
             gate: self.gate_document(),
+            retry: self.retry.as_ref(),
+            notes: self.notes(),
             changes: &self.changes,
             tool_schemas: &self.tool_schemas,
             problems: &self.problems,
@@ -214,6 +223,7 @@ impl Page {
             ("harness", row.harness),
             ("models", row.models),
         ];
+        facts.extend(self.retry.iter().map(|retry| ("retry", retry.to_string())));
         facts.push(("status", status));
         facts.extend(self.error().map(|error| ("cause", error)));
         facts.extend(self.stopped().map(|words| ("", words)));
@@ -342,7 +352,17 @@ impl Page {
 
     /// The exit code of the run, and what of a gate was missed, a sentence each.
     pub(super) fn exit(&self, end: &End, gate: &Gate) -> (Exit, Vec<String>) {
-        gate::exit(end, &self.session, gate, &self.damage)
+        let known = gate::Known {
+            session: &self.session,
+            damage: &self.damage,
+            retry: self.retry.as_ref(),
+        };
+        gate::exit(end, &known, gate)
+    }
+
+    /// What to know about the rates, a line each.
+    fn notes(&self) -> Vec<String> {
+        summary::notes(&self.session, self.retry.as_ref())
     }
 
     /// Why the run itself broke, or who ended it.
@@ -356,7 +376,7 @@ impl Page {
         if self.run.state.progress.trials_done == 0 {
             return self.wrong().unwrap_or_default();
         }
-        let notes = summary::notes(&self.session).into_iter();
+        let notes = self.notes().into_iter();
         let notes = notes.map(|note| paint::paint(FAINT, &note) + "\n");
         let table = paint::table(&summary::table(&self.session).render(width));
         let mut parts = vec![table + &notes.collect::<String>()];

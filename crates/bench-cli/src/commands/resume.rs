@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bench_core::plan::{Chosen, Selection};
 use bench_core::transcript::Line;
 use bench_core::{Event, Gate, Outcome, Plan, PlanChanges, TrialId};
 use bench_report::text::count;
@@ -11,7 +12,7 @@ use bench_runner::{BenchJob, Earlier};
 use bench_state::{RunId, RunView, StateError};
 
 use super::start::{self, How, Start};
-use super::{evidence, sweep};
+use super::{evidence, gate, sweep};
 use crate::args::EnvFileAgainArgs;
 use crate::args::life::{HowArgs, ResumeArgs, RetryArgs};
 use crate::context::Context;
@@ -19,11 +20,16 @@ use crate::environment::{self, EnvFile};
 use crate::error::CliError;
 use crate::exit::Exit;
 
+/// What to do where chosen trials say too little.
+pub(super) const REPEAT: &str =
+    "`run` the harness again in full; `resume` tries trials without a verdict again in their own run";
+
 /// Continues a run: every trial without a verdict is run.
 pub(super) fn resume(args: &ResumeArgs, cx: &mut Context) -> Result<Exit, CliError> {
     let (id, view) = over(&args.run, cx)?;
     view.check_original()?;
     let mut plan = plan_now(&view)?;
+    check_gate(&args.how, plan.selection().as_ref())?;
     let earlier = earlier(&view)?;
     if nothing_open(&plan, &earlier) && view.summary().state.status.word() == "completed" {
         start::tell(
@@ -76,11 +82,26 @@ pub(super) fn retry(args: &RetryArgs, cx: &mut Context) -> Result<Exit, CliError
     if chosen.is_empty() {
         return Err(nothing_to_retry(&view, open.len(), cx));
     }
-    let mut plan = plan.retry_of(id.to_string(), chosen.into_iter().collect());
+    let how_ended = match (args.failed, args.errored) {
+        (true, false) => Chosen::Failed,
+        (false, true) => Chosen::Errored,
+        _ => Chosen::NotPassed,
+    };
+    let mut plan = plan.retry_of(id.to_string(), how_ended, chosen.into_iter().collect());
+    let retry = plan.selection();
+    check_gate(&args.how, retry.as_ref())?;
     check_seeds(&plan.gyms)?;
     changes(&args.how, &plan).apply(&mut plan);
     let environment = environment_again(&args.how, &mut plan, cx)?;
     start::start(Start::anew(plan, environment), how(&args.how), cx)
+}
+
+/// What is asked of a rate that is none is refused before anything is paid.
+fn check_gate(args: &HowArgs, retry: Option<&Selection>) -> Result<(), CliError> {
+    match (retry, args.score.fail_under) {
+        (Some(retry), Some(_)) => Err(CliError::usage(gate::no_rate(retry)).hint(REPEAT)),
+        _ => Ok(()),
+    }
 }
 
 fn nothing_to_retry(view: &RunView<BenchJob>, open: usize, cx: &Context) -> CliError {

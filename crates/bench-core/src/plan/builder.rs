@@ -340,6 +340,7 @@ impl<'a> PlanBuilder<'a> {
             env_file_found: self.env_file_found,
             secret_names: self.secret_names,
             retries_of: None,
+            chosen: None,
             rescores: None,
             only_trials: Vec::new(),
         };

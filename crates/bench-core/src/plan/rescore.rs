@@ -67,7 +67,8 @@ impl Plan {
     }
 
     /// The trials of `run`, whose plan this is, to be played from its recording and judged again. `models` play its
-    /// models, one each in the same order; trials that were never `recorded` are left out.
+    /// models, one each in the same order; trials that were never `recorded` are left out. What was judged
+    /// of a [selection](Plan::selection) stays one.
     #[must_use]
     pub fn rescore_of(
         mut self,
@@ -87,7 +88,6 @@ impl Plan {
         };
         let chosen = trials.iter().map(id).collect();
         self.only_trials = Vec::new();
-        self.retries_of = None;
         self.rescores = Some(run.into());
         self.only(chosen)
     }

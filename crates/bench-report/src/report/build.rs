@@ -55,6 +55,7 @@ pub fn report(sources: Sources<'_>, files: &dyn Files) -> Report {
     }
     let known = statistics::model::of(session);
     let models = session.models.iter().cloned().zip(known);
+    let notes = summary::notes(session, sources.run.retry.as_ref());
     Report {
         format: FORMAT,
         made_by: sources.made_by,
@@ -63,7 +64,7 @@ pub fn report(sources: Sources<'_>, files: &dyn Files) -> Report {
         models: models
             .map(|(totals, statistics)| Model { totals, statistics })
             .collect(),
-        notes: summary::notes(session),
+        notes,
         causes,
         scenarios: grid(session, plan, &trials),
         trials,

@@ -354,6 +354,7 @@ pub(crate) fn plan(scenarios: Vec<Scenario>, runs: u32) -> Plan {
         env_file_found: false,
         secret_names: vec![],
         retries_of: None,
+        chosen: None,
         rescores: None,
         only_trials: vec![],
     }

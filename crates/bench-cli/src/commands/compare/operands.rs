@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bench_core::event::TrialFinished;
-use bench_core::plan::Difference;
+use bench_core::plan::{Difference, Selection};
 use bench_core::{Event, Plan, Provider, Session, TrialId};
 use bench_report::compare::{Couple, Origin, Side};
 use bench_runner::BenchJob;
@@ -11,6 +11,7 @@ use bench_state::{RunStore, StateError};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::super::resume::REPEAT;
 use super::super::{evidence, list};
 use crate::error::CliError;
 
@@ -22,6 +23,8 @@ pub(super) struct Run {
     session: Session,
     /// None of a result of the older tool, and where `plan.json` cannot be read.
     plan: Option<Plan>,
+    /// Its trials were chosen by how they had ended in another run.
+    retry: Option<Selection>,
     /// By gym: name and version of its server, and how many tools it offers.
     servers: BTreeMap<String, String>,
     /// What is wrong with its files.
@@ -74,6 +77,7 @@ impl Operands {
                 .push(chosen.into_iter().map(|model| (run, model)).collect());
         }
         operands.check_models(models)?;
+        operands.check_samples()?;
         Ok(operands)
     }
 
@@ -110,6 +114,19 @@ impl Operands {
             }
             None => Ok(()),
         }
+    }
+
+    /// A run of trials that were chosen by how they had ended is no sample: what failed by chance passes more often then,
+    /// whatever is tried.
+    fn check_samples(&self) -> Result<(), CliError> {
+        let chosen = |run: &Run| Some((run.id.clone(), run.retry.clone()?));
+        let Some((id, retry)) = self.runs.iter().find_map(chosen) else {
+            return Ok(());
+        };
+        let what = format!(
+            "`{id}` cannot be compared: it has only {retry}; what failed by chance passes more often then"
+        );
+        Err(CliError::usage(what).hint(REPEAT))
     }
 
     /// Who is compared with whom.
@@ -293,6 +310,7 @@ impl Run {
             status: list::row(view.summary()).status,
             older_tool: false,
             session: view.session()?,
+            retry: list::retry(view.summary(), plan.as_ref()),
             plan,
             servers,
             problems,
@@ -320,6 +338,7 @@ impl Run {
             older_tool: true,
             session,
             plan: None,
+            retry: None,
             servers: BTreeMap::new(),
             problems: Vec::new(),
             damage: Vec::new(),

@@ -98,6 +98,7 @@ fn run(
         started_at: state.started_at,
         completed_at: state.status.completed_at(),
         starts,
+        retry: list::retry(summary, plan),
         repetitions: session.runs,
         trials_total: state.progress.trials_total,
         outcomes: state.progress.outcomes,
