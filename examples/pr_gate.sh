@@ -12,6 +12,8 @@ before=${BEFORE:-}
 after=${AFTER:-}
 # Fewer trials with a verdict than this say nothing, and nothing said must not look like good news.
 least=${MIN_TRIALS:-30}
+# More options of `compare`, such as --min-compared=50%.
+compare=${COMPARE:-}
 
 # run_with GYM_FILE LABEL: prints the id of a run that is over.
 run_with() {
@@ -25,7 +27,7 @@ old=${OLD:-$(run_with "$before" before)}
 new=$(run_with "$after" after)
 
 code=0
-bench-cli compare "$old" "$new" --fail-if-worse --min-trials "$least" > "${BENCH_RESULTS:-results}/compare.txt" || code=$?
+bench-cli compare "$old" "$new" --fail-if-worse --min-trials "$least" $compare > "${BENCH_RESULTS:-results}/compare.txt" || code=$?
 cat "${BENCH_RESULTS:-results}/compare.txt"
 
 # GitHub shows this beside the pull request.

@@ -136,6 +136,24 @@ pub fn percent(share: Option<f64>) -> String {
     }
 }
 
+/// A share and what it falls short of, with as many digits as tell the two apart: `41.67%` and `41.70%`.
+pub fn percents_apart(share: f64, least: f64) -> (String, String) {
+    /// No share of trials differs by less from what somebody types.
+    const MOST_DIGITS: usize = 9;
+    let usual = (percent(Some(share)), percent(Some(least)));
+    if usual.0 != usual.1 {
+        return usual;
+    }
+    let with = |digits: usize| {
+        (
+            format!("{:.digits$}%", 100.0 * share),
+            format!("{:.digits$}%", 100.0 * least),
+        )
+    };
+    let apart = (2..=MOST_DIGITS).map(with).find(|(share, least)| share != least);
+    apart.unwrap_or(usual)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

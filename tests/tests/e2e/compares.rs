@@ -152,6 +152,15 @@ fn two_runs_with_what_is_not_the_same() {
       not the same: limits max_turns 200 → 50
       not the same: repetitions 1 → 2
     ");
+    let gate = bed.bench(&format!("compare {before} {after} --fail-if-worse"));
+    let why = "only 7 of 9 scenarios (77.8%) are compared, under 90.0%: 1 asked or judged otherwise, 1 only in B; \
+               `--min-compared 77%` accepts it";
+    assert!(gate.stderr.contains(why), "{gate}");
+    assert_eq!(gate.code, Some(1), "{gate}");
+    codes(
+        &bed,
+        &[(&format!("{before} {after} --fail-if-worse --min-compared 70%"), 0)],
+    );
     let json = compared(&bed, &format!("{before} {after}"));
     let what = json["comparisons"][0]["differences"].as_array().unwrap();
     let what: Vec<&str> = what.iter().filter_map(|row| row["what"].as_str()).collect();

@@ -27,6 +27,9 @@ fn gates_decide_the_exit_code() {
         // Half of the trials have no verdict: too few to say anything, whatever the rate.
         ("--model oracle --fail-under 0.5", 1),
         ("--model oracle --fail-under 0.5 --min-verdicts 0.5", 0),
+        // Verdicts are a gate by themselves, too.
+        ("--model oracle --min-verdicts 90%", 1),
+        ("--model oracle --min-verdicts 0.5", 0),
         ("--model oracle", 0),
         ("--model oracle --strict", 3),
         ("--model oracle --scenario good --strict", 0),

@@ -44,6 +44,9 @@ pub(crate) struct CompareGateArgs {
     /// Exit with 1 if either side of a comparison has fewer trials with a verdict
     #[arg(long, value_name = "N")]
     pub(crate) min_trials: Option<u32>,
+    /// With any of them: also exit with 1 if under 90%, or this, of the scenarios of both sides are compared
+    #[arg(long, value_name = "SHARE", value_parser = rate)]
+    pub(crate) min_compared: Option<f64>,
     /// With any of them: also exit with 1 if under 90%, or this, of a side's trials have a verdict
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) min_verdicts: Option<f64>,
@@ -55,6 +58,7 @@ impl CompareGateArgs {
         self.fail_if_worse
             || self.fail_under.is_some()
             || self.min_trials.is_some()
+            || self.min_compared.is_some()
             || self.min_verdicts.is_some()
     }
 }

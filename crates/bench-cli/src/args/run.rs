@@ -226,7 +226,7 @@ pub(crate) struct ScoreArgs {
     /// Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) fail_under: Option<f64>,
-    /// With --fail-under: also exit with 1 if under 90%, or this, of a model's trials have a verdict
+    /// Exit with 1 if fewer of a model's trials have a verdict; 90% with --fail-under
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) min_verdicts: Option<f64>,
     /// Exit with 3 if any trial errored
@@ -239,7 +239,7 @@ impl ScoreArgs {
     pub(crate) fn over(&self, gate: Gate) -> Gate {
         Gate {
             fail_under: self.fail_under.or(gate.fail_under),
-            min_verdicts: self.min_verdicts.unwrap_or(gate.min_verdicts),
+            min_verdicts: self.min_verdicts.or(gate.min_verdicts),
             strict: self.strict || gate.strict,
         }
     }

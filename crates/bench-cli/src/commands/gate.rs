@@ -4,9 +4,9 @@ use bench_core::plan::Selection;
 use bench_core::session::OutcomeCounts;
 use bench_core::statistics::{self, Tally, Verdict};
 use bench_core::{Gate, Session};
-use bench_report::compare::{Outcome, Refusal, Side};
+use bench_report::compare::{Compared, Outcome, Refusal, Side, words};
 use bench_report::summary::unlike_trials;
-use bench_report::text::percent;
+use bench_report::text::{percent, percents_apart};
 
 use super::execute::End;
 use crate::args::compare::CompareGateArgs;
@@ -15,6 +15,8 @@ use crate::exit::Exit;
 /// A mean is a sum of fractions: so much below what is asked is rounding. No benchmark has so many trials that one of them
 /// weighs as little.
 const ROUNDING: f64 = 1e-9;
+/// The share of trials that must have a verdict, and of scenarios that must be compared, where nothing else is said.
+const MOST: f64 = 0.9;
 
 /// What a gate of a run looks at.
 pub(super) struct Known<'a> {
@@ -41,7 +43,7 @@ pub(super) fn exit(end: &End, known: &Known<'_>, gate: &Gate) -> (Exit, Vec<Stri
         End::Completed => {}
     }
     let rate = gate.fail_under.filter(|_| retry.is_none());
-    let mut missed = missed(session, gate.min_verdicts, rate);
+    let mut missed = missed(session, gate.verdicts(), rate);
     if let (Some(_), Some(retry)) = (gate.fail_under, retry) {
         missed.insert(0, no_rate(retry));
         return (Exit::Unfinished, missed);
@@ -71,17 +73,15 @@ pub(super) fn exit(end: &End, known: &Known<'_>, gate: &Gate) -> (Exit, Vec<Stri
 
 /// What is asked of the results, as it would be typed: `--fail-under 90.0% --strict`. Defaults are left out.
 pub(super) fn words(gate: &Gate) -> String {
-    let rate = gate.fail_under.map(|rate| {
-        let least = (gate.min_verdicts - Gate::default().min_verdicts).abs() > f64::EPSILON;
-        let least = least.then(|| format!(" --min-verdicts {}", percent(Some(gate.min_verdicts))));
-        format!(
-            "--fail-under {}{}",
-            percent(Some(rate)),
-            least.unwrap_or_default()
-        )
-    });
+    let asked = [
+        ("--fail-under", gate.fail_under),
+        ("--min-verdicts", gate.min_verdicts),
+    ];
+    let shares = asked
+        .into_iter()
+        .filter_map(|(what, share)| Some(format!("{what} {}", percent(Some(share?)))));
     let strict = gate.strict.then(|| "--strict".to_owned());
-    rate.into_iter().chain(strict).collect::<Vec<_>>().join(" ")
+    shares.chain(strict).collect::<Vec<_>>().join(" ")
 }
 
 /// Why a gate cannot be asked of runs whose files are damaged.
@@ -97,10 +97,7 @@ pub(super) fn no_rate(retry: &Selection) -> String {
     format!("--fail-under: only trials that {how} in {of} were tried, and their rate is no model's")
 }
 
-fn missed(session: &Session, least: f64, wanted: Option<f64>) -> Vec<String> {
-    let Some(wanted) = wanted else {
-        return Vec::new();
-    };
+fn missed(session: &Session, least: Option<f64>, wanted: Option<f64>) -> Vec<String> {
     session
         .models
         .iter()
@@ -111,9 +108,10 @@ fn missed(session: &Session, least: f64, wanted: Option<f64>) -> Vec<String> {
                 rate: statistics::mean(&tallies).map(|mean| mean.rate),
                 outcomes: &model.outcomes,
                 planned: model.trials_total,
+                beside: None,
             };
-            let few = who.too_few_verdicts(least);
-            few.into_iter().chain(who.under(wanted))
+            let few = least.and_then(|least| who.too_few_verdicts(least));
+            few.into_iter().chain(wanted.and_then(|wanted| who.under(wanted)))
         })
         .collect()
 }
@@ -125,6 +123,8 @@ struct Who<'a> {
     rate: Option<f64>,
     outcomes: &'a OutcomeCounts,
     planned: u32,
+    /// What else is shown as its rate, and of what that is one.
+    beside: Option<String>,
 }
 
 impl Who<'_> {
@@ -149,9 +149,18 @@ impl Who<'_> {
         self.rate.is_none_or(|rate| rate < wanted - ROUNDING).then(|| {
             let trials = Tally::new(self.outcomes.passed, self.outcomes.scored());
             let words = self.rate.and_then(|rate| unlike_trials(rate, trials));
-            let words = words.map(|words| format!(" ({words})")).unwrap_or_default();
-            let (name, rate, wanted) = (self.name, percent(self.rate), percent(Some(wanted)));
-            format!("--fail-under: {name} passed {rate}{words}, under {wanted}")
+            let words = words.into_iter().chain(self.beside.clone());
+            let words = words.collect::<Vec<_>>().join("; ");
+            let words = if words.is_empty() {
+                words
+            } else {
+                format!(" ({words})")
+            };
+            let (rate, wanted) = match self.rate {
+                Some(rate) => percents_apart(rate, wanted),
+                None => (percent(None), percent(Some(wanted))),
+            };
+            format!("--fail-under: {} passed {rate}{words}, under {wanted}", self.name)
         })
     }
 }
@@ -184,8 +193,17 @@ pub(super) fn compared(
             ));
         }
         if let (Some(least), Some(side)) = (asked.fail_under, sides.get(one.candidate)) {
-            missed.extend(who(side, &candidate).under(least));
+            let judged = Who {
+                beside: other_rate(side, one),
+                ..who(side, &candidate)
+            };
+            missed.extend(judged.under(least));
         }
+        missed.extend(too_few_compared(
+            one,
+            &format!("{candidate} and {baseline}"),
+            asked.min_compared.unwrap_or(MOST),
+        ));
         if let Some(least) = asked.min_trials.filter(|least| one.trials < *least) {
             let trials = one.trials;
             missed.push(format!(
@@ -193,7 +211,7 @@ pub(super) fn compared(
             ));
         }
     }
-    let least = asked.min_verdicts.unwrap_or(Gate::default().min_verdicts);
+    let least = asked.min_verdicts.unwrap_or(MOST);
     missed.extend(
         (0..sides.len()).filter_map(|place| who(&sides[place], &name(place)).too_few_verdicts(least)),
     );
@@ -226,7 +244,37 @@ fn who<'a>(side: &'a Side, name: &'a str) -> Who<'a> {
         rate: side.pass_rate.map(|mean| mean.rate),
         outcomes: &side.outcomes,
         planned: side.trials_total,
+        beside: None,
     }
+}
+
+/// What the row of a comparison shows as the rate of its candidate, where that is not the rate of all its scenarios.
+fn other_rate(side: &Side, one: &Compared) -> Option<String> {
+    let (all, compared) = (side.pass_rate?.scenarios, one.comparison.scenarios);
+    (all != compared).then(|| {
+        let rate = percent(Some(one.comparison.after));
+        format!("over all its {all} scenarios; {rate} over the {compared} compared")
+    })
+}
+
+/// That most of what was tried is in no verdict: fewer than `least` of the scenarios that either side has.
+fn too_few_compared(one: &Compared, names: &str, least: f64) -> Option<String> {
+    let compared = one.comparison.scenarios;
+    let left_out: usize = words::left_out(one).iter().map(|(n, _)| n).sum();
+    let all = compared
+        .saturating_add(u32::try_from(left_out).unwrap_or(u32::MAX))
+        .max(1);
+    let share = f64::from(compared) / f64::from(all);
+    (share < least - ROUNDING).then(|| {
+        let why = words::left_out(one).into_iter().map(|(n, why)| format!("{n} {why}"));
+        let why = why.collect::<Vec<_>>().join(", ");
+        let (share, least) = percents_apart(share, least);
+        let accept = (100.0 * f64::from(compared) / f64::from(all)).floor();
+        format!(
+            "--min-compared: {names}: only {compared} of {all} scenarios ({share}) are compared, under {least}: {why}; \
+             `--min-compared {accept}%` accepts it"
+        )
+    })
 }
 
 /// How a command ends that was asked to compare what cannot be compared.
@@ -241,6 +289,7 @@ pub(super) fn refused(why: Refusal) -> Exit {
 mod tests {
     use bench_core::plan::Chosen;
     use bench_core::session::{Cell, Totals};
+    use bench_core::statistics::Mean;
     use bench_report::compare::{Couple, Origin, compare};
 
     use super::*;
@@ -276,7 +325,7 @@ mod tests {
     fn gate(fail_under: Option<f64>, strict: bool) -> Gate {
         Gate {
             fail_under,
-            min_verdicts: 0.9,
+            min_verdicts: None,
             strict,
         }
     }
@@ -447,6 +496,75 @@ mod tests {
             ..Couple::default()
         });
         compared(sides, &compare(sides, couples.collect()), asked, &[])
+    }
+
+    #[test]
+    fn verdicts_can_be_asked_for_without_a_rate() {
+        let asked = |least| Gate {
+            min_verdicts: Some(least),
+            ..Gate::default()
+        };
+        let some = session(&[(0, 5, 5)]);
+        let (code, missed) = ended(&some, &asked(0.9));
+        assert_eq!(code, Exit::Gate);
+        insta::assert_snapshot!(missed.join("\n"), @"--min-verdicts: m0 has 5 verdicts in 10 trials, under 90.0%");
+        assert_eq!(ended(&some, &asked(0.5)), (Exit::Success, Vec::new()));
+        assert_eq!(words(&asked(0.5)), "--min-verdicts 50.0%");
+        assert!(!asked(0.5).asks_nothing());
+    }
+
+    #[test]
+    fn what_misses_by_little_has_as_many_digits_as_show_it() {
+        let (_, missed) = ended(&session(&[(5, 7, 0)]), &gate(Some(0.417), false));
+        insta::assert_snapshot!(missed.last().unwrap(), @"--fail-under: m0 passed 41.67%, under 41.70%");
+    }
+
+    /// What is left may be the same in both, and all that changed is left out.
+    #[test]
+    fn a_gate_wants_most_scenarios_compared() {
+        let gate = |min_compared, fail_under| CompareGateArgs {
+            fail_if_worse: true,
+            fail_under,
+            min_compared,
+            ..CompareGateArgs::default()
+        };
+        let before = side("one", &[("a", 1, 0), ("b", 1, 0), ("gone", 1, 0)]);
+        let after = side("two", &[("a", 1, 0), ("b", 1, 0), ("new", 0, 1)]);
+        let sides = [before, after];
+        let (exit, missed) = gate_of(&sides, &gate(None, None));
+        assert_eq!(exit, Exit::Gate);
+        insta::assert_snapshot!(missed.join("\n"), @r"
+        --min-compared: m in two and m in one: only 2 of 4 scenarios (50.0%) are compared, under 90.0%: 1 only in A, 1 only in B; `--min-compared 50%` accepts it
+        --min-verdicts: m in two has 2 verdicts in 3 trials, under 90.0%
+        ");
+        let enough = gate(Some(0.5), None);
+        let verdicts = CompareGateArgs {
+            min_verdicts: Some(0.5),
+            ..enough
+        };
+        assert_eq!(gate_of(&sides, &verdicts), (Exit::Success, Vec::new()));
+        let nine = ["a", "b", "c", "d", "e", "f", "g", "h", "i"].map(|id| (id, 1, 0));
+        let ten = [&nine[..], &[("j", 1, 0)]].concat();
+        let most = [side("one", &nine), side("two", &ten)];
+        assert_eq!(
+            gate_of(&most, &gate(None, None)),
+            (Exit::Success, Vec::new()),
+            "9 of 10 are 90 %"
+        );
+    }
+
+    /// The rate of all scenarios is asked for, and the row shows that of those that are compared.
+    #[test]
+    fn the_rate_that_is_asked_for_is_told_beside_the_one_that_is_shown() {
+        let mut half = side("two", &[("a", 1, 0), ("new", 1, 0)]);
+        half.pass_rate = half.pass_rate.map(|mean| Mean { rate: 0.5, ..mean });
+        let asked = CompareGateArgs {
+            fail_under: Some(0.9),
+            min_compared: Some(0.0),
+            ..CompareGateArgs::default()
+        };
+        let (_, missed) = gate_of(&[side("one", &[("a", 1, 0)]), half], &asked);
+        insta::assert_snapshot!(missed.join("\n"), @"--fail-under: m in two passed 50.0% (the mean of its scenarios; 2 of 2 trials passed; over all its 2 scenarios; 100% over the 1 compared), under 90.0%");
     }
 
     #[test]

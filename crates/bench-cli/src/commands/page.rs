@@ -337,6 +337,8 @@ impl Page {
             return None;
         }
         let mut document = json!(self.gate);
+        // Also where it is the share that goes with a rate.
+        document["min_verdicts"] = json!(self.gate.verdicts());
         if self.run.state.status.is_over() {
             let (exit, missed) = self.gate_result();
             document["met"] = json!(exit == Exit::Success);

@@ -11,36 +11,34 @@ use super::{Budget, Plan};
 use crate::event::Event;
 use crate::limits::{LimitOverrides, Limits};
 
-/// The share of a model's trials that must have a verdict, where nothing else is said.
+/// The share of a model's trials that must have a verdict where a pass rate is asked for and nothing else is said.
 const MIN_VERDICTS: f64 = 0.9;
 
 /// What the results of a run have to be for it to count as a success. By default nothing is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gate {
     /// The least pass rate of each model, the mean of its scenarios, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_under: Option<f64>,
-    /// With `fail_under`: the least share of each model's trials that have a verdict, from 0 to 1.
-    pub min_verdicts: f64,
+    /// The least share of each model's trials that have a verdict, from 0 to 1. With `fail_under` it is 0.9 where nothing
+    /// is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_verdicts: Option<f64>,
     /// No trial may have errored.
     pub strict: bool,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self {
-            fail_under: None,
-            min_verdicts: MIN_VERDICTS,
-            strict: false,
-        }
-    }
 }
 
 impl Gate {
     /// Whether anything is asked of the results.
     pub fn asks_nothing(&self) -> bool {
-        self.fail_under.is_none() && !self.strict
+        self.fail_under.is_none() && self.min_verdicts.is_none() && !self.strict
+    }
+
+    /// The least share of trials with a verdict that is asked for; none where nothing is asked of rates or verdicts.
+    pub fn verdicts(&self) -> Option<f64> {
+        self.min_verdicts
+            .or_else(|| self.fail_under.map(|_| MIN_VERDICTS))
     }
 }
 
@@ -166,7 +164,10 @@ fn facts(plan: &Plan) -> Vec<(&'static str, String)> {
             "fail_under",
             or_none(plan.gate.fail_under.map(|rate| rate.to_string())),
         ),
-        ("min_verdicts", plan.gate.min_verdicts.to_string()),
+        (
+            "min_verdicts",
+            or_none(plan.gate.min_verdicts.map(|share| share.to_string())),
+        ),
         ("strict", plan.gate.strict.to_string()),
     ]
 }

@@ -35,7 +35,8 @@ pub fn words(one: &Compared, sides: &[Side]) -> Vec<String> {
         "{}: {lost} worse, {gained} better, {same} the same",
         text::count(found.scenarios as usize, "scenario")
     ));
-    lines.extend(left_out(one));
+    let left_out = left_out(one).into_iter();
+    lines.extend(left_out.map(|(n, why)| format!("{} left out: {why}", text::count(n, "scenario"))));
     let (least, most) = one.repetitions;
     if least != most {
         lines.push(format!(
@@ -135,8 +136,8 @@ fn number(n: u64) -> String {
     }
 }
 
-/// What is not compared, and why.
-fn left_out(one: &Compared) -> Vec<String> {
+/// How many scenarios are not compared, and why, for each reason.
+pub fn left_out(one: &Compared) -> Vec<(usize, String)> {
     let only = |place| format!("only in {}", letter(place));
     let all = [
         (&one.not_comparable, "asked or judged otherwise".to_owned()),
@@ -145,8 +146,7 @@ fn left_out(one: &Compared) -> Vec<String> {
         (&one.only_candidate, only(one.candidate)),
     ];
     let all = all.into_iter().filter(|(scenarios, _)| !scenarios.is_empty());
-    all.map(|(scenarios, why)| format!("{} left out: {why}", text::count(scenarios.len(), "scenario")))
-        .collect()
+    all.map(|(scenarios, why)| (scenarios.len(), why)).collect()
 }
 
 /// What to know about a side.
