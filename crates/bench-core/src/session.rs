@@ -166,7 +166,8 @@ pub struct Totals {
     pub cost: Option<Cost>,
     /// Wall-clock milliseconds of the trials that are over, of the attempt that counts, together.
     pub took_ms: u64,
-    /// … of those, milliseconds of trials without a verdict.
+    /// … of those, milliseconds of trials that a resume tries again: errored and cancelled ones. An unscored one is not
+    /// among them, because its end stands.
     #[serde(skip_serializing_if = "is_nothing")]
     pub without_verdict_ms: u64,
     /// … and of `turns`.

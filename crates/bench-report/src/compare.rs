@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bench_core::plan::Difference;
+use bench_core::plan::{Change, Difference};
 use bench_core::session::{OutcomeCounts, Session};
 use bench_core::statistics::paired::{self, Pair};
 use bench_core::statistics::{self, Comparison, Interval, Mean, Repetitions, Tally};
@@ -37,11 +37,25 @@ pub struct Side {
     /// How those ended that are over.
     #[serde(flatten)]
     pub outcomes: OutcomeCounts,
+    /// Its trials ran with different limits, because a resume said them anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixed: Option<Mixed>,
     /// How often it passes over all its scenarios; none without a verdict.
     pub pass_rate: Option<Mean>,
     /// Passed of those with a verdict, of each scenario of the plan.
     #[serde(skip)]
     scenarios: BTreeMap<String, Tally>,
+}
+
+/// That some trials of a side ran with other limits than the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mixed {
+    /// Trials with a verdict that ended before all of the changes.
+    pub before: u32,
+    /// Trials with a verdict.
+    pub trials: u32,
+    /// What was changed, in the order in which it was.
+    pub changes: Vec<Change>,
 }
 
 /// Where a side comes from.
@@ -57,6 +71,8 @@ pub struct Origin<'a> {
     pub older_tool: bool,
     /// See [`Side::plan_unknown`].
     pub plan_unknown: bool,
+    /// See [`Side::mixed`].
+    pub mixed: Option<Mixed>,
 }
 
 impl Side {
@@ -73,6 +89,7 @@ impl Side {
             partial: origin.partial,
             older_tool: origin.older_tool,
             plan_unknown: origin.plan_unknown,
+            mixed: origin.mixed.clone(),
             trials_total: totals.trials_total,
             outcomes: totals.outcomes,
             pass_rate: statistics::mean(&statistics::model::tallies(session, model)),

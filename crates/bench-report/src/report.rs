@@ -18,7 +18,7 @@
 //! | [`eval`] | the trials of a model, with their transcripts, as an Inspect AI log |
 
 use bench_core::event::TrialFinished;
-use bench_core::plan::Selection;
+use bench_core::plan::{Change, Selection};
 use bench_core::record::TriedAgain;
 use bench_core::session::{OutcomeCounts, Totals};
 use bench_core::statistics::ModelStatistics;
@@ -100,6 +100,9 @@ pub struct Run {
     pub completed_at: Option<DateTime<Utc>>,
     /// When its runner began, and began again after each resume.
     pub starts: Vec<DateTime<Utc>>,
+    /// What resumes said anew about it, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Changed>,
     /// Its trials were chosen by how they had ended in another run: their rates say nothing about a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Selection>,
@@ -142,6 +145,23 @@ impl Run {
         let (status, total) = (&self.status, self.trials_total);
         (self.status != "completed" && !self.partial)
             .then(|| format!("the run is {status}: {open} of {total} trials have no verdict"))
+    }
+}
+
+/// What a resume said anew: from then on it held.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Changed {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub changes: Vec<Change>,
+}
+
+impl Changed {
+    /// `max_turns 200 → 400, retries 1 → 3`.
+    pub fn words(&self) -> String {
+        let changes: Vec<String> = self.changes.iter().map(ToString::to_string).collect();
+        changes.join(", ")
     }
 }
 

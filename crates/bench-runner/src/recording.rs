@@ -1,7 +1,8 @@
 //! A run that is over, as a recording: which of its trials can be played again, and what was said in them.
 //!
-//! What plays it is `replay`, in [`crate::model`]. Where a new run has more repetitions than the recording, those that
-//! are there serve in turn: with recorded repetitions 1 and 2, the third plays 1 again.
+//! What plays it is `replay`, in [`crate::model`]. A repetition plays the recorded one of its number, or else
+//! those that are there in turn: a recording of chosen trials may have only the third. More repetitions than were recorded are
+//! told as a problem ([`Recording::copies`]), because copies of a trial tell nothing.
 
 mod asked;
 
@@ -12,7 +13,7 @@ use bench_core::event::TrialFinished;
 use bench_core::plan::PlannedScenario;
 use bench_core::record::FileRef;
 use bench_core::transcript::{Entry, Line};
-use bench_core::{Outcome, Plan, Problem, TrialRecord, Usage};
+use bench_core::{Outcome, Place, Plan, Problem, TrialRecord, Usage};
 use bench_state::{Depth, ItemRef, RunId, RunStore, RunView, StateError};
 use chrono::Utc;
 use thiserror::Error;
@@ -145,6 +146,28 @@ impl Recording {
             Problem::error(scenario.place(), message).hint(hint)
         };
         lacking.map(problem).collect()
+    }
+
+    /// A problem where more repetitions are asked for than were recorded: the rest would be copies, which tell nothing and
+    /// look like certainty. Scenarios without any are those that it [lacks](Self::lacks).
+    pub fn copies(&self, model: &str, scenarios: &[PlannedScenario], runs: u32) -> Option<Problem> {
+        let recorded = |scenario: &&PlannedScenario| {
+            let key = |repetition| (model.to_owned(), scenario.scenario_id.clone(), repetition);
+            self.trials.range(key(0)..=key(u32::MAX)).count()
+        };
+        let there = scenarios.iter().filter(|scenario| recorded(scenario) > 0);
+        let fewest = there.min_by_key(recorded)?;
+        let n = recorded(&fewest);
+        (u32::try_from(n).unwrap_or(u32::MAX) < runs).then(|| {
+            let (run, id) = (self.run(), &fewest.scenario_id);
+            let plural = if n == 1 { "" } else { "s" };
+            let message = format!(
+                "run `{run}` has {n} repetition{plural} of `{id}` with `{model}`, and {runs} are asked for: more would be \
+                 copies, and no repetitions"
+            );
+            let hint = format!("`--runs {n}` plays what was recorded; more repetitions need a run with the model itself");
+            Problem::error(Place::default(), message).hint(hint)
+        })
     }
 
     /// The trial that a repetition plays: the recorded one of its number, else the recorded ones in turn.

@@ -79,6 +79,48 @@ fn a_resume_may_change_budgets_which_are_journaled_and_shown_while_the_plan_stay
     );
     let text = bed.bench("show latest").stdout;
     assert!(text.contains("max_turns 50 → 3, max_concurrency 8 → 2"), "{text}");
+    for (format, words) in [
+        ("md", "max_turns 50 → 3, max_concurrency 8 → 2"),
+        ("html", "max_turns 50 → 3, max_concurrency 8 → 2"),
+        ("json", r#"{"what":"max_turns","from":"50","to":"3"}"#),
+    ] {
+        let report = bed.bench(&format!("report latest --format {format} -o -"));
+        assert!(report.stdout.contains(words), "{report}");
+    }
+}
+
+/// Half of a run before a change and half after it is no setting that could be compared as one.
+#[test]
+fn a_run_whose_limits_changed_halfway_is_not_compared_as_one_setting() {
+    let mut far = vec![Turn::call([call("list_projects", json!({}))]).after(vec![status(401)])];
+    far.push(Turn::say("done"));
+    let stub = ModelStub::start(Script {
+        conversations: vec![
+            Conversation::when("[near]", vec![Turn::say("done")]),
+            Conversation::when("[far]", far),
+        ],
+    });
+    let bed = TestBed::new()
+        .env("OPENAI_BASE_URL", stub.openai_url())
+        .env("OPENAI_API_KEY", "sk-canary-openai");
+    let both = ["near", "far"].map(|id| scenario(id, [answers("done")]));
+    bed.write_json("harness.json", &harness(both));
+    bed.bench("run harness.json --model openai:m --retries 0 --max-turns 50 --max-concurrency 1 --ui quiet");
+    let mixed = bed.the_run();
+    let resumed = bed.bench("resume --max-turns 20 --ui quiet");
+    assert_eq!(resumed.code, Some(0), "{resumed}");
+    assert_eq!(
+        bed.bench("run harness.json --model openai:m --max-turns 30 --ui quiet")
+            .code,
+        Some(0)
+    );
+    let compared = bed.bench(&format!("compare latest {}", mixed.id()));
+    for words in [
+        "B is not one setting: a resume changed limits after 1 of 2 trials:\n  max_turns 50 → 20\n",
+        "not the same: limits max_turns 30 → 50, then 20",
+    ] {
+        assert!(compared.stdout.contains(words), "{words}: {compared}");
+    }
 }
 
 #[test]

@@ -137,6 +137,7 @@ fn two_runs_with_what_is_not_the_same() {
     B vs A            7  0.0% → 0.0%  0.0 (−46.1 to +46.1)  1.000  inconclusive
 
     B vs A: inconclusive
+      nothing passed on either side: are gyms reached, keys right, checks sound?
       cannot tell: no difference is seen, which does not make them equal
       only 65.9 points or more would be found, 4 times out of 5
       finding 5.0 points takes 1216 scenarios: 1209 more trials of each

@@ -158,6 +158,10 @@ fn what_was_never_recorded_is_refused_all_at_once_and_before_anything_starts() {
 
         2 errors
         ");
+    let copies = bed.bench("run harness.json --model replay:latest --scenario near --runs 10");
+    let why = "has 1 repetition of `near` with `oracle`, and 10 are asked for: more would be copies";
+    assert_eq!(copies.code, Some(2), "{copies}");
+    assert!(copies.stderr.contains(why), "{copies}");
     insta::assert_snapshot!(bed.bench("run harness.json --model replay:latest/noop --scenario near"), @r"
         $ bench-cli run harness.json --model replay:latest/noop --scenario near
         exit 2

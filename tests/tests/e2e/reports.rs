@@ -78,6 +78,12 @@ fn an_own_template_sees_the_values_and_its_mistakes_are_told() {
       try: docs/reports.md says what templates can use
     ");
     assert!(!bed.path("page.html").exists(), "half a page is none");
+    let half = bed.bench("report --template wrong.jinja -o -");
+    assert_eq!(
+        (half.code, half.stdout.as_str()),
+        (Some(2), ""),
+        "half a page is none: {half}"
+    );
     let shot = bed.bench("report --template missing.jinja");
     assert_eq!(shot.code, Some(2), "{shot}");
 }

@@ -4,6 +4,7 @@
 //! `compare/operands.rs`, what it means in [`bench_report::compare`], the exit code in [`super::gate`].
 
 mod operands;
+mod settings;
 
 use std::io::Write;
 
@@ -90,9 +91,16 @@ pub(super) fn cmd(args: &CompareArgs, cx: &mut Context) -> Result<Exit, CliError
 }
 
 fn document(report: &Report, gate: Option<&Value>) -> Value {
+    let comparison = |one: &Compared| {
+        let mut one_document = json!(one);
+        // More than all of them would never be found.
+        one_document["detectable"] = json!(one.comparison.findable());
+        one_document
+    };
+    let comparisons: Vec<Value> = report.outcome.comparisons.iter().map(comparison).collect();
     json!({
         "sides": report.sides,
-        "comparisons": report.outcome.comparisons,
+        "comparisons": comparisons,
         "refused": report.outcome.refused,
         "left_out": report.left_out,
         "problems": report.problems,

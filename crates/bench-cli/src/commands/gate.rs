@@ -485,6 +485,7 @@ mod tests {
             partial: false,
             older_tool: false,
             plan_unknown: false,
+            mixed: None,
         };
         Side::of(&origin, &session, "m").unwrap()
     }

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bench_core::event::{Event, ToolChange, TrialFinished, TrialInterrupted};
-use bench_core::plan::{Change, Selection};
+use bench_core::plan::Selection;
 use bench_core::statistics::{self, ModelStatistics};
 use bench_core::{Cost, Gate, ModelRef, Outcome, Session, Transport};
 use bench_report::causes::{self, CauseCount};
 use bench_report::drift::{self, Drifted};
+use bench_report::report::Changed;
 use bench_report::rescore::{self as report, Changes};
 use bench_report::{runs, scenarios, summary, text};
 use bench_runner::{BenchJob, UNKNOWN_TOOLS};
 use bench_state::{Depth, Ending, RunId, RunStatus, RunSummary, RunView};
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -64,13 +64,6 @@ pub(super) struct Page {
     open: usize,
     /// A trial that did not pass, the first by name.
     worth_a_look: Option<String>,
-}
-
-/// What a resume said anew.
-#[derive(Serialize)]
-struct Changed {
-    at: DateTime<Utc>,
-    changes: Vec<Change>,
 }
 
 /// The page for programs: `state.json` as it stands now, and the results.
@@ -229,11 +222,12 @@ impl Page {
         facts.extend(self.stopped().map(|words| ("", words)));
         facts.extend(self.unfinished(cx).map(|words| ("trials", words)));
         facts.extend(self.cost().map(|cost| ("cost", cost)));
-        facts.extend(
-            self.changes
-                .iter()
-                .map(|changed| ("changed", changed.in_words(cx))),
-        );
+        facts.extend(self.changes.iter().map(|said| {
+            (
+                "changed",
+                format!("{}: {}", cx.times().text(said.at), said.words()),
+            )
+        }));
         facts.extend(self.tool_schemas.iter().map(|(model, changes)| {
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
             let changes = changes.join("; ");
@@ -460,13 +454,6 @@ impl Page {
     /// The run's folder.
     pub(super) fn dir(&self) -> &std::path::Path {
         &self.run.dir
-    }
-}
-
-impl Changed {
-    fn in_words(&self, cx: &Context) -> String {
-        let changes: Vec<_> = self.changes.iter().map(ToString::to_string).collect();
-        format!("{}: {}", cx.times().text(self.at), changes.join(", "))
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn cmd(args: &ReportArgs, cx: &mut Context) -> Result<Exit, CliError>
         if to_stdout {
             let mut out = BufWriter::with_capacity(CHUNK, cx.out.clone());
             for part in &parts {
-                document.write(&gathered, part, &mut out, None)?;
+                document.write_whole(&gathered, part, &mut out)?;
             }
             out.flush()?;
             continue;
@@ -173,6 +173,17 @@ impl Document {
             self.write(gathered, part, &mut out, Some(path))?;
             out.flush().map_err(|error| file::refused(path, error))
         })
+    }
+
+    /// Writes it to stdout. What a template of somebody else makes is written when all of it is made: it may be wrong at
+    /// its end, and half a page is none. Ours are written while they are made, so that few of a run's files are in memory.
+    fn write_whole(&self, gathered: &Gathered, part: &Part<'_>, out: &mut dyn Write) -> Result<(), CliError> {
+        if self.template.is_none() {
+            return self.write(gathered, part, out, None);
+        }
+        let mut whole = Vec::new();
+        self.write(gathered, part, &mut whole, None)?;
+        Ok(out.write_all(&whole)?)
     }
 
     /// Writes it to a file, or to stdout if there is none.

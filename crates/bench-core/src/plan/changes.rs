@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Budget, Plan};
@@ -67,7 +68,7 @@ pub struct PlanChanges {
 }
 
 /// One thing that was said anew, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
     /// What, by the name of its member: `max_turns`.
     pub what: &'static str,
@@ -75,6 +76,23 @@ pub struct Change {
     pub from: String,
     /// As it is from now on.
     pub to: String,
+}
+
+impl Change {
+    /// Whether it is about what a trial may do, so that trials before it and after it ran in different settings.
+    pub fn is_of_trials(&self) -> bool {
+        let of_the_run = [
+            "max_concurrency",
+            "max_processes",
+            "max_cost",
+            "max_tokens_total",
+            "max_duration_seconds",
+            "fail_under",
+            "min_verdicts",
+            "strict",
+        ];
+        !of_the_run.contains(&self.what)
+    }
 }
 
 impl fmt::Display for Change {

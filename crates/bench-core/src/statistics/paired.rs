@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::power::{self, Needed};
 use super::tango::{self, Discordance};
-use super::test::{self, Test};
+use super::test::{self, Method, Test};
 use super::{FEW_SCENARIOS, Interval, SIGNIFICANCE, Tally, bootstrap, effective, holm, moments, number};
 
 /// Where no difference was seen, what it takes to find one of this size is told.
@@ -58,7 +58,8 @@ pub struct Comparison {
     pub comparisons: usize,
     /// The two must differ in at least so many scenarios for any verdict.
     pub least_that_differ: u32,
-    /// The smallest true difference that would be found four times out of five.
+    /// The smallest true difference that would be found four times out of five; there is none above one:
+    /// [`Comparison::findable`].
     pub detectable: f64,
     /// What it takes to tell; only if the verdict is inconclusive.
     pub needed: Option<Needed>,
@@ -160,6 +161,13 @@ pub fn bootstrap(pairs: &[Pair]) -> Option<Interval> {
 }
 
 impl Comparison {
+    /// What would be found four times out of five; none where no difference, however large, would be: with so few
+    /// scenarios, or so wide an interval.
+    pub fn findable(&self) -> Option<f64> {
+        let enough = self.scenarios >= self.least_that_differ && self.detectable < 1.0;
+        enough.then_some(self.detectable)
+    }
+
     /// Sets verdict and what is needed, from what else is known.
     fn decide(&mut self, pairs: &[Pair]) {
         self.least_that_differ = power::least_that_differ(self.comparisons);
@@ -220,7 +228,11 @@ fn flips(pairs: &[Pair]) -> Test {
     } else {
         0
     };
-    test::flips(&whole, slack)
+    let mut test = test::flips(&whole, slack);
+    if test.method == Method::McNemar && multiple != Some(1) {
+        test.method = Method::SignFlips;
+    }
+    test
 }
 
 fn least_common_multiple(a: u64, b: u64) -> Option<u64> {
@@ -236,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::statistics::{Method, Repetitions};
+    use crate::statistics::Repetitions;
 
     /// `(passed before, passed after)` of `trials`, and how many scenarios are so.
     fn pairs(trials: u32, rows: &[(u32, u32, usize)]) -> Vec<Pair> {
@@ -265,6 +277,34 @@ mod tests {
         let worse = of(5, &[(4, 2, 60), (3, 3, 40), (3, 4, 20)]);
         assert_eq!(worse.verdict, Verdict::Worse);
         assert!((better.difference + worse.difference).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_test_is_called_by_what_was_computed() {
+        let method = |trials, rows: &[(u32, u32, usize)]| of(trials, rows).test.method;
+        assert_eq!(method(1, &[(0, 1, 8), (1, 1, 4)]), Method::McNemar);
+        assert_eq!(
+            method(2, &[(0, 2, 8), (2, 2, 4)]),
+            Method::SignFlips,
+            "all differ by the same"
+        );
+        assert_eq!(
+            method(2, &[(0, 1, 8), (2, 2, 4)]),
+            Method::SignFlips,
+            "by one of two"
+        );
+    }
+
+    #[test]
+    fn where_nothing_would_be_found_nothing_is_called_detectable() {
+        assert_eq!(
+            of(10, &[(0, 10, 5)]).findable(),
+            None,
+            "five scenarios tell nothing"
+        );
+        assert_eq!(of(1, &[(0, 1, 3), (1, 0, 3)]).findable(), None);
+        let enough = of(5, &[(2, 4, 60), (3, 3, 40)]);
+        assert_eq!(enough.findable(), Some(enough.detectable));
     }
 
     #[test]

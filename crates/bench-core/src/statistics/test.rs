@@ -21,7 +21,7 @@ const SEED: u64 = 0x5197_f11b;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Method {
-    /// Exact test of `McNemar`: where scenarios differ, they differ by the same, as with single repetitions.
+    /// Exact test of `McNemar`: single repetitions of all scenarios, with which each differs by one or not at all.
     McNemar,
     /// All ways to choose signs.
     SignFlips,
@@ -71,8 +71,12 @@ pub(super) fn flips(differences: &[i64], slack: u64) -> Test {
     let further = gained_by.max(total - gained_by).saturating_sub(slack);
     let steps = total.saturating_mul(sizes.len() as u64);
     let (method, p_value) = if steps <= MOST_STEPS && total <= MOST_SUMS && slack == 0 {
-        let alike = sizes.windows(2).all(|pair| pair[0] == pair[1]);
-        let method = if alike { Method::McNemar } else { Method::SignFlips };
+        let single = sizes.iter().all(|size| *size == 1);
+        let method = if single {
+            Method::McNemar
+        } else {
+            Method::SignFlips
+        };
         (method, counted(&sizes, total, further))
     } else {
         (Method::SampledSignFlips, drawn(&sizes, total, further))

@@ -22,6 +22,7 @@ pub(crate) fn side(run: &str, rows: &[(&str, u32, u32, u32)]) -> Side {
         partial: false,
         older_tool: false,
         plan_unknown: false,
+        mixed: None,
     };
     Side::of(&origin, &session, "m").unwrap()
 }

@@ -9,15 +9,24 @@ use crate::text;
 /// What it means, a line each: what can be told, what it takes to tell more, and what was left out.
 pub fn words(one: &Compared, sides: &[Side]) -> Vec<String> {
     let found = &one.comparison;
-    let mut lines = match &found.needed {
+    let mut lines: Vec<String> = [one.baseline, one.candidate]
+        .into_iter()
+        .filter_map(|place| Some(not_one_setting(sides.get(place)?, &letter(place))))
+        .flatten()
+        .collect();
+    if nothing_passed(found) {
+        lines.push(NOTHING_PASSED.to_owned());
+    }
+    lines.extend(match &found.needed {
         None => vec![told(found)],
         Some(needed) => cannot_tell(one, needed),
-    };
+    });
     if found.comparisons > 1 {
         let n = found.comparisons;
         lines.push(format!(
             "{n} comparisons are looked at together, so each is judged more strictly"
         ));
+        lines.push("p and verdict allow for that, the range does not: it may leave out zero".to_owned());
     }
     if found.few_scenarios {
         lines.push(if found.scenarios < FEW_SCENARIOS {
@@ -52,6 +61,29 @@ pub fn words(one: &Compared, sides: &[Side]) -> Vec<String> {
         );
     }
     lines
+}
+
+/// What to look at where neither passed anything: then two say nothing of each other.
+const NOTHING_PASSED: &str = "nothing passed on either side: are gyms reached, keys right, checks sound?";
+
+/// Whether neither side passed anything. That is rarely what two models can do.
+pub fn nothing_passed(found: &Comparison) -> bool {
+    found.before <= 0.0 && found.after <= 0.0
+}
+
+/// That a side's trials ran with different limits, because a resume said them anew; and which.
+fn not_one_setting(side: &Side, letter: &str) -> Vec<String> {
+    /// Characters of a line.
+    const LONGEST: usize = 76;
+    let Some(mixed) = &side.mixed else {
+        return Vec::new();
+    };
+    let (before, all) = (mixed.before, mixed.trials);
+    let changes: Vec<String> = mixed.changes.iter().map(ToString::to_string).collect();
+    vec![
+        format!("{letter} is not one setting: a resume changed limits after {before} of {all} trials:"),
+        text::shorten(&changes.join(", "), LONGEST).into_owned(),
+    ]
 }
 
 /// The verdict as a sentence.
@@ -196,7 +228,10 @@ fn plain(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bench_core::plan::Change;
+
     use super::super::tests::{a_little_better, both, of_five, side};
+    use super::super::{Couple, Mixed, compare};
     use super::*;
 
     #[test]
@@ -256,6 +291,60 @@ mod tests {
         1 scenario left out: only in B
         A is partial: running, 6 of 40 trials are over
         A does not say what was asked: scenarios of one name are taken for the same
+        ");
+    }
+
+    /// What is adjusted for several comparisons, and what is not.
+    #[test]
+    fn ranges_of_several_comparisons_are_not_adjusted_and_say_so() {
+        let sides = vec![
+            of_five("a", [5; 12]),
+            of_five("b", [1; 12]),
+            of_five("c", [5, 5, 5, 4, 4, 3, 2, 2, 1, 0, 5, 3]),
+        ];
+        let couples = [1, 2].map(|candidate| Couple {
+            candidate,
+            ..Couple::default()
+        });
+        let several = compare(&sides, couples.into());
+        let not_adjusted = "p and verdict allow for that, the range does not: it may leave out zero";
+        for one in &several.comparisons {
+            assert!(words(one, &sides).iter().any(|line| line == not_adjusted));
+        }
+        let (sides, alone) = both(sides[0].clone(), sides[1].clone());
+        assert!(
+            !words(&alone.comparisons[0], &sides)
+                .iter()
+                .any(|line| line == not_adjusted)
+        );
+    }
+
+    #[test]
+    fn what_makes_a_verdict_worth_less_is_told_before_it() {
+        let mut after = of_five("new", [0; 12]);
+        let changes = [
+            ("max_turns", "200", "2"),
+            ("max_tool_calls", "100", "7"),
+            ("retries", "1", "9"),
+        ];
+        after.mixed = Some(Mixed {
+            before: 24,
+            trials: 60,
+            changes: changes
+                .map(|(what, from, to)| Change {
+                    what,
+                    from: from.into(),
+                    to: to.into(),
+                })
+                .into(),
+        });
+        let (all, outcome) = both(of_five("old", [0; 12]), after);
+        let words = words(&outcome.comparisons[0], &all);
+        assert!(words.iter().all(|line| line.chars().count() < 80), "{words:?}");
+        insta::assert_snapshot!(words[..3].join("\n"), @r"
+        B is not one setting: a resume changed limits after 24 of 60 trials:
+        max_turns 200 → 2, max_tool_calls 100 → 7, retries 1 → 9
+        nothing passed on either side: are gyms reached, keys right, checks sound?
         ");
     }
 

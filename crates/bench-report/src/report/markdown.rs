@@ -66,8 +66,15 @@ fn head(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     );
     facts.extend(run.error.as_ref().map(|error| code(error)));
     writeln!(out, "{}\n", facts.join(" · "))?;
+    for changed in &run.changes {
+        let at = changed.at.format("%Y-%m-%d %H:%M:%S UTC");
+        writeln!(out, "- changed by a resume, {at}: {}", code(&changed.words()))?;
+    }
     for problem in &report.problems {
         writeln!(out, "- wrong with the files of this run: {}", code(problem))?;
+    }
+    if !run.changes.is_empty() {
+        writeln!(out)?;
     }
     Ok(())
 }
@@ -243,6 +250,8 @@ mod tests {
         # ✓ `quickstart`: completed
 
         `run_20260102_030405_0badcafe` · 16 of 16 trials over · started 2026-01-02 03:04:05 UTC · $0.5500
+
+        - changed by a resume, 2026-01-02 03:04:06 UTC: `max_turns 200 → 2`
 
         ## Pass rate per model
 

@@ -174,6 +174,14 @@ fn run(session: &Session, rename: &impl Fn(&str) -> String) -> Run {
         started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
         completed_at: Some("2026-01-02T03:14:05Z".parse().unwrap()),
         starts: vec!["2026-01-02T03:04:05Z".parse().unwrap()],
+        changes: vec![Changed {
+            at: "2026-01-02T03:04:06Z".parse().unwrap(),
+            changes: vec![Change {
+                what: "max_turns",
+                from: "200".into(),
+                to: "2".into(),
+            }],
+        }],
         retry: None,
         repetitions: session.runs,
         trials_total: 16,

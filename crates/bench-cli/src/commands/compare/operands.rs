@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bench_core::event::TrialFinished;
 use bench_core::plan::{Difference, Selection};
 use bench_core::{Event, Plan, Provider, Session, TrialId};
-use bench_report::compare::{Couple, Origin, Side};
+use bench_report::compare::{Couple, Mixed, Origin, Side};
 use bench_runner::BenchJob;
 use bench_state::{RunStore, StateError};
 use chrono::{DateTime, Utc};
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::super::resume::REPEAT;
 use super::super::{evidence, list};
+use super::settings::{Settings, one_after_the_other};
 use crate::error::CliError;
 
 /// A run, as far as comparing needs it.
@@ -27,6 +28,8 @@ pub(super) struct Run {
     retry: Option<Selection>,
     /// By gym: name and version of its server, and how many tools it offers.
     servers: BTreeMap<String, String>,
+    /// Of each model in the session's order: that a resume changed what its trials may do.
+    mixed: Vec<Option<Mixed>>,
     /// What is wrong with its files.
     problems: Vec<String>,
     /// Those of them that make its totals others than those that were recorded.
@@ -219,6 +222,7 @@ impl Operands {
             partial: run.status != "completed",
             older_tool: run.older_tool,
             plan_unknown: run.plan.is_none(),
+            mixed: run.mixed.get(place.1).cloned().flatten(),
         };
         Side::of(&origin, &run.session, self.name(place))
     }
@@ -241,6 +245,16 @@ impl Operands {
             let models = (place(plan, self.name(before)), place(other, self.name(after)));
             couple.not_comparable = plan.not_comparable_with(other);
             couple.differences = plan.differences(other, models.0, models.1);
+            let mixed = |run: &Run, place: usize| run.mixed.get(place).cloned().flatten();
+            let (was, is) = (mixed(ours, before.1), mixed(theirs, after.1));
+            for one in &mut couple.differences {
+                let (was, is) = (
+                    one_after_the_other(was.as_ref(), one),
+                    one_after_the_other(is.as_ref(), one),
+                );
+                one.before = was.or(one.before.take());
+                one.after = is.or(one.after.take());
+            }
             couple.differences.extend(servers(ours, theirs));
         }
         couple
@@ -284,7 +298,7 @@ impl Run {
         };
         let view = store.inspect(&id, now)?;
         let mut plan = view.plan().ok();
-        let mut servers = BTreeMap::new();
+        let (mut servers, mut settings) = (BTreeMap::new(), Settings::default());
         let mut ends: BTreeMap<TrialId, TrialFinished> = BTreeMap::new();
         for recorded in view.events()? {
             match (recorded?.event, &mut plan) {
@@ -296,20 +310,31 @@ impl Run {
                 ) => {
                     servers.insert(gym, format!("{server} ({tools} tools)"));
                 }
-                (Event::TrialFinished(end), _) => drop(ends.insert(end.trial.clone(), end)),
+                (Event::TrialFinished(end), _) => {
+                    settings.ended(&end.trial);
+                    ends.insert(end.trial.clone(), end);
+                }
                 // What has no verdict is tried again from here on.
                 (Event::RunStarted { .. }, _) => ends.retain(|_, end| end.outcome.is_verdict()),
-                (Event::PlanChanged(changes), Some(plan)) => changes.apply(plan),
+                (Event::PlanChanged(changes), Some(plan)) => {
+                    settings.changed(&changes, plan);
+                    changes.apply(plan);
+                }
                 _ => {}
             }
         }
         let mut problems: Vec<String> = view.problems().iter().map(evidence::in_words).collect();
         problems.extend(evidence::problems_before_deciding(&view, ends.values())?);
+        let session = view.session()?;
+        let models = session.models.iter();
         Ok(Self {
+            mixed: models
+                .map(|totals| settings.mixed(ends.values(), &totals.model))
+                .collect(),
             id: id.to_string(),
             status: list::row(view.summary()).status,
             older_tool: false,
-            session: view.session()?,
+            session,
             retry: list::retry(view.summary(), plan.as_ref()),
             plan,
             servers,
@@ -339,6 +364,7 @@ impl Run {
             session,
             plan: None,
             retry: None,
+            mixed: Vec::new(),
             servers: BTreeMap::new(),
             problems: Vec::new(),
             damage: Vec::new(),

@@ -7,7 +7,7 @@ use bench_core::event::{Event, TrialFinished};
 use bench_core::transcript::Line;
 use bench_core::{Plan, TrialId, TrialRecord};
 use bench_report::report::build::{self, Sources};
-use bench_report::report::{Ended, Files, Lines, Report, Run, talk};
+use bench_report::report::{Changed, Ended, Files, Lines, Report, Run, talk};
 use bench_runner::{BenchJob, item_id};
 use bench_state::{Depth, RunView};
 use chrono::{DateTime, Utc};
@@ -47,6 +47,7 @@ pub(super) fn gather(view: RunView<BenchJob>, now: DateTime<Utc>) -> Result<Gath
     // The results can be told without it.
     let plan = view.plan().map_err(|error| problems.push(in_words(&error))).ok();
     let (mut last, mut starts) = (BTreeMap::new(), Vec::new());
+    let (mut holds, mut changes) = (plan.clone(), Vec::new());
     for recorded in view.events()? {
         let recorded = recorded?;
         match recorded.event {
@@ -59,6 +60,12 @@ pub(super) fn gather(view: RunView<BenchJob>, now: DateTime<Utc>) -> Result<Gath
                 // What has no verdict is tried again from here on.
                 last.retain(|_, ended: &mut Ended| ended.end.outcome.is_verdict());
             }
+            Event::PlanChanged(said) => {
+                let Some(plan) = &mut holds else { continue };
+                let (at, words) = (recorded.at, said.in_words(plan));
+                changes.push(Changed { at, changes: words });
+                said.apply(plan);
+            }
             _ => {}
         }
     }
@@ -69,7 +76,10 @@ pub(super) fn gather(view: RunView<BenchJob>, now: DateTime<Utc>) -> Result<Gath
     let sources = Sources {
         made_by: format!("bench-cli {}", env!("CARGO_PKG_VERSION")),
         made_at: now,
-        run: run(&view, plan.as_ref(), starts, &session),
+        run: Run {
+            changes,
+            ..run(&view, plan.as_ref(), starts, &session)
+        },
         session: &session,
         plan: plan.as_ref(),
         trials: last.into_values().collect(),
@@ -98,6 +108,7 @@ fn run(
         started_at: state.started_at,
         completed_at: state.status.completed_at(),
         starts,
+        changes: Vec::new(),
         retry: list::retry(summary, plan),
         repetitions: session.runs,
         trials_total: state.progress.trials_total,

@@ -73,6 +73,7 @@ pub(super) fn check(plan: &Plan) -> Result<Vec<Problem>, CliError> {
             }
         };
         problems.extend(recording.lacks(model, &plan.scenarios));
+        problems.extend(recording.copies(model, &plan.scenarios, plan.runs));
         if compared.insert(run) {
             problems.extend(recording.differs(plan));
         }
