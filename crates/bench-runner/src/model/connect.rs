@@ -3,6 +3,8 @@
 //! [`ModelSpec::base_url`] wins over the provider's variable, and a server on this machine needs no key.
 //! Which variables those are stands in [`super::providers`].
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +13,6 @@ use std::sync::atomic::AtomicBool;
 use bench_core::model::Api;
 use bench_core::{ModelSpec, Provider, Setting};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use thiserror::Error;
 use url::Url;
 
 use super::ModelClient;
@@ -25,94 +26,12 @@ use super::openai_responses::OpenAiResponses;
 use super::oracle::Oracle;
 use super::providers::{Access, access};
 use super::replay::Replay;
-use super::script::{Script, ScriptError};
-use crate::env::{Environment, ResolveError};
-use crate::recording::RecordingError;
+use super::script::Script;
+use crate::env::Environment;
+pub use error::ConnectError;
 
 /// Fields of a request that belong to the agent loop: `extra` may not replace them.
 const RESERVED: [&str; 5] = ["messages", "input", "contents", "tools", "model"];
-
-/// Why there is no client for a model.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The provider wants a key.
-    #[error("{provider}: no key; set {variable} in the environment or in the file given with --env-file")]
-    MissingKey {
-        /// The provider.
-        provider: Provider,
-        /// The variable that holds its key.
-        variable: &'static str,
-    },
-    /// The provider has no address of its own.
-    #[error(
-        "{provider}: no address; set {variable} in the environment or in the file given with --env-file, \
-         such as http://127.0.0.1:11434/v1"
-    )]
-    MissingAddress {
-        /// The provider.
-        provider: Provider,
-        /// The variable that holds its address.
-        variable: &'static str,
-    },
-    /// The address is none.
-    #[error("{from}: `{address}` is no address of a server ({reason}); write http:// or https:// and a host")]
-    BadAddress {
-        /// The variable, or `base_url` of the model.
-        from: String,
-        /// What it holds, without secrets.
-        address: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A variable holds what cannot be sent in a header.
-    #[error("{variable} holds a line break or another character that no HTTP header may hold")]
-    BadHeader {
-        /// The variable; its value is not shown.
-        variable: &'static str,
-    },
-    /// An address or a header of the model has no value.
-    #[error("{model}: {what}: {source}")]
-    Unresolved {
-        /// The model.
-        model: String,
-        /// Which of its members.
-        what: String,
-        /// Why.
-        source: ResolveError,
-    },
-    /// A setting that the provider or the agent loop cannot take.
-    #[error("{model}: {reason}")]
-    BadSetting {
-        /// The model.
-        model: String,
-        /// Which setting, and why.
-        reason: String,
-    },
-    /// A `replay` model whose recording could lie anywhere.
-    #[error("replay: nobody says in which folder of results the recorded run lies")]
-    NoFolder,
-    /// A known provider without a client yet.
-    #[error("{provider} models are not supported yet")]
-    NotSupported {
-        /// The provider.
-        provider: Provider,
-    },
-    /// The script of a `script` model.
-    #[error(transparent)]
-    Script(#[from] ScriptError),
-    /// The recorded run of a `replay` model.
-    #[error(transparent)]
-    Recording(#[from] RecordingError),
-    /// The HTTP client could not be set up.
-    #[error("cannot set up HTTP for {model}")]
-    Http {
-        /// The model.
-        model: String,
-        /// The library's words.
-        source: reqwest::Error,
-    },
-}
 
 /// Headers that prove who asks, whatever the provider.
 const KEY_HEADERS: [&str; 3] = ["authorization", "x-api-key", "x-goog-api-key"];

@@ -4,6 +4,8 @@
 //! keywords that it refuses are taken out of the tools of that request, and stay out from there on. Nothing is put in, and tools
 //! that were in no refused request go as they are. What is left out of a request is said with its reply, for the record.
 
+mod refusals;
+
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,119 +13,7 @@ use bench_core::event::ToolChange;
 use serde_json::{Map, Value};
 
 use super::ToolSpec;
-
-/// How one kind of refusal is known, and what is refused.
-pub(super) struct Refusal {
-    /// What its message says, in lower case; all of it.
-    says: &'static [&'static str],
-    keywords: &'static [&'static str],
-    place: Place,
-}
-
-/// Where keywords are refused.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// In the schema of the arguments itself.
-    Top,
-    /// In it and in all schemas within it.
-    Anywhere,
-    /// Anywhere, but only those that the message names: `Unknown name "const"`.
-    WhereNamed,
-}
-
-/// A llama.cpp server, which speaks several formats, makes a grammar of the schemas.
-const GRAMMAR: Refusal = Refusal {
-    says: &["failed to parse grammar"],
-    keywords: &["pattern", "format"],
-    place: Place::Anywhere,
-};
-
-/// Chat completions and responses.
-pub(super) static OPENAI: [Refusal; 2] = [
-    GRAMMAR,
-    Refusal {
-        says: &["schema must have type 'object' and not have", "at the top level"],
-        keywords: &["oneOf", "anyOf", "allOf", "enum", "not"],
-        place: Place::Top,
-    },
-];
-
-/// Messages.
-pub(super) static ANTHROPIC: [Refusal; 2] = [
-    GRAMMAR,
-    Refusal {
-        says: &["input_schema does not support", "at the top level"],
-        keywords: &["oneOf", "allOf", "anyOf"],
-        place: Place::Top,
-    },
-];
-
-/// generateContent, whose own kind of schema has fewer keywords.
-pub(super) static GOOGLE: [Refusal; 1] = [Refusal {
-    says: &["unknown name \"", "parameters", "cannot find field"],
-    keywords: &[
-        "$schema",
-        "$id",
-        "$comment",
-        "$ref",
-        "$defs",
-        "definitions",
-        "additionalProperties",
-        "unevaluatedProperties",
-        "patternProperties",
-        "propertyNames",
-        "const",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "uniqueItems",
-        "contains",
-        "oneOf",
-        "allOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "dependentRequired",
-        "dependentSchemas",
-        "examples",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "contentEncoding",
-        "contentMediaType",
-    ],
-    place: Place::WhereNamed,
-}];
-
-/// Keywords that hold schemas by names of the author's.
-const NAMED_SCHEMAS: [&str; 5] = [
-    "properties",
-    "patternProperties",
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-];
-
-/// Keywords that hold a schema, or a list of them.
-const SCHEMAS: [&str; 16] = [
-    "items",
-    "prefixItems",
-    "additionalItems",
-    "unevaluatedItems",
-    "contains",
-    "additionalProperties",
-    "unevaluatedProperties",
-    "propertyNames",
-    "allOf",
-    "anyOf",
-    "oneOf",
-    "not",
-    "if",
-    "then",
-    "else",
-    "contentSchema",
-];
+pub(super) use refusals::{ANTHROPIC, GOOGLE, OPENAI, Refusal};
 
 /// What a provider refused, and what became of the tools: the same request may be sent again now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,21 +77,11 @@ impl Schemas {
         offered: &[ToolSpec],
         sent: &[ToolSpec],
     ) -> Option<SchemasAdjusted> {
-        let lower = message.to_lowercase();
-        let fits = |refusal: &&Refusal| refusal.says.iter().all(|words| lower.contains(words));
-        let refusal = refusals.iter().find(fits)?;
-        let keywords: Vec<&str> = refusal
-            .keywords
-            .iter()
-            .copied()
-            .filter(|keyword| refusal.place != Place::WhereNamed || names(message, keyword))
-            .collect();
+        let refusal = Refusal::said_in(refusals, message)?;
         let mut known = self.lock();
         let mut news = Vec::new();
         for (offered, sent) in offered.iter().zip(sent) {
-            let mut schema = sent.input_schema.clone();
-            let mut removed = Vec::new();
-            take_out(&mut schema, "", &keywords, refusal.place, &mut removed);
+            let (schema, removed) = refusal.removed_from(message, &sent.input_schema);
             let before = known.iter_mut().find(|known| known.is(offered));
             // Another request was refused meanwhile, and has changed it already.
             let is_news = before
@@ -248,55 +128,6 @@ fn changes(known: &[Known], offered: &[ToolSpec]) -> Vec<ToolChange> {
     }
     let known = |tool: &ToolSpec| known.iter().find(|known| known.is(tool)).map(Known::change);
     offered.iter().filter_map(known).collect()
-}
-
-fn names(message: &str, keyword: &str) -> bool {
-    message.contains(&format!("Unknown name \"{keyword}\""))
-}
-
-/// Takes keywords out of a schema. What merely has the name of one (a property, a value in `enum`) stays.
-fn take_out(
-    schema: &mut Map<String, Value>,
-    at: &str,
-    keywords: &[&str],
-    place: Place,
-    removed: &mut Vec<String>,
-) {
-    for keyword in keywords {
-        if schema.shift_remove(*keyword).is_some() {
-            removed.push(pointer(at, keyword));
-        }
-    }
-    if place == Place::Top {
-        return;
-    }
-    let mut inside = |value: &mut Value, at: &str| {
-        if let Value::Object(schema) = value {
-            take_out(schema, at, keywords, place, removed);
-        }
-    };
-    for (keyword, value) in schema {
-        let at = pointer(at, keyword);
-        match value {
-            Value::Object(named) if NAMED_SCHEMAS.contains(&keyword.as_str()) => {
-                for (name, value) in named {
-                    inside(value, &pointer(&at, name));
-                }
-            }
-            Value::Array(list) if SCHEMAS.contains(&keyword.as_str()) => {
-                for (nth, value) in list.iter_mut().enumerate() {
-                    inside(value, &format!("{at}/{nth}"));
-                }
-            }
-            value if SCHEMAS.contains(&keyword.as_str()) => inside(value, &at),
-            _ => {}
-        }
-    }
-}
-
-/// One step further in a JSON pointer.
-fn pointer(at: &str, name: &str) -> String {
-    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]
