@@ -42,7 +42,8 @@ impl Terminal {
         }
         let folder = tempfile::Builder::new()
             .prefix("tmux-")
-            .tempdir()
+            // The name of a socket has room for a hundred bytes, and `TMPDIR` may be longer.
+            .tempdir_in("/tmp")
             .expect("a temporary folder");
         let terminal = Self { folder };
         let mut shell = vec!["env".to_owned(), "-i".to_owned()];
