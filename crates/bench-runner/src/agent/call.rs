@@ -31,9 +31,10 @@ impl Agent<'_> {
         let (gym, output) = match (self.tools.home(&call.name), arguments_of(call)) {
             (None, _) => (None, told(self.tools.unknown(&call.name))),
             (home, Err(problem)) => (home.map(|(gym, _)| gym), told(problem)),
-            (Some((gym, name)), Ok(arguments)) => {
-                (Some(gym), self.call_gym(gym, name, arguments, left).await?)
-            }
+            (Some((gym, name)), Ok(arguments)) => match self.call_gym(gym, name, arguments, left).await {
+                Ok(output) => (Some(gym), output),
+                Err(broken) => return Err(self.unanswered(call, broken, said).await),
+            },
         };
         said.calls.push(self.call_record(call, output.is_error));
         let (for_model, cut_bytes) = cut_middle(&output.text, self.limits.tool_result_bytes);
@@ -74,6 +75,14 @@ impl Agent<'_> {
             self.note_drift(said, call.name.clone(), what).await;
         }
         Ok(answer)
+    }
+
+    /// A call that nothing answered is counted, and the transcript says why nothing follows it.
+    async fn unanswered(&self, call: &ToolCall, broken: Broken, said: &mut Said) -> Broken {
+        said.calls.push(self.call_record(call, true));
+        let text = broken.to_string();
+        self.reporter.entry(self.trial, Entry::Note { text }).await;
+        broken
     }
 
     fn name_of(&self, gym: usize) -> String {

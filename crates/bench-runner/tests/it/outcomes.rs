@@ -153,12 +153,19 @@ async fn limits_end_a_trial_that_does_not_end_itself() {
 #[tokio::test]
 async fn a_gym_that_ignores_its_deadline_is_given_up() {
     let turns = replies(vec![calls(&[("add", json!({"n": 3}))])]);
-    let (record, _) = try_once(turns, Misbehave::HangInTool, |p| {
+    let (record, transcript) = try_once(turns, Misbehave::HangInTool, |p| {
         (p.limits.tool_timeout_seconds, p.limits.tool_timeout_max_seconds) = (0.05, 0.05);
     })
     .await;
     assert_eq!(record.outcome, Outcome::Errored);
-    assert!(record.cause.unwrap().contains("did not answer"));
+    assert_eq!((record.tool_calls, record.tool_errors), (1, 1), "it was made");
+    let cause = record.cause.unwrap();
+    assert!(cause.contains("did not answer"));
+    let noted = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["text"].as_str() == Some(&cause)
+    };
+    assert!(transcript.lines().any(noted), "{transcript}");
 }
 
 #[tokio::test]
