@@ -93,14 +93,16 @@ fn compare() {
       -h, --help           Print help
 
     Gate:
-          --fail-if-worse        Exit with 1 if any is worse than the first; one that cannot be told is
-                                 not
-          --fail-under <RATE>    Exit with 1 if the pass rate of any that is compared with the first is
-                                 lower, such as 0.9 or 90%
-          --min-trials <N>       Exit with 1 if either side of a comparison has fewer trials with a
-                                 verdict
-          --min-verdicts <RATE>  With any of them: also exit with 1 if under 90%, or this, of a side's
-                                 trials have a verdict
+          --fail-if-worse         Exit with 1 if any is worse than the first; one that cannot be told is
+                                  not
+          --fail-under <RATE>     Exit with 1 if the pass rate of any that is compared with the first is
+                                  lower, such as 0.9 or 90%
+          --min-trials <N>        Exit with 1 if either side of a comparison has fewer trials with a
+                                  verdict
+          --min-compared <SHARE>  With any of them: also exit with 1 if under 90%, or this, of the
+                                  scenarios of both sides are compared
+          --min-verdicts <RATE>   With any of them: also exit with 1 if under 90%, or this, of a side's
+                                  trials have a verdict
     …
     The first is what the others are compared with: of one run its first model (or the first
     --model), of several runs the first run, model by model; runs of one model each are compared
@@ -180,8 +182,8 @@ fn run() {
                                   to tell when each first held and whether it was lost. It changes no
                                   trial, and no limit counts its time
           --fail-under <RATE>     Exit with 1 if any model's pass rate is lower, such as 0.9 or 90%
-          --min-verdicts <RATE>   With --fail-under: also exit with 1 if under 90%, or this, of a
-                                  model's trials have a verdict
+          --min-verdicts <RATE>   Exit with 1 if fewer of a model's trials have a verdict; 90% with
+                                  --fail-under
           --strict                Exit with 3 if any trial errored
           --label <TEXT>          A name for this run in lists
           --max-cost <USD>        End the run before its model calls cost more US dollars; resume with
