@@ -326,7 +326,7 @@ struct Seen {
     state: Value,
     over: bool,
     generation: u64,
-    /// Whether the process that it names is alive; unknown if that changed while it was looked at.
+    /// Whether the process that it names is alive; unknown where that is no longer, or not yet, the one that has the run.
     alive: Option<bool>,
 }
 
@@ -344,10 +344,12 @@ impl Seen {
         let last = whole.lines().next_back().unwrap_or_default();
         let last: Value = serde_json::from_str(last).unwrap_or_default();
         let generation = |found: &Value| found["generation"].as_u64().unwrap_or_default();
+        // Until the other file says so too, it tells of the time before.
+        let told = generation(&state) >= generation(&last);
         Some(Self {
-            over: !state["completed_at"].is_null(),
+            over: told && !state["completed_at"].is_null(),
             generation: generation(&state).max(generation(&last)),
-            alive: unchanged.then_some(alive),
+            alive: (told && unchanged).then_some(alive),
             state,
         })
     }
