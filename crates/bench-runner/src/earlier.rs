@@ -38,6 +38,12 @@ struct Attempts {
     counted: usize,
 }
 
+impl Attempts {
+    fn is_open(&self) -> bool {
+        self.begun > self.counted
+    }
+}
+
 impl Earlier {
     /// Adds the events of a journal in their order. Of several ends of a trial the last one counts.
     #[must_use]
@@ -108,8 +114,13 @@ impl Earlier {
 
     /// Trials that were begun by a worker that died before their end: what they cost is in their transcripts alone.
     pub fn interrupted(&self) -> impl Iterator<Item = &TrialId> {
-        let open = self.attempts.iter().filter(|(_, n)| n.begun > n.counted);
+        let open = self.attempts.iter().filter(|(_, n)| n.is_open());
         open.map(|(trial, _)| trial)
+    }
+
+    /// Whether a trial is one of them.
+    pub(crate) fn is_interrupted(&self, trial: &TrialId) -> bool {
+        self.attempts.get(trial).is_some_and(Attempts::is_open)
     }
 
     /// Counts what such a trial cost, by its whole transcript. The next worker writes that down.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench_core::lint::{Offer, unknown_tools};
+use bench_core::transcript::Entry;
 use bench_core::{Event, Problems, Trial};
 use futures_util::future::BoxFuture;
 use thiserror::Error;
@@ -136,6 +137,9 @@ async fn out_of_time(work: &Work, stop: &CancellationToken) -> Infallible {
     std::future::pending().await
 }
 
+/// Stands in a transcript where a worker ended in the middle of a trial.
+const CUT_OFF: &str = "the worker ended here, before the trial was over; what follows is from after a resume";
+
 async fn run_all(
     work: &Arc<Work>,
     earlier: &Earlier,
@@ -166,6 +170,10 @@ async fn run_all(
         };
         if work.ledger.over().is_some() {
             break;
+        }
+        if earlier.is_interrupted(&trial.id) {
+            let text = CUT_OFF.to_owned();
+            reporter.entry(&trial.id, Entry::Note { text }).await;
         }
         let replaces = earlier.end_of(&trial.id).map(|f| f.outcome);
         let (work, reporter, stop) = (Arc::clone(work), reporter.clone(), stop.clone());

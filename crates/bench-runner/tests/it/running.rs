@@ -365,6 +365,37 @@ async fn databases_of_a_dead_worker_are_removed_before_anything_else() {
 }
 
 #[tokio::test]
+async fn a_transcript_says_where_the_worker_before_ended() {
+    let begun = |trial: &str| Event::TrialStarted {
+        trial: trial.parse().unwrap(),
+        attempt: 1,
+    };
+    let journal = MemoryJournal::default();
+    let runner = Runner::builder("run", plan(vec![scenario("a"), scenario("b")], 1))
+        .gym(FakeGym::new(Misbehave::No))
+        .model(FakeModel::new(solve()))
+        .journal(journal.clone())
+        .earlier(Earlier::of([begun("a~fake~1")]))
+        .build()
+        .unwrap();
+    assert!(matches!(runner.run().await, RunEnd::Completed));
+    let transcripts = journal.snapshot().transcripts;
+    let first = |trial: &str| {
+        transcripts[&trial.parse::<TrialId>().unwrap()]
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        first("a~fake~1").contains("the worker ended here"),
+        "{}",
+        first("a~fake~1")
+    );
+    assert!(first("b~fake~1").contains("attempt"), "{}", first("b~fake~1"));
+}
+
+#[tokio::test]
 async fn a_resumed_run_tries_only_what_has_no_verdict() {
     let run = async |finished| {
         let journal = MemoryJournal::default();
